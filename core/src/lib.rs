@@ -2,6 +2,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate alloc;
+
 mod id;
+mod violation;
 
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
+pub use violation::{Scope, Violation};
