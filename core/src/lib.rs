@@ -2,11 +2,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
 extern crate alloc;
 
+mod frame;
 mod id;
 mod violation;
+mod wire;
 
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
 pub use violation::{Scope, Violation};

@@ -1,0 +1,406 @@
+//! Frames off the wire.
+//!
+//! A head is judged alone, before its payload is waited for: a peer that declares 16 MiB and dribbles is answered after
+//! the ninth byte. Payloads are slices of the input buffer. Frames of unknown kinds, and the payload behind a fault
+//! that costs only its stream, are dropped as they arrive.
+//!
+//! A header block is one HEADERS (or PUSH_PROMISE) frame and the CONTINUATION frames behind it. The decoder remembers
+//! which block is open and how much it has cost, and hands out its fragments one at a time: joining them would copy the
+//! block, or copy it again with each frame.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::settings::{ENTRIES_MAX, ENTRY_LEN};
+use super::{
+    Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PriorityFields, SettingsFrame,
+};
+use crate::id::{ErrorCode, StreamId};
+use crate::violation::{Scope, Violation};
+use crate::wire;
+
+/// CONTINUATION frames that a block may have beyond those a list of the largest size needs. A sender may cut smaller
+/// than it must; 8 is the allowance that nghttp2 makes for the whole block.
+const CONTINUATIONS_SPARE: u32 = 8;
+
+/// Empty CONTINUATION frames that a block may have, not counting one that ends it. They cost no byte of any limit in
+/// bytes; honest senders cut empty ones only at the edges of their buffers.
+const CONTINUATIONS_EMPTY_MAX: u32 = 4;
+
+/// How many times the largest acceptable list a block may be as encoded. Encoding rarely makes a list larger, but a
+/// list over the limit must be decoded to keep HPACK in step; past this factor it is cheaper to end the connection.
+const BLOCK_FACTOR: u32 = 4;
+
+/// What a decoder allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Our SETTINGS_MAX_FRAME_SIZE in bytes.
+    pub(crate) max_frame_size: u32,
+    /// Our SETTINGS_MAX_HEADER_LIST_SIZE in bytes.
+    pub(crate) header_list_bytes_max: u32,
+}
+
+/// The header block that waits for CONTINUATION.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    stream: StreamId,
+    continuations: u32,
+    empty: u32,
+    /// Payload so far, padding included.
+    bytes: u32,
+}
+
+/// Cuts frames off an input buffer. After a fault of the connection it answers that fault for ever.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    limits: Limits,
+    block: Option<Block>,
+    /// Bytes of a dropped payload that are still to come.
+    skip: usize,
+    failed: Option<(Violation, StreamId)>,
+}
+
+impl Decoder {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            block: None,
+            skip: 0,
+            failed: None,
+        }
+    }
+
+    /// Our SETTINGS_MAX_FRAME_SIZE from here on.
+    pub(crate) fn set_max_frame_size(&mut self, bytes: u32) {
+        self.limits.max_frame_size = bytes;
+    }
+
+    /// The stream of the header block that is not finished yet, for the deadline on it.
+    pub(crate) fn open_block(&self) -> Option<StreamId> {
+        self.block.map(|block| block.stream)
+    }
+
+    /// The next whole frame, `None` when more input is needed.
+    ///
+    /// # Errors
+    /// The fault and the stream it was committed on. After one of [`Scope::Stream`] the frame is dropped and decoding
+    /// goes on; one of [`Scope::Connection`] is answered again by every later call.
+    pub(crate) fn next(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<Frame>, (Violation, StreamId)> {
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        self.drop_skipped(input);
+        if self.skip > 0 || input.len() < HEAD_LEN {
+            return Ok(None);
+        }
+        let head = Head::read(input);
+        let checked = self.check_head(head);
+        if let Kind::Unknown(kind) = head.kind
+            && checked.is_ok()
+        {
+            // RFC 9113 §5.5: frames of unknown kinds MUST be ignored and discarded.
+            self.start_skip(input, head);
+            return Ok(Some(Frame::Unknown {
+                kind,
+                stream: head.stream,
+                len: head.len,
+            }));
+        }
+        let result = match checked {
+            Err(violation) => Err(violation),
+            Ok(()) if input.len() < HEAD_LEN + head.len as usize => return Ok(None),
+            Ok(()) => {
+                self.track_block(head);
+                input.advance(HEAD_LEN);
+                parse(head, input.split_to(head.len as usize).freeze())
+            }
+        };
+        result.map(Some).map_err(|violation| {
+            match violation.scope() {
+                Scope::Stream => self.start_skip(input, head),
+                Scope::Connection => self.failed = Some((violation, head.stream)),
+            }
+            (violation, head.stream)
+        })
+    }
+
+    /// How many more bytes [`Decoder::next`] needs behind `input` before it can get further; at least one.
+    pub(crate) fn needed(&self, input: &BytesMut) -> usize {
+        let have = input.len();
+        let want = if self.skip > 0 {
+            self.skip
+        } else if have < HEAD_LEN {
+            HEAD_LEN
+        } else {
+            HEAD_LEN + Head::read(input).len as usize
+        };
+        want.saturating_sub(have).max(1)
+    }
+
+    fn start_skip(&mut self, input: &mut BytesMut, head: Head) {
+        input.advance(HEAD_LEN);
+        self.skip = head.len as usize;
+        self.drop_skipped(input);
+    }
+
+    fn drop_skipped(&mut self, input: &mut BytesMut) {
+        let gone = self.skip.min(input.len());
+        input.advance(gone);
+        self.skip -= gone;
+    }
+
+    /// Everything that the 9 bytes alone can show to be wrong.
+    fn check_head(&self, head: Head) -> Result<(), Violation> {
+        // RFC 9113 §4.2: a frame above SETTINGS_MAX_FRAME_SIZE MUST be answered by FRAME_SIZE_ERROR.
+        if head.len > self.limits.max_frame_size {
+            return Err(Violation::FrameTooLarge);
+        }
+        self.check_block(head)?;
+        check_stream(head)?;
+        check_len(head)
+    }
+
+    /// Where the frame stands to the open header block, and what the block has cost.
+    fn check_block(&self, head: Head) -> Result<(), Violation> {
+        let opens = matches!(head.kind, Kind::Headers | Kind::PushPromise);
+        let mut bytes = head.len;
+        match (self.block, head.kind) {
+            // RFC 9113 §6.10: CONTINUATION MUST follow HEADERS, PUSH_PROMISE or CONTINUATION without END_HEADERS.
+            (None, Kind::Continuation) => return Err(Violation::ContinuationUnexpected),
+            (None, _) if !opens => return Ok(()),
+            (None, _) => {}
+            (Some(block), Kind::Continuation) if block.stream == head.stream => {
+                if block.continuations >= self.continuations_max() {
+                    return Err(Violation::ContinuationFlood);
+                }
+                let last = head.flags.contains(Flags::END_HEADERS);
+                if head.len == 0 && !last && block.empty >= CONTINUATIONS_EMPTY_MAX {
+                    return Err(Violation::EmptyContinuationFlood);
+                }
+                bytes = bytes.saturating_add(block.bytes);
+            }
+            // RFC 9113 §4.3, §5.5 and §6.10: any other frame, of a known kind or not, and any other stream.
+            (Some(_), _) => return Err(Violation::ContinuationExpected),
+        }
+        if bytes > self.block_bytes_max() {
+            return Err(Violation::HeaderBlockTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Opens, extends or ends the block by a frame that `check_block` let pass.
+    fn track_block(&mut self, head: Head) {
+        if !matches!(
+            head.kind,
+            Kind::Headers | Kind::PushPromise | Kind::Continuation
+        ) {
+            return;
+        }
+        if head.flags.contains(Flags::END_HEADERS) {
+            self.block = None;
+            return;
+        }
+        match &mut self.block {
+            Some(block) => {
+                block.continuations += 1;
+                block.empty += u32::from(head.len == 0);
+                block.bytes = block.bytes.saturating_add(head.len);
+            }
+            None => {
+                self.block = Some(Block {
+                    stream: head.stream,
+                    continuations: 0,
+                    empty: 0,
+                    bytes: head.len,
+                })
+            }
+        }
+    }
+
+    fn continuations_max(&self) -> u32 {
+        self.limits.header_list_bytes_max / MAX_FRAME_SIZE_MIN + CONTINUATIONS_SPARE
+    }
+
+    fn block_bytes_max(&self) -> u32 {
+        // Never below one smallest frame: a peer that knows no better limit yet may fill that.
+        self.limits
+            .header_list_bytes_max
+            .saturating_mul(BLOCK_FACTOR)
+            .max(MAX_FRAME_SIZE_MIN)
+    }
+}
+
+/// Which kinds belong to a stream, and which to the connection.
+fn check_stream(head: Head) -> Result<(), Violation> {
+    let zero = head.stream.is_zero();
+    match head.kind {
+        // RFC 9113 §6.1, §6.2, §6.3, §6.4 and §6.6: MUST be associated with a stream.
+        Kind::Data if zero => Err(Violation::DataOnStreamZero),
+        Kind::Headers if zero => Err(Violation::HeadersOnStreamZero),
+        Kind::Priority if zero => Err(Violation::PriorityOnStreamZero),
+        Kind::RstStream if zero => Err(Violation::RstStreamOnStreamZero),
+        Kind::PushPromise if zero => Err(Violation::PushPromiseOnStreamZero),
+        // RFC 9113 §6.5, §6.7 and §6.8: MUST be on stream zero.
+        Kind::Settings if !zero => Err(Violation::SettingsOnStream),
+        Kind::Ping if !zero => Err(Violation::PingOnStream),
+        Kind::GoAway if !zero => Err(Violation::GoAwayOnStream),
+        _ => Ok(()),
+    }
+}
+
+/// The lengths that a kind and its flags allow.
+fn check_len(head: Head) -> Result<(), Violation> {
+    let len = head.len;
+    let pad_len = u32::from(head.flags.contains(Flags::PADDED));
+    let ok_or = |ok: bool, violation| if ok { Ok(()) } else { Err(violation) };
+    match head.kind {
+        // RFC 9113 §4.2: a frame too small for its mandatory fields MUST be answered by FRAME_SIZE_ERROR.
+        Kind::Data => ok_or(len >= pad_len, Violation::DataFrameSize),
+        Kind::Headers => {
+            let priority = if head.flags.contains(Flags::PRIORITY) {
+                5
+            } else {
+                0
+            };
+            ok_or(len >= pad_len + priority, Violation::HeadersFrameSize)
+        }
+        Kind::PushPromise => ok_or(len >= pad_len + 4, Violation::PushPromiseFrameSize),
+        Kind::GoAway => ok_or(len >= 8, Violation::GoAwayFrameSize),
+        // RFC 9113 §6.3: a stream error.
+        Kind::Priority => ok_or(len == 5, Violation::PriorityFrameSize),
+        // RFC 9113 §6.4, §6.7 and §6.9: connection errors.
+        Kind::RstStream => ok_or(len == 4, Violation::RstStreamFrameSize),
+        Kind::Ping => ok_or(len == 8, Violation::PingFrameSize),
+        Kind::WindowUpdate => ok_or(len == 4, Violation::WindowUpdateFrameSize),
+        // RFC 9113 §6.5: an acknowledgement MUST be empty, a length not a multiple of 6 is a connection error.
+        Kind::Settings if head.flags.contains(Flags::ACK) => {
+            ok_or(len == 0, Violation::SettingsAckWithPayload)
+        }
+        Kind::Settings => {
+            ok_or(
+                len.is_multiple_of(ENTRY_LEN as u32),
+                Violation::SettingsFrameSize,
+            )?;
+            ok_or(
+                len as usize <= ENTRIES_MAX * ENTRY_LEN,
+                Violation::SettingsTooMany,
+            )
+        }
+        Kind::Continuation | Kind::Unknown(_) => Ok(()),
+    }
+}
+
+/// Reads a payload whose head `check_head` let pass. Fixed sizes are therefore given.
+fn parse(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
+    let Head { stream, flags, .. } = head;
+    let end_stream = flags.contains(Flags::END_STREAM);
+    let end_headers = flags.contains(Flags::END_HEADERS);
+    Ok(match head.kind {
+        Kind::Data => {
+            strip_padding(flags, 0, &mut payload)?;
+            Frame::Data {
+                stream,
+                data: payload,
+                flow_len: head.len,
+                end_stream,
+            }
+        }
+        Kind::Headers => {
+            let has_priority = flags.contains(Flags::PRIORITY);
+            strip_padding(flags, if has_priority { 5 } else { 0 }, &mut payload)?;
+            let priority = has_priority.then(|| take_priority(&mut payload));
+            Frame::Headers {
+                stream,
+                fragment: payload,
+                end_stream,
+                end_headers,
+                priority,
+            }
+        }
+        // A stream that depends on itself passes: RFC 9113 §5.3.1 deprecates the tree that it would have broken.
+        Kind::Priority => Frame::Priority {
+            stream,
+            priority: take_priority(&mut payload),
+        },
+        Kind::RstStream => Frame::RstStream {
+            stream,
+            code: ErrorCode::from_u32(payload.get_u32()),
+        },
+        Kind::Settings if flags.contains(Flags::ACK) => Frame::SettingsAck,
+        Kind::Settings => Frame::Settings(SettingsFrame::parse(payload)?),
+        Kind::PushPromise => {
+            strip_padding(flags, 4, &mut payload)?;
+            let promised = StreamId::from_u32(payload.get_u32());
+            // RFC 9113 §6.6: the promised identifier MUST be a valid choice for the server's next stream.
+            if !promised.is_server_initiated() {
+                return Err(Violation::PromisedStreamInvalid);
+            }
+            Frame::PushPromise {
+                stream,
+                promised,
+                fragment: payload,
+                end_headers,
+            }
+        }
+        Kind::Ping => {
+            let ack = flags.contains(Flags::ACK);
+            Frame::Ping {
+                ack,
+                payload: payload.get_u64().to_be_bytes(),
+            }
+        }
+        Kind::GoAway => {
+            let last = StreamId::from_u32(payload.get_u32());
+            let code = ErrorCode::from_u32(payload.get_u32());
+            Frame::GoAway {
+                last,
+                code,
+                debug: payload,
+            }
+        }
+        // RFC 9113 §6.9: the reserved bit is ignored.
+        Kind::WindowUpdate => Frame::WindowUpdate {
+            stream,
+            increment: payload.get_u32() & StreamId::MAX.to_u32(),
+        },
+        Kind::Continuation => Frame::Continuation {
+            stream,
+            fragment: payload,
+            end_headers,
+        },
+        Kind::Unknown(kind) => Frame::Unknown {
+            kind,
+            stream,
+            len: head.len,
+        },
+    })
+}
+
+/// Removes the pad length and the padding. What is left keeps `fixed` bytes of fields in front.
+fn strip_padding(flags: Flags, fixed: usize, payload: &mut Bytes) -> Result<(), Violation> {
+    if !flags.contains(Flags::PADDED) {
+        return Ok(());
+    }
+    let pad = usize::from(payload.get_u8());
+    // RFC 9113 §6.1, §6.2 and §6.6: padding that exceeds what is left MUST be answered by PROTOCOL_ERROR.
+    if pad + fixed > payload.len() {
+        return Err(Violation::PaddingTooLong);
+    }
+    // A byte of padding need not be zero: verifying that is a MAY, and costs a pass over them.
+    payload.truncate(payload.len() - pad);
+    Ok(())
+}
+
+/// Takes the five bytes of a priority signal. The caller has checked that they are there.
+fn take_priority(payload: &mut Bytes) -> PriorityFields {
+    let word = wire::u32(payload);
+    let weight = payload[4];
+    payload.advance(5);
+    PriorityFields {
+        exclusive: word >> 31 == 1,
+        dependency: StreamId::from_u32(word),
+        weight,
+    }
+}
