@@ -30,6 +30,9 @@ const CONTINUATIONS_EMPTY_MAX: u32 = 4;
 /// list over the limit must be decoded to keep HPACK in step; past this factor it is cheaper to end the connection.
 const BLOCK_FACTOR: u32 = 4;
 
+/// Length of a priority signal in bytes.
+const PRIORITY_LEN: usize = 5;
+
 /// What a decoder allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -96,10 +99,14 @@ impl Decoder {
             return Ok(None);
         }
         let head = Head::read(input);
-        let checked = self.check_head(head);
-        if let Kind::Unknown(kind) = head.kind
-            && checked.is_ok()
-        {
+        if let Err(violation) = self.check_head(head) {
+            match violation.scope() {
+                Scope::Stream => self.start_skip(input, head),
+                Scope::Connection => self.failed = Some((violation, head.stream)),
+            }
+            return Err((violation, head.stream));
+        }
+        if let Kind::Unknown(kind) = head.kind {
             // RFC 9113 §5.5: frames of unknown kinds MUST be ignored and discarded.
             self.start_skip(input, head);
             return Ok(Some(Frame::Unknown {
@@ -108,20 +115,22 @@ impl Decoder {
                 len: head.len,
             }));
         }
-        let result = match checked {
-            Err(violation) => Err(violation),
-            Ok(()) if input.len() < HEAD_LEN + head.len as usize => return Ok(None),
-            Ok(()) => {
-                self.track_block(head);
-                input.advance(HEAD_LEN);
-                parse(head, input.split_to(head.len as usize).freeze())
-            }
-        };
-        result.map(Some).map_err(|violation| {
-            match violation.scope() {
-                Scope::Stream => self.start_skip(input, head),
-                Scope::Connection => self.failed = Some((violation, head.stream)),
-            }
+        let whole = HEAD_LEN + head.len as usize;
+        if input.len() < whole {
+            return Ok(None);
+        }
+        self.track_block(head);
+        // What copies out of the input takes no share of it: that would be two atomic operations for 4 or 8 bytes.
+        if let Some(frame) = parse_small(head, &input[HEAD_LEN..whole]) {
+            input.advance(whole);
+            return Ok(Some(frame));
+        }
+        input.advance(HEAD_LEN);
+        let payload = input.split_to(head.len as usize).freeze();
+        parse_sliced(head, payload).map(Some).map_err(|violation| {
+            // Every fault that only a payload shows is one of the connection: nothing is left to skip.
+            debug_assert_eq!(violation.scope(), Scope::Connection);
+            self.failed = Some((violation, head.stream));
             (violation, head.stream)
         })
     }
@@ -259,17 +268,14 @@ fn check_len(head: Head) -> Result<(), Violation> {
         // RFC 9113 §4.2: a frame too small for its mandatory fields MUST be answered by FRAME_SIZE_ERROR.
         Kind::Data => ok_or(len >= pad_len, Violation::DataFrameSize),
         Kind::Headers => {
-            let priority = if head.flags.contains(Flags::PRIORITY) {
-                5
-            } else {
-                0
-            };
-            ok_or(len >= pad_len + priority, Violation::HeadersFrameSize)
+            let has_priority = head.flags.contains(Flags::PRIORITY);
+            let fixed = if has_priority { PRIORITY_LEN as u32 } else { 0 };
+            ok_or(len >= pad_len + fixed, Violation::HeadersFrameSize)
         }
         Kind::PushPromise => ok_or(len >= pad_len + 4, Violation::PushPromiseFrameSize),
         Kind::GoAway => ok_or(len >= 8, Violation::GoAwayFrameSize),
         // RFC 9113 §6.3: a stream error.
-        Kind::Priority => ok_or(len == 5, Violation::PriorityFrameSize),
+        Kind::Priority => ok_or(len == PRIORITY_LEN as u32, Violation::PriorityFrameSize),
         // RFC 9113 §6.4, §6.7 and §6.9: connection errors.
         Kind::RstStream => ok_or(len == 4, Violation::RstStreamFrameSize),
         Kind::Ping => ok_or(len == 8, Violation::PingFrameSize),
@@ -292,8 +298,40 @@ fn check_len(head: Head) -> Result<(), Violation> {
     }
 }
 
-/// Reads a payload whose head `check_head` let pass. Fixed sizes are therefore given.
-fn parse(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
+/// Reads the kinds that keep nothing of their payload. `check_head` has let the head pass: sizes are given.
+fn parse_small(head: Head, payload: &[u8]) -> Option<Frame> {
+    let Head { stream, flags, .. } = head;
+    let ack = flags.contains(Flags::ACK);
+    Some(match head.kind {
+        // A stream that depends on itself passes: RFC 9113 §5.3.1 deprecates the tree that it would have broken.
+        Kind::Priority => Frame::Priority {
+            stream,
+            priority: read_priority(payload),
+        },
+        Kind::RstStream => Frame::RstStream {
+            stream,
+            code: ErrorCode::from_u32(wire::u32(payload)),
+        },
+        Kind::Settings if ack => Frame::SettingsAck,
+        Kind::Ping => {
+            let mut opaque = [0; 8];
+            opaque.copy_from_slice(payload);
+            Frame::Ping {
+                ack,
+                payload: opaque,
+            }
+        }
+        // RFC 9113 §6.9: the reserved bit is ignored.
+        Kind::WindowUpdate => Frame::WindowUpdate {
+            stream,
+            increment: wire::u32(payload) & StreamId::MAX.to_u32(),
+        },
+        _ => return None,
+    })
+}
+
+/// Reads the kinds that keep a slice of their payload. `check_head` has let the head pass: fixed sizes are given.
+fn parse_sliced(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
     let Head { stream, flags, .. } = head;
     let end_stream = flags.contains(Flags::END_STREAM);
     let end_headers = flags.contains(Flags::END_HEADERS);
@@ -309,8 +347,10 @@ fn parse(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
         }
         Kind::Headers => {
             let has_priority = flags.contains(Flags::PRIORITY);
-            strip_padding(flags, if has_priority { 5 } else { 0 }, &mut payload)?;
-            let priority = has_priority.then(|| take_priority(&mut payload));
+            let fixed = if has_priority { PRIORITY_LEN } else { 0 };
+            strip_padding(flags, fixed, &mut payload)?;
+            let priority = has_priority.then(|| read_priority(&payload));
+            payload.advance(fixed);
             Frame::Headers {
                 stream,
                 fragment: payload,
@@ -319,17 +359,6 @@ fn parse(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
                 priority,
             }
         }
-        // A stream that depends on itself passes: RFC 9113 §5.3.1 deprecates the tree that it would have broken.
-        Kind::Priority => Frame::Priority {
-            stream,
-            priority: take_priority(&mut payload),
-        },
-        Kind::RstStream => Frame::RstStream {
-            stream,
-            code: ErrorCode::from_u32(payload.get_u32()),
-        },
-        Kind::Settings if flags.contains(Flags::ACK) => Frame::SettingsAck,
-        Kind::Settings => Frame::Settings(SettingsFrame::parse(payload)?),
         Kind::PushPromise => {
             strip_padding(flags, 4, &mut payload)?;
             let promised = StreamId::from_u32(payload.get_u32());
@@ -344,37 +373,18 @@ fn parse(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
                 end_headers,
             }
         }
-        Kind::Ping => {
-            let ack = flags.contains(Flags::ACK);
-            Frame::Ping {
-                ack,
-                payload: payload.get_u64().to_be_bytes(),
-            }
-        }
-        Kind::GoAway => {
-            let last = StreamId::from_u32(payload.get_u32());
-            let code = ErrorCode::from_u32(payload.get_u32());
-            Frame::GoAway {
-                last,
-                code,
-                debug: payload,
-            }
-        }
-        // RFC 9113 §6.9: the reserved bit is ignored.
-        Kind::WindowUpdate => Frame::WindowUpdate {
-            stream,
-            increment: payload.get_u32() & StreamId::MAX.to_u32(),
-        },
         Kind::Continuation => Frame::Continuation {
             stream,
             fragment: payload,
             end_headers,
         },
-        Kind::Unknown(kind) => Frame::Unknown {
-            kind,
-            stream,
-            len: head.len,
+        Kind::GoAway => Frame::GoAway {
+            last: StreamId::from_u32(payload.get_u32()),
+            code: ErrorCode::from_u32(payload.get_u32()),
+            debug: payload,
         },
+        Kind::Settings => Frame::Settings(SettingsFrame::parse(payload)?),
+        kind => unreachable!("{kind:?} is skipped, or read by parse_small"),
     })
 }
 
@@ -393,14 +403,12 @@ fn strip_padding(flags: Flags, fixed: usize, payload: &mut Bytes) -> Result<(), 
     Ok(())
 }
 
-/// Takes the five bytes of a priority signal. The caller has checked that they are there.
-fn take_priority(payload: &mut Bytes) -> PriorityFields {
+/// Reads a priority signal. The caller has checked that its bytes are there.
+fn read_priority(payload: &[u8]) -> PriorityFields {
     let word = wire::u32(payload);
-    let weight = payload[4];
-    payload.advance(5);
     PriorityFields {
         exclusive: word >> 31 == 1,
         dependency: StreamId::from_u32(word),
-        weight,
+        weight: payload[4],
     }
 }
