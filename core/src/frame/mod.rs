@@ -11,6 +11,9 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod settings;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
 pub(crate) use decode::{Decoder, Limits};
