@@ -11,5 +11,6 @@ mod id;
 mod violation;
 mod wire;
 
+pub use frame::{FrameDump, FrameLog, describe_frame};
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
 pub use violation::{Scope, Violation};

@@ -12,7 +12,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::settings::{ENTRIES_MAX, ENTRY_LEN};
 use super::{
-    Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PriorityFields, SettingsFrame,
+    Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PRIORITY_LEN, PriorityFields,
+    SettingsFrame,
 };
 use crate::id::{ErrorCode, StreamId};
 use crate::violation::{Scope, Violation};
@@ -29,9 +30,6 @@ const CONTINUATIONS_EMPTY_MAX: u32 = 4;
 /// How many times the largest acceptable list a block may be as encoded. Encoding rarely makes a list larger, but a
 /// list over the limit must be decoded to keep HPACK in step; past this factor it is cheaper to end the connection.
 const BLOCK_FACTOR: u32 = 4;
-
-/// Length of a priority signal in bytes.
-const PRIORITY_LEN: usize = 5;
 
 /// What a decoder allows.
 #[derive(Clone, Copy, Debug)]

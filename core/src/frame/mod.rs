@@ -8,6 +8,7 @@
 )]
 
 pub(crate) mod decode;
+pub(crate) mod display;
 pub(crate) mod encode;
 pub(crate) mod settings;
 
@@ -17,6 +18,7 @@ mod tests;
 use bytes::Bytes;
 
 pub(crate) use decode::{Decoder, Limits};
+pub use display::{FrameDump, FrameLog, describe_frame};
 pub(crate) use settings::{Setting, SettingsFrame};
 
 use crate::id::{ErrorCode, StreamId};
@@ -24,6 +26,8 @@ use crate::wire;
 
 /// Length of a frame's head in bytes (RFC 9113 §4.1).
 pub(crate) const HEAD_LEN: usize = 9;
+/// Length of a priority signal in bytes (RFC 9113 §6.3).
+pub(crate) const PRIORITY_LEN: usize = 5;
 /// The smallest and the initial value of SETTINGS_MAX_FRAME_SIZE (RFC 9113 §6.5.2).
 pub(crate) const MAX_FRAME_SIZE_MIN: u32 = 1 << 14;
 /// The largest value of SETTINGS_MAX_FRAME_SIZE (RFC 9113 §6.5.2).

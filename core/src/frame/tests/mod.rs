@@ -1,6 +1,7 @@
 //! The frame rules, by section of RFC 9113.
 
 mod blocks;
+mod display;
 mod parameters;
 mod single;
 mod vectors;
