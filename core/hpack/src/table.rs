@@ -1,0 +1,219 @@
+//! The dynamic table (RFC 7541 §2.3.2, §4), the same for both directions.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// What the RFC charges per entry on top of its octets (RFC 7541 §4.1).
+pub(crate) const ENTRY_OVERHEAD: usize = 32;
+
+/// Size both ends start with, before any SETTINGS (RFC 9113 §6.5.2).
+pub(crate) const INITIAL_SIZE: u32 = 4096;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Position in the stream of all octets ever inserted, modulo 2^32.
+    start: u32,
+    name_len: u32,
+    value_len: u32,
+}
+
+/// Entries in insertion order. Their octets stand in one buffer, each entry in
+/// one piece, so that a field can be handed out as two slices.
+#[derive(Debug)]
+pub(crate) struct Table {
+    bytes: Vec<u8>,
+    /// Stream position of `bytes[0]`.
+    base: u32,
+    /// Oldest first.
+    entries: VecDeque<Entry>,
+    size: usize,
+    max_size: usize,
+    /// Entries ever inserted, modulo 2^32: names the newest one.
+    inserted: u32,
+}
+
+impl Table {
+    /// Allocates nothing until the first insertion.
+    pub(crate) fn new(max_size: u32) -> Self {
+        Table {
+            bytes: Vec::new(),
+            base: 0,
+            entries: VecDeque::new(),
+            size: 0,
+            max_size: max_size as usize,
+            inserted: 0,
+        }
+    }
+
+    /// Sum of the entry sizes as the RFC counts them, in octets.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Entries in the table.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[inline]
+    pub(crate) fn max_size(&self) -> usize {
+        self.max_size
+    }
+
+    #[inline]
+    pub(crate) fn inserted(&self) -> u32 {
+        self.inserted
+    }
+
+    /// The entry with dynamic index `index`, 0 for the newest.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        let at = self.entries.len().checked_sub(index.checked_add(1)?)?;
+        let entry = self.entries.get(at)?;
+        let start = entry.start.wrapping_sub(self.base) as usize;
+        let middle = start + entry.name_len as usize;
+        let end = middle + entry.value_len as usize;
+        let field = self.bytes.get(start..end)?;
+        field.split_at_checked(entry.name_len as usize)
+    }
+
+    /// Changes the maximum size and evicts to fit (RFC 7541 §4.3).
+    pub(crate) fn set_max_size(&mut self, max_size: u32) {
+        self.max_size = max_size as usize;
+        self.evict_to(self.max_size);
+    }
+
+    /// Empties the table, as an entry larger than the table does (RFC 7541 §4.4).
+    pub(crate) fn clear(&mut self) {
+        self.evict_to(0);
+    }
+
+    #[inline]
+    fn evict_to(&mut self, size: usize) {
+        while self.size > size {
+            let Some(entry) = self.entries.pop_front() else {
+                return;
+            };
+            self.size -= entry.name_len as usize + entry.value_len as usize + ENTRY_OVERHEAD;
+        }
+    }
+
+    /// Inserts a field; whether it is now in the table (RFC 7541 §4.4).
+    #[inline]
+    pub(crate) fn insert(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let Some(start) = self.admit(name.len(), value.len()) else {
+            return false;
+        };
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        self.push(start, name.len(), value.len());
+        true
+    }
+
+    /// Inserts a field that takes its name from dynamic index `index`. The
+    /// entry it refers to may be evicted by this very insertion.
+    #[inline]
+    pub(crate) fn insert_with_name_of(&mut self, index: usize, value: &[u8]) -> bool {
+        let Some(at) = self.entries.len().checked_sub(index + 1) else {
+            return false;
+        };
+        let Some(&Entry {
+            start: from,
+            name_len,
+            ..
+        }) = self.entries.get(at)
+        else {
+            return false;
+        };
+        let needed = name_len as usize + value.len() + ENTRY_OVERHEAD;
+        if needed > self.max_size {
+            self.clear();
+            return false;
+        }
+        // Copy the name before evicting, while its octets are certain to stay.
+        self.make_room(name_len as usize + value.len());
+        let from = from.wrapping_sub(self.base) as usize;
+        let start = self.end();
+        self.bytes
+            .extend_from_within(from..from + name_len as usize);
+        self.bytes.extend_from_slice(value);
+        self.evict_to(self.max_size - needed);
+        self.push(start, name_len as usize, value.len());
+        true
+    }
+
+    /// Evicts for a new entry and makes room; its position, `None` when the
+    /// entry is larger than the table, which is then empty.
+    #[inline]
+    fn admit(&mut self, name_len: usize, value_len: usize) -> Option<u32> {
+        let needed = name_len + value_len + ENTRY_OVERHEAD;
+        if needed > self.max_size {
+            self.clear();
+            return None;
+        }
+        self.evict_to(self.max_size - needed);
+        self.make_room(name_len + value_len);
+        Some(self.end())
+    }
+
+    #[inline]
+    fn end(&self) -> u32 {
+        self.base.wrapping_add(self.bytes.len() as u32)
+    }
+
+    #[inline]
+    fn push(&mut self, start: u32, name_len: usize, value_len: usize) {
+        self.size += name_len + value_len + ENTRY_OVERHEAD;
+        self.inserted = self.inserted.wrapping_add(1);
+        self.entries.push_back(Entry {
+            start,
+            name_len: name_len as u32,
+            value_len: value_len as u32,
+        });
+    }
+
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.bytes.capacity() - self.bytes.len() < len {
+            self.compact(len);
+        }
+    }
+
+    /// Drops the octets of evicted entries, or grows when few are evicted. Each
+    /// move is paid for by as many evicted octets, so insertion costs O(its
+    /// length), and the buffer stays within about four times the table.
+    #[cold]
+    fn compact(&mut self, len: usize) {
+        let live_from = match self.entries.front() {
+            Some(oldest) => oldest.start.wrapping_sub(self.base) as usize,
+            None => self.bytes.len(),
+        };
+        if live_from >= self.bytes.len() - live_from {
+            self.bytes.copy_within(live_from.., 0);
+            self.bytes.truncate(self.bytes.len() - live_from);
+            self.base = self.base.wrapping_add(live_from as u32);
+        }
+        self.bytes.reserve(len);
+    }
+
+    /// A digest of the entries, newest last: equal tables give equal digests.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let mut state: u64 = 0xcbf2_9ce4_8422_2325;
+        let mut feed = |bytes: &[u8]| {
+            for &byte in bytes {
+                state = (state ^ u64::from(byte)).wrapping_mul(PRIME);
+            }
+        };
+        for index in (0..self.entries.len()).rev() {
+            let (name, value) = self.get(index).unwrap_or_default();
+            for part in [name, value] {
+                feed(&(part.len() as u64).to_le_bytes());
+                feed(part);
+            }
+        }
+        state
+    }
+}
