@@ -1,0 +1,238 @@
+//! The encoder (RFC 7541 §6) and its choice of what to index.
+
+use core::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::hash;
+use crate::huffman;
+use crate::integer;
+use crate::search::Search;
+use crate::static_table;
+use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table};
+
+/// Whether a field enters the dynamic table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Indexing {
+    /// Decided by the name: `authorization`, `proxy-authorization` and a
+    /// `cookie` below 20 octets as [`Never`](Self::Never), since a short secret
+    /// can be guessed through the size of what is compressed with it (RFC
+    /// 7541 §7.1); fields whose value seldom repeats, such as `:path`, `age`, `etag`
+    /// and `set-cookie`, and fields that would fill most of the table as
+    /// [`Skip`](Self::Skip); all others as [`Index`](Self::Index).
+    #[default]
+    Auto,
+    /// Sent as a reference when the field is in a table, else as a literal that
+    /// enters it. A field larger than the whole table is sent like
+    /// [`Skip`](Self::Skip) instead of emptying it.
+    Index,
+    /// Sent as a reference when the field is in a table, else as a literal
+    /// without indexing (RFC 7541 §6.2.2).
+    Skip,
+    /// Always a literal that no hop may index (RFC 7541 §6.2.3): for secrets,
+    /// and for fields that arrived as sensitive.
+    Never,
+}
+
+/// Encodes the header blocks of one direction of a connection.
+///
+/// Blocks must be sent in the order they were encoded, each of them in full
+/// (RFC 9113 §4.3).
+pub struct Encoder {
+    table: Table,
+    fields: Search,
+    names: Search,
+    /// The largest table we are willing to keep.
+    cap: u32,
+    /// The size to announce next.
+    size: u32,
+    /// The smallest size wanted since the last block.
+    size_lowest: u32,
+}
+
+impl Encoder {
+    /// An encoder at the start of a connection that keeps at most `cap` octets
+    /// of table, counted as in RFC 7541 §4.1, whatever the peer offers.
+    /// Allocates nothing.
+    pub fn new(cap: u32) -> Self {
+        let size = cap.min(INITIAL_SIZE);
+        Encoder {
+            table: Table::new(INITIAL_SIZE),
+            fields: Search::new(),
+            names: Search::new(),
+            cap,
+            size,
+            size_lowest: size,
+        }
+    }
+
+    /// Takes the peer's `SETTINGS_HEADER_TABLE_SIZE`, in octets. Call it before
+    /// the block that follows the acknowledgement; what has to be said about it
+    /// is said by the next [`begin`](Self::begin).
+    pub fn set_peer_table_size(&mut self, size: u32) {
+        self.size = size.min(self.cap);
+        self.size_lowest = self.size_lowest.min(self.size);
+    }
+
+    /// Starts a block in `out`: appends the size updates that are due.
+    pub fn begin(&mut self, out: &mut BytesMut) {
+        // RFC 7541 §4.2: of several changes between two blocks the smallest
+        // size MUST be signalled, then the final one; at most two.
+        if self.size_lowest < self.size {
+            self.resize(self.size_lowest, out);
+        }
+        self.size_lowest = self.size;
+        let size = self.size as usize;
+        if size != self.table.max_size() {
+            self.change_size(self.size, out);
+        }
+    }
+
+    /// Appends one field. Names must be in lower case already (RFC 9113 §8.2);
+    /// nothing of the field is checked.
+    #[inline]
+    pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut BytesMut) {
+        let name_hash = hash::bytes(name);
+        let static_name = static_table::find_name(name, name_hash);
+        let indexing = match indexing {
+            Indexing::Auto => self.choose(static_name, name, value),
+            explicit => explicit,
+        };
+        if indexing == Indexing::Never {
+            // RFC 7541 §6.2.3: MUST be represented as a literal, always.
+            let name_index = self.find_name(static_name, name_hash, name);
+            return literal(0x10, 0x0f, name_index, name, value, out);
+        }
+        if let Some(first) = static_name
+            && let Some(index) = static_table::find_value(first, name, value)
+        {
+            return integer::write(0x80, 0x7f, index, out);
+        }
+        let hash = hash::pair(name_hash, hash::bytes(value));
+        let found = self
+            .fields
+            .find(hash, &self.table, |n, v| v == value && n == name);
+        if let Some(index) = found {
+            return integer::write(0x80, 0x7f, static_table::LEN + 1 + index, out);
+        }
+        let name_index = self.find_name(static_name, name_hash, name);
+        if indexing == Indexing::Index && self.fits(name, value, self.table.max_size()) {
+            literal(0x40, 0x3f, name_index, name, value, out);
+            self.insert(static_name.is_some(), name_hash, hash, name, value);
+        } else {
+            literal(0x00, 0x0f, name_index, name, value, out);
+        }
+    }
+
+    /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.
+    pub fn table_size(&self) -> usize {
+        self.table.size()
+    }
+
+    /// A digest of the dynamic table: see
+    /// [`Decoder::table_fingerprint`](crate::Decoder::table_fingerprint).
+    pub fn table_fingerprint(&self) -> u64 {
+        self.table.fingerprint()
+    }
+
+    /// Announces `size` when it shrinks the table.
+    fn resize(&mut self, size: u32, out: &mut BytesMut) {
+        if (size as usize) < self.table.max_size() {
+            self.change_size(size, out);
+        }
+    }
+
+    fn change_size(&mut self, size: u32, out: &mut BytesMut) {
+        integer::write(0x20, 0x1f, size as usize, out);
+        self.table.set_max_size(size);
+    }
+
+    fn fits(&self, name: &[u8], value: &[u8], room: usize) -> bool {
+        name.len()
+            .saturating_add(value.len())
+            .saturating_add(ENTRY_OVERHEAD)
+            <= room
+    }
+
+    #[inline]
+    fn choose(&self, static_name: Option<usize>, name: &[u8], value: &[u8]) -> Indexing {
+        let policy = match static_name {
+            Some(index) => policy(index, value.len()),
+            None => Indexing::Index,
+        };
+        // One large field would evict everything that repeats.
+        if policy == Indexing::Index && !self.fits(name, value, self.table.max_size() / 4 * 3) {
+            return Indexing::Skip;
+        }
+        policy
+    }
+
+    #[inline]
+    fn find_name(&self, static_name: Option<usize>, hash: u32, name: &[u8]) -> usize {
+        if let Some(index) = static_name {
+            return index;
+        }
+        let found = self.names.find(hash, &self.table, |n, _| n == name);
+        found.map_or(0, |index| static_table::LEN + 1 + index)
+    }
+
+    fn insert(&mut self, is_static: bool, name_hash: u32, hash: u32, name: &[u8], value: &[u8]) {
+        // The caller has checked that it fits.
+        if self.table.insert(name, value) {
+            self.fields.insert(hash, &self.table);
+            if !is_static {
+                self.names.insert(name_hash, &self.table);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Encoder {
+    // Without the table: it holds what users send.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("table_size", &self.table.size())
+            .field("table_size_max", &self.table.max_size())
+            .field("cap", &self.cap)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Cookies of fewer octets can be guessed in feasible time.
+const SHORT_COOKIE: usize = 20;
+
+/// What [`Indexing::Auto`] means for a name of the static table.
+#[inline]
+fn policy(static_name: usize, value_len: usize) -> Indexing {
+    match static_name {
+        // authorization, proxy-authorization
+        23 | 49 => Indexing::Never,
+        // cookie
+        32 if value_len < SHORT_COOKIE => Indexing::Never,
+        // :path, age, content-length, etag, if-modified-since, if-none-match,
+        // location, set-cookie
+        4 | 21 | 28 | 34 | 40 | 41 | 46 | 55 => Indexing::Skip,
+        _ => Indexing::Index,
+    }
+}
+
+/// Appends a literal; `name_index` 0 for a name in full (RFC 7541 §6.2).
+fn literal(first: u8, mask: u8, name_index: usize, name: &[u8], value: &[u8], out: &mut BytesMut) {
+    integer::write(first, mask, name_index, out);
+    if name_index == 0 {
+        string(name, out);
+    }
+    string(value, out);
+}
+
+/// Appends a string in the shorter of its two forms (RFC 7541 §5.2).
+fn string(text: &[u8], out: &mut BytesMut) {
+    let encoded_len = huffman::encoded_len(text);
+    if encoded_len < text.len() {
+        integer::write(0x80, 0x7f, encoded_len, out);
+        huffman::encode(text, encoded_len, out);
+    } else {
+        integer::write(0x00, 0x7f, text.len(), out);
+        out.put_slice(text);
+    }
+}

@@ -1,0 +1,106 @@
+//! Single fields of a block: looking one up, and what a literal does.
+
+use crate::decoder::Sink;
+use crate::error::DecodeError;
+use crate::huffman;
+use crate::integer;
+use crate::meter::Meter;
+use crate::partial::Kind;
+use crate::static_table;
+use crate::table::Table;
+
+/// A string that lies whole in the input, not decoded yet.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Text<'a> {
+    huffman: bool,
+    octets: &'a [u8],
+}
+
+impl<'a> Text<'a> {
+    /// `None` when it goes on beyond `input`.
+    #[inline]
+    pub(crate) fn read(input: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, DecodeError> {
+        let Some((&first, tail)) = input.split_first() else {
+            return Ok(None);
+        };
+        let Some((len, rest)) = integer::read(first, 0x7f, tail)? else {
+            return Ok(None);
+        };
+        let Some((octets, rest)) = rest.split_at_checked(len as usize) else {
+            return Ok(None);
+        };
+        let huffman = first & 0x80 != 0;
+        Ok(Some((Text { huffman, octets }, rest)))
+    }
+
+    /// Scratch octets that decoding takes.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        if self.huffman {
+            huffman::decoded_len_max(self.octets.len()) + huffman::SLACK
+        } else {
+            0
+        }
+    }
+
+    #[inline]
+    pub(crate) fn decode<'b>(self, scratch: &'b mut [u8]) -> Result<&'b [u8], DecodeError>
+    where
+        'a: 'b,
+    {
+        if !self.huffman {
+            return Ok(self.octets);
+        }
+        let len = huffman::decode(self.octets, scratch)?;
+        // `room` octets were enough for it.
+        scratch.get(..len).ok_or(DecodeError::InvalidHuffman)
+    }
+}
+
+/// The name of a literal: in full, or by an index that has an entry.
+#[derive(Clone, Copy)]
+pub(crate) enum Name<'a> {
+    Text(&'a [u8]),
+    Index(u32),
+}
+
+/// The field at an HPACK index (RFC 7541 §2.3.3).
+#[inline]
+pub(crate) fn lookup(table: &Table, index: u32) -> Result<(&[u8], &[u8]), DecodeError> {
+    let at = index as usize;
+    let entry = match static_table::ENTRIES.get(at.wrapping_sub(1)) {
+        Some(&entry) => Some(entry),
+        // Index 0 wraps to beyond every table.
+        None => table.get(at.wrapping_sub(static_table::LEN + 1)),
+    };
+    // RFC 7541 §2.3.3, §6.1: other indices MUST be a decoding error.
+    entry.ok_or(DecodeError::InvalidIndex(index))
+}
+
+/// Hands over a literal and inserts it where its kind says so.
+#[inline]
+pub(crate) fn complete(
+    table: &mut Table,
+    meter: &mut Meter,
+    kind: Kind,
+    name: Name<'_>,
+    value: &[u8],
+    sink: &mut dyn Sink,
+) -> Result<(), DecodeError> {
+    let octets = match name {
+        Name::Text(octets) => octets,
+        Name::Index(index) => lookup(table, index)?.0,
+    };
+    meter.field(octets, value, kind == Kind::Never, sink);
+    if kind != Kind::Insert {
+        return Ok(());
+    }
+    match name {
+        Name::Text(octets) => table.insert(octets, value),
+        Name::Index(index) => match static_table::ENTRIES.get(index as usize - 1) {
+            Some(&(octets, _)) => table.insert(octets, value),
+            None => table.insert_with_name_of(index as usize - static_table::LEN - 1, value),
+        },
+    };
+    Ok(())
+}
