@@ -7,10 +7,15 @@ extern crate alloc;
 extern crate std;
 
 mod frame;
+mod head;
 mod id;
 mod violation;
 mod wire;
 
 pub use frame::{FrameDump, FrameLog, describe_frame};
+pub use head::{
+    Field, Fields, FieldsBuilder, FieldsIter, RequestHead, RequestHeadBuilder, ResponseHead,
+    ResponseHeadBuilder,
+};
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
 pub use violation::{Scope, Violation};

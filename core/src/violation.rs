@@ -144,14 +144,15 @@ violations! {
     ConnectionSpecificField Stream PROTOCOL_ERROR "RFC 9113 §8.2.2" "a field belongs to HTTP/1.1 connections only";
     TeNotTrailers Stream PROTOCOL_ERROR "RFC 9113 §8.2.2" "the field te has a value other than trailers";
     ContentLengthInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.1.1" "content-length is not a number, or has two values";
+    ContentLengthForbidden Stream PROTOCOL_ERROR "RFC 9110 §8.6" "content-length stands where it must not: in 1xx, 204, a 2xx to CONNECT or trailers";
     ContentLengthMismatch Stream PROTOCOL_ERROR "RFC 9113 §8.1.1" "the data does not add up to content-length";
     MethodInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the method is not a token";
     SchemeInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the scheme is not one";
     PathEmpty Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the path of an http or https request is empty";
     PathInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the path neither begins with a slash nor is the asterisk of OPTIONS";
-    AuthorityInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the authority is missing, has user information, or is not one";
-    HostMismatch Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "host occurs twice or differs from the authority";
-    ConnectMalformed Stream PROTOCOL_ERROR "RFC 9113 §8.5" "a CONNECT request has the wrong pseudo-fields";
+    AuthorityInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the authority is empty, has user information or is not one, or CONNECT has no port in it";
+    HostMismatch Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "host occurs twice, or differs from the authority";
+    ConnectMalformed Stream PROTOCOL_ERROR "RFC 9113 §8.5" "CONNECT has the wrong pseudo-fields, or another method has :protocol";
     ConnectProtocolDisabled Stream PROTOCOL_ERROR "RFC 8441 §4" "an extended CONNECT came although it is not enabled";
     StatusInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.2" "the status is not a number of three digits that HTTP allows";
     InformationalEndsStream Stream PROTOCOL_ERROR "RFC 9113 §8.1" "an informational response ends the stream";

@@ -1,0 +1,144 @@
+//! Which bytes may stand where: tables of 256 entries, and the scans over them.
+
+/// What a byte is, as a set of the bits below.
+static CLASSES: [u8; 256] = classes();
+
+/// In tokens of RFC 9110 §5.6.2, upper case included.
+const TOKEN: u8 = 1;
+/// In field names of HTTP/2: tokens without upper case.
+const NAME: u8 = 2;
+/// In schemes behind the first letter (RFC 3986 §3.1).
+const SCHEME: u8 = 4;
+/// In an authority without user information (RFC 3986 §3.2), percent-encoded or not.
+const AUTHORITY: u8 = 8;
+/// In paths with their query: everything visible but the number sign, and what is beyond ASCII.
+const PATH: u8 = 16;
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let alnum = byte.is_ascii_alphanumeric();
+        if alnum || contains(b"!#$%&'*+-.^_`|~", byte) {
+            table[at] |= TOKEN;
+            if !byte.is_ascii_uppercase() {
+                table[at] |= NAME;
+            }
+        }
+        if alnum || contains(b"+-.", byte) {
+            table[at] |= SCHEME;
+        }
+        if alnum || contains(b"-._~!$&'()*+,;=%:[]", byte) {
+            table[at] |= AUTHORITY;
+        }
+        if byte > b' ' && byte != 0x7f && byte != b'#' {
+            table[at] |= PATH;
+        }
+        at += 1;
+    }
+    table
+}
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut at = 0;
+    while at < set.len() {
+        if set[at] == byte {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Whether every byte of `text` is of `class`. It does not stop at the first that is not: nearly all texts are good,
+/// and a loop without a way out is the faster one.
+#[inline]
+fn all(text: &[u8], class: u8) -> bool {
+    text.iter()
+        .fold(class, |left, &byte| left & CLASSES[usize::from(byte)])
+        != 0
+}
+
+/// A token of RFC 9110 §5.6.2, which is never empty.
+#[inline]
+pub(super) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && all(text, TOKEN)
+}
+
+/// A field name of HTTP/2: a token without upper case (RFC 9113 §8.2.1, RFC 9110 §5.1).
+#[inline]
+pub(super) fn is_name(text: &[u8]) -> bool {
+    !text.is_empty() && all(text, NAME)
+}
+
+/// A field value: visible, beyond ASCII, or space and tab inside (RFC 9113 §8.2.1, RFC 9110 §5.5).
+#[inline]
+pub(super) fn is_value(text: &[u8]) -> bool {
+    // Comparisons instead of a table: the compiler makes vector code of them.
+    let bad = text.iter().fold(false, |bad, &byte| {
+        bad | (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
+    });
+    let blank = |end: Option<&u8>| matches!(end, Some(b' ' | b'\t'));
+    !bad && !blank(text.first()) && !blank(text.last())
+}
+
+/// A scheme of RFC 3986 §3.1.
+#[inline]
+pub(super) fn is_scheme(text: &[u8]) -> bool {
+    text.first().is_some_and(u8::is_ascii_alphabetic) && all(text, SCHEME)
+}
+
+/// An authority without user information, by its characters; empty ones pass.
+#[inline]
+pub(super) fn is_authority(text: &[u8]) -> bool {
+    all(text, AUTHORITY)
+}
+
+/// A path with its query, by its characters; empty ones pass.
+#[inline]
+pub(super) fn is_path(text: &[u8]) -> bool {
+    all(text, PATH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 9113 §8.2.1: the ranges that are forbidden in names and values at least.
+    #[test]
+    fn classes_keep_to_the_minimum_of_the_rfc() {
+        for byte in 0..=255_u8 {
+            let upper = byte.is_ascii_uppercase();
+            if byte <= 0x20 || upper || byte >= 0x7f || byte == b':' {
+                assert!(!is_name(&[byte]), "{byte:#x}");
+            }
+            assert_eq!(is_token(&[byte]), is_name(&[byte]) || upper, "{byte:#x}");
+            let inside = is_value(&[b'a', byte, b'a']);
+            assert_eq!(
+                inside,
+                byte == 9 || (byte >= 0x20 && byte != 0x7f),
+                "{byte:#x}"
+            );
+            let blank = matches!(byte, 9 | 0x20);
+            assert_eq!(is_value(&[byte]), inside && !blank, "{byte:#x}");
+            assert_eq!(is_value(&[byte, b'a']), inside && !blank, "{byte:#x}");
+            assert_eq!(is_value(&[b'a', byte]), inside && !blank, "{byte:#x}");
+        }
+        assert!(is_value(b"") && !is_name(b"") && !is_token(b"") && !is_scheme(b""));
+    }
+
+    #[test]
+    fn one_bad_byte_is_found_wherever_it_stands() {
+        for len in 1..70 {
+            for at in 0..len {
+                let mut text = [b'a'; 70];
+                assert!(is_name(&text[..len]) && is_value(&text[..len]) && is_path(&text[..len]));
+                text[at] = b'\n';
+                assert!(
+                    !is_name(&text[..len]) && !is_value(&text[..len]) && !is_path(&text[..len])
+                );
+            }
+        }
+    }
+}

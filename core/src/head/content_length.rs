@@ -1,0 +1,133 @@
+//! content-length: what it says, and whether the data keeps to it (RFC 9110 §8.6, RFC 9113 §8.1.1).
+
+use crate::violation::Violation;
+
+use super::{RequestHead, ResponseHead};
+
+/// What the content-length fields of one head say together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ContentLength(Option<u64>);
+
+impl ContentLength {
+    /// The length in bytes, `None` when no field gave one.
+    pub(super) fn bytes(self) -> Option<u64> {
+        self.0
+    }
+
+    /// Takes in the value of one field, which may be a list of equal numbers: an intermediary may have joined fields.
+    ///
+    /// # Errors
+    /// [`Violation::ContentLengthInvalid`] for what is not a number below 2^64, and for two different numbers.
+    pub(super) fn add(&mut self, value: &[u8]) -> Result<(), Violation> {
+        // RFC 9110 §8.6: equal numbers MAY be taken as one; anything else that is not a number MUST be refused.
+        for member in value.split(|&byte| byte == b',') {
+            let bytes = parse_number(member.trim_ascii()).ok_or(Violation::ContentLengthInvalid)?;
+            if *self.0.get_or_insert(bytes) != bytes {
+                return Err(Violation::ContentLengthInvalid);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of digits only: no sign, no space, and below 2^64.
+fn parse_number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The request that a response answers, as far as it decides about the response's content (RFC 9110 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// HEAD: the response has no content, whatever its content-length says.
+    Head,
+    /// CONNECT, extended or not: after a 2xx the data is a tunnel and content-length says nothing.
+    Connect,
+    /// Any other method.
+    Other,
+}
+
+impl Answered {
+    /// What `head` will be answered as.
+    pub(crate) fn of(head: &RequestHead) -> Self {
+        match head.method() {
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Counts the data of one message against what its head announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyLength {
+    /// Bytes that the data must add up to, `None` when any number will do.
+    expected: Option<u64>,
+    received: u64,
+}
+
+impl BodyLength {
+    /// For the data behind `head`.
+    pub(crate) fn of_request(head: &RequestHead) -> Self {
+        // RFC 9110 §9.3.6: a CONNECT request has no content; the data is the tunnel.
+        let expected = match Answered::of(head) {
+            Answered::Connect => None,
+            Answered::Head | Answered::Other => head.content_length(),
+        };
+        Self::new(expected)
+    }
+
+    /// For the data behind `head`, a final response to what `answered` tells.
+    pub(crate) fn of_response(head: &ResponseHead, answered: Answered) -> Self {
+        let expected = match (answered, head.status()) {
+            // RFC 9110 §9.3.6: content-length in a successful response to CONNECT MUST be ignored.
+            (Answered::Connect, 200..=299) => None,
+            // RFC 9113 §8.1.1: these never have content, although content-length may be above zero.
+            (Answered::Head, _) | (_, 100..=199 | 204 | 304) => Some(0),
+            _ => head.content_length(),
+        };
+        Self::new(expected)
+    }
+
+    fn new(expected: Option<u64>) -> Self {
+        Self {
+            expected,
+            received: 0,
+        }
+    }
+
+    /// Bytes still to come, `None` when that is open.
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        self.expected.map(|expected| expected - self.received)
+    }
+
+    /// Counts `bytes` of data, padding not included.
+    ///
+    /// # Errors
+    /// [`Violation::ContentLengthMismatch`] as soon as there is too much.
+    pub(crate) fn received(&mut self, bytes: usize) -> Result<(), Violation> {
+        let received = self.received.saturating_add(bytes as u64);
+        // RFC 9113 §8.1.1: data that does not add up makes the message malformed.
+        if self.expected.is_some_and(|expected| received > expected) {
+            return Err(Violation::ContentLengthMismatch);
+        }
+        self.received = received;
+        Ok(())
+    }
+
+    /// The data is at its end.
+    ///
+    /// # Errors
+    /// [`Violation::ContentLengthMismatch`] when some is missing.
+    pub(crate) fn end(&self) -> Result<(), Violation> {
+        match self.remaining() {
+            Some(1..) => Err(Violation::ContentLengthMismatch),
+            _ => Ok(()),
+        }
+    }
+}

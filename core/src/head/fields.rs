@@ -1,0 +1,304 @@
+//! A list of fields as one piece of memory.
+
+use core::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Bytes before each entry: the length of its name (2), and that of its value with the sensitive bit (4).
+const ENTRY_HEAD: usize = 6;
+const SENSITIVE: u32 = 1 << 31;
+/// RFC 9113 §10.5.1: what each field costs besides its name and value.
+const FIELD_OVERHEAD: usize = 32;
+/// What a builder takes first when nobody said more: a head of about ten fields.
+const FIRST_BYTES: usize = 256;
+
+/// A list of fields in the order of the wire, kept in one shared block. Cloning it copies no field.
+///
+/// Two lists are equal when they hold the same fields in the same order, each as sensitive as the other.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    block: Bytes,
+    count: u32,
+}
+
+/// One field of a [`Fields`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name, in lower case; pseudo-fields keep their colon.
+    pub name: &'a [u8],
+    /// The value, as received.
+    pub value: &'a [u8],
+    /// Never to be put into a compression table, here or by whoever forwards it (RFC 7541 §7.1.3).
+    pub sensitive: bool,
+}
+
+impl Fields {
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A builder of lists, see [`FieldsBuilder`].
+    #[must_use]
+    pub fn builder() -> FieldsBuilder {
+        FieldsBuilder::new()
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The fields in order.
+    #[must_use]
+    pub fn iter(&self) -> FieldsIter<'_> {
+        FieldsIter { rest: &self.block }
+    }
+
+    /// The value of the first field with this name, which is given in lower case. Costs a pass over the list.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter()
+            .find(|field| field.name == name)
+            .map(|field| field.value)
+    }
+
+    /// The value of `field` as a share of the block: no byte is copied, and the block lives as long as the share.
+    ///
+    /// # Panics
+    /// When `field` was not borrowed from this list or a clone of it.
+    #[must_use]
+    pub fn value_bytes(&self, field: &Field<'_>) -> Bytes {
+        self.block.slice_ref(field.value)
+    }
+
+    /// The name of `field` as a share of the block, see [`Fields::value_bytes`].
+    ///
+    /// # Panics
+    /// When `field` was not borrowed from this list or a clone of it.
+    #[must_use]
+    pub fn name_bytes(&self, field: &Field<'_>) -> Bytes {
+        self.block.slice_ref(field.name)
+    }
+
+    /// The size in bytes by the formula of RFC 9113 §10.5.1: name, value and 32 for each field.
+    #[must_use]
+    pub fn list_size(&self) -> usize {
+        self.block.len() + self.len() * (FIELD_OVERHEAD - ENTRY_HEAD)
+    }
+
+    /// The entry at `offset`, which an iterator over this list gave.
+    pub(super) fn at(&self, offset: u32) -> Option<Field<'_>> {
+        self.iter_from(offset).next()
+    }
+
+    /// The entries from `offset` on, which an iterator over this list gave.
+    pub(super) fn iter_from(&self, offset: u32) -> FieldsIter<'_> {
+        let rest = self.block.get(offset as usize..).unwrap_or_default();
+        FieldsIter { rest }
+    }
+
+    /// Where `iter`, which goes over this list, will read next.
+    pub(super) fn offset_of(&self, iter: &FieldsIter<'_>) -> u32 {
+        // The builder keeps blocks within 2^32 bytes.
+        (self.block.len() - iter.rest.len()) as u32
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = Field<'a>;
+    type IntoIter = FieldsIter<'a>;
+
+    fn into_iter(self) -> FieldsIter<'a> {
+        self.iter()
+    }
+}
+
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Fields {
+    fn from_iter<T: IntoIterator<Item = (&'a [u8], &'a [u8])>>(fields: T) -> Self {
+        let mut builder = FieldsBuilder::new();
+        for (name, value) in fields {
+            builder.push(name, value, false);
+        }
+        builder.finish()
+    }
+}
+
+/// Writes `name: value`, and hides the value of a sensitive field.
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value: &[u8] = if self.sensitive {
+            b"(sensitive)"
+        } else {
+            self.value
+        };
+        write!(f, "{}: {}", self.name.escape_ascii(), value.escape_ascii())
+    }
+}
+
+/// Iterator over a [`Fields`], in the order of the wire.
+#[derive(Clone)]
+pub struct FieldsIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for FieldsIter<'a> {
+    type Item = Field<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        let (&[n0, n1, v0, v1, v2, v3], rest) = self.rest.split_first_chunk::<ENTRY_HEAD>()?;
+        let name_len = usize::from(u16::from_be_bytes([n0, n1]));
+        let word = u32::from_be_bytes([v0, v1, v2, v3]);
+        // Only the builder writes blocks, and it writes each entry whole.
+        let (name, rest) = rest.split_at(name_len);
+        let (value, rest) = rest.split_at((word & !SENSITIVE) as usize);
+        self.rest = rest;
+        Some(Field {
+            name,
+            value,
+            sensitive: word & SENSITIVE != 0,
+        })
+    }
+}
+
+impl core::iter::FusedIterator for FieldsIter<'_> {}
+
+impl fmt::Debug for FieldsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// Builds [`Fields`], one list after the other, out of one growing piece of memory.
+///
+/// A finished list takes its part of the memory with it; the rest serves the next list. When every list that came out
+/// of a piece is gone, the piece is used again: a builder that is kept allocates once for many lists.
+///
+/// ```
+/// use raddle_core::Fields;
+///
+/// let mut builder = Fields::builder();
+/// builder.push(b"grpc-status", b"0", false);
+/// let trailers = builder.finish();
+/// assert_eq!(trailers.find(b"grpc-status"), Some(&b"0"[..]));
+/// ```
+#[derive(Debug)]
+pub struct FieldsBuilder {
+    block: BytesMut,
+    count: u32,
+    slab_bytes: usize,
+}
+
+impl FieldsBuilder {
+    /// A builder for a list of usual size. It allocates at the first field.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_slab_bytes(FIRST_BYTES)
+    }
+
+    /// A builder that takes `slab_bytes` of memory at a time, for many lists. It allocates at the first field.
+    #[must_use]
+    pub fn with_slab_bytes(slab_bytes: usize) -> Self {
+        Self {
+            block: BytesMut::new(),
+            count: 0,
+            slab_bytes,
+        }
+    }
+
+    /// Appends a field; names are in lower case.
+    ///
+    /// A field that no entry can hold, with a name above 65,535 bytes or a value of 2 GiB, becomes one with an empty
+    /// name, which every message is refused for.
+    #[inline]
+    pub fn push(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        let len = self.entry_len(name, value);
+        if len.is_none_or(|len| len > self.block.capacity() - self.block.len()) {
+            return self.push_slow(name, value, sensitive);
+        }
+        self.put(name, value, sensitive);
+    }
+
+    /// Ends the list, and is ready for the next one.
+    #[must_use]
+    pub fn finish(&mut self) -> Fields {
+        if self.count == 0 {
+            return Fields::default();
+        }
+        Fields {
+            block: self.block.split().freeze(),
+            count: core::mem::take(&mut self.count),
+        }
+    }
+
+    /// Forgets the fields pushed since the last list.
+    pub fn clear(&mut self) {
+        self.block.clear();
+        self.count = 0;
+    }
+
+    /// Bytes that the unfinished list takes so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.block.len()
+    }
+
+    /// Inserts a field at `at` bytes, where one entry ends and the next may begin.
+    pub(super) fn insert(&mut self, at: usize, name: &[u8], value: &[u8]) {
+        let behind = self.block.split_off(at);
+        self.push(name, value, false);
+        self.block.extend_from_slice(&behind);
+    }
+
+    /// Bytes of an entry, `None` for one that cannot be written.
+    #[inline]
+    fn entry_len(&self, name: &[u8], value: &[u8]) -> Option<usize> {
+        let len = ENTRY_HEAD + name.len() + value.len();
+        let fits = name.len() <= usize::from(u16::MAX) && value.len() < SENSITIVE as usize;
+        (fits && len <= u32::MAX as usize - self.block.len()).then_some(len)
+    }
+
+    #[cold]
+    fn push_slow(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        let (len, name, value) = match self.entry_len(name, value) {
+            Some(len) => (len, name, value),
+            None => (ENTRY_HEAD, &[][..], &[][..]),
+        };
+        if self.block.capacity() == 0 {
+            self.block = BytesMut::with_capacity(len.max(self.slab_bytes));
+        }
+        self.block.reserve(len);
+        self.put(name, value, sensitive);
+    }
+
+    /// Writes an entry that has room.
+    #[inline]
+    fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        self.block.put_u16(name.len() as u16);
+        let bit = if sensitive { SENSITIVE } else { 0 };
+        self.block.put_u32(value.len() as u32 | bit);
+        self.block.put_slice(name);
+        self.block.put_slice(value);
+        self.count += 1;
+    }
+}
+
+impl Default for FieldsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

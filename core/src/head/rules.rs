@@ -1,0 +1,102 @@
+//! The rules for regular fields, in heads and in trailers (RFC 9113 §8.2).
+
+use super::chars;
+use super::content_length::ContentLength;
+use super::{Field, Fields, FieldsIter};
+use crate::violation::Violation;
+
+/// What one pass over regular fields found.
+#[derive(Debug, Default)]
+pub(super) struct Regular<'a> {
+    pub(super) content_length: ContentLength,
+    /// The value of the one Host field.
+    pub(super) host: Option<&'a [u8]>,
+}
+
+/// Checks the regular fields of a head, or of trailers.
+///
+/// # Errors
+/// The first fault in them. Pseudo-fields are [`Violation::PseudoFieldAfterRegular`].
+pub(super) fn check_regular(fields: FieldsIter<'_>) -> Result<Regular<'_>, Violation> {
+    let mut regular = Regular::default();
+    for Field { name, value, .. } in fields {
+        if !chars::is_name(name) {
+            return Err(name_fault(name));
+        }
+        // RFC 9113 §8.2.1: values MUST NOT contain control characters, nor begin or end with white space.
+        if !chars::is_value(value) {
+            return Err(Violation::FieldValueInvalid);
+        }
+        // By length first: most fields are none of these, and then nothing is compared.
+        match name.len() {
+            // RFC 9113 §8.2.2: te MUST NOT have any value other than trailers.
+            2 if name == b"te" && !value.eq_ignore_ascii_case(b"trailers") => {
+                return Err(Violation::TeNotTrailers);
+            }
+            // RFC 9110 §7.2: there is one Host at most.
+            4 if name == b"host" && regular.host.replace(value).is_some() => {
+                return Err(Violation::HostMismatch);
+            }
+            14 if name == b"content-length" => regular.content_length.add(value)?,
+            // RFC 9113 §8.2.2: connection-specific fields make a message malformed.
+            7 | 10 | 16 | 17 if is_connection_specific(name) => {
+                return Err(Violation::ConnectionSpecificField);
+            }
+            _ => {}
+        }
+    }
+    Ok(regular)
+}
+
+/// The fields that RFC 9113 §8.2.2 lists.
+fn is_connection_specific(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"upgrade" | b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
+    )
+}
+
+/// Says which rule a name breaks that is not a field name.
+#[cold]
+fn name_fault(name: &[u8]) -> Violation {
+    // RFC 9113 §8.3: pseudo-fields MUST NOT appear behind regular ones.
+    if name.first() == Some(&b':') {
+        return Violation::PseudoFieldAfterRegular;
+    }
+    // RFC 9113 §8.2.1: names MUST be lower case, and MUST NOT contain what no token has.
+    if chars::is_token(name) {
+        Violation::FieldNameUppercase
+    } else {
+        Violation::FieldNameInvalid
+    }
+}
+
+/// Judges the trailers of either side.
+///
+/// # Errors
+/// The first fault of the peer in them.
+pub(crate) fn parse_trailers(fields: Fields) -> Result<Fields, Violation> {
+    check_trailer_fields(&fields)?;
+    Ok(fields)
+}
+
+/// Judges trailers that are to be sent.
+///
+/// # Errors
+/// What a peer would have to punish, and [`Violation::ContentLengthForbidden`].
+pub(crate) fn check_trailers(fields: &Fields) -> Result<(), Violation> {
+    let regular = check_trailer_fields(fields)?;
+    // RFC 9110 §6.5.1: fields that frame a message MUST NOT be sent as trailers.
+    if regular.content_length.bytes().is_some() {
+        return Err(Violation::ContentLengthForbidden);
+    }
+    Ok(())
+}
+
+fn check_trailer_fields(fields: &Fields) -> Result<Regular<'_>, Violation> {
+    check_regular(fields.iter()).map_err(|violation| match violation {
+        // RFC 9113 §8.1: trailers MUST NOT contain pseudo-fields, wherever they stand.
+        Violation::PseudoFieldAfterRegular => Violation::PseudoFieldInTrailers,
+        other => other,
+    })
+}
