@@ -165,7 +165,7 @@ impl Decoder {
             let whole = match kind {
                 Kind::Indexed => self.indexed(first, tail, sink)?,
                 Kind::SizeUpdate => None,
-                _ => self.literal(kind, first, tail, sink)?,
+                _ => self.literal(kind, first, tail, sink),
             };
             match whole {
                 Some(next) => rest = next,
@@ -225,7 +225,7 @@ impl Decoder {
         tail: &'a [u8],
         sink: &mut dyn Sink,
     ) -> Result<Option<&'a [u8]>, DecodeError> {
-        let Some((index, rest)) = integer::read(first, Kind::Indexed.mask(), tail)? else {
+        let Some((index, rest)) = integer::read(first, Kind::Indexed.mask(), tail) else {
             return Ok(None);
         };
         self.reference(index, sink)?;
@@ -239,8 +239,9 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes a literal that lies whole in `tail`; `None` when it does not, or
-    /// when it may be too long to be decoded in one go.
+    /// Decodes a literal that lies whole in `tail`; `None` for [`Partial`] to
+    /// judge, which names the first fault, when it does not, when it is not
+    /// valid, or when it may be too long to be decoded in one go.
     #[inline]
     fn literal<'a>(
         &mut self,
@@ -248,27 +249,19 @@ impl Decoder {
         first: u8,
         tail: &'a [u8],
         sink: &mut dyn Sink,
-    ) -> Result<Option<&'a [u8]>, DecodeError> {
-        let Some((index, rest)) = integer::read(first, kind.mask(), tail)? else {
-            return Ok(None);
+    ) -> Option<&'a [u8]> {
+        let (index, rest) = integer::read(first, kind.mask(), tail)?;
+        let (name_text, rest) = match index {
+            0 => Text::read(rest)?,
+            _ => (Text::default(), rest),
         };
-        let mut name_text = Text::default();
-        let mut rest = rest;
-        if index == 0 {
-            let Some(parsed) = Text::read(rest)? else {
-                return Ok(None);
-            };
-            (name_text, rest) = parsed;
-        }
-        let Some((value_text, rest)) = Text::read(rest)? else {
-            return Ok(None);
-        };
+        let (value_text, rest) = Text::read(rest)?;
         let name_room = name_text.room();
         let room = name_room + value_text.room();
         if room > self.scratch.len() {
             let keep = self.keep(kind);
             if name_room.max(value_text.room()) > keep.saturating_add(SLACK) {
-                return Ok(None);
+                return None;
             }
             // The octets are here already: at most 1.6 times as many.
             self.scratch.resize(room, 0);
@@ -279,8 +272,8 @@ impl Decoder {
             _ => Name::Index(index),
         };
         let value = value_text.decode(value_scratch)?;
-        complete(&mut self.table, &mut self.meter, kind, name, value, sink)?;
-        Ok(Some(rest))
+        complete(&mut self.table, &mut self.meter, kind, name, value, sink).ok()?;
+        Some(rest)
     }
 
     /// The longest string of a literal of `kind` that is of any use.

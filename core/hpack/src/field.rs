@@ -17,20 +17,14 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// `None` when it goes on beyond `input`.
+    /// `None` when it goes on beyond `input` or has no valid length.
     #[inline]
-    pub(crate) fn read(input: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, DecodeError> {
-        let Some((&first, tail)) = input.split_first() else {
-            return Ok(None);
-        };
-        let Some((len, rest)) = integer::read(first, 0x7f, tail)? else {
-            return Ok(None);
-        };
-        let Some((octets, rest)) = rest.split_at_checked(len as usize) else {
-            return Ok(None);
-        };
+    pub(crate) fn read(input: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (&first, tail) = input.split_first()?;
+        let (len, rest) = integer::read(first, 0x7f, tail)?;
+        let (octets, rest) = rest.split_at_checked(len as usize)?;
         let huffman = first & 0x80 != 0;
-        Ok(Some((Text { huffman, octets }, rest)))
+        Some((Text { huffman, octets }, rest))
     }
 
     /// Scratch octets that decoding takes.
@@ -43,17 +37,17 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// `None` when it is not a valid encoding.
     #[inline]
-    pub(crate) fn decode<'b>(self, scratch: &'b mut [u8]) -> Result<&'b [u8], DecodeError>
+    pub(crate) fn decode<'b>(self, scratch: &'b mut [u8]) -> Option<&'b [u8]>
     where
         'a: 'b,
     {
         if !self.huffman {
-            return Ok(self.octets);
+            return Some(self.octets);
         }
-        let len = huffman::decode(self.octets, scratch)?;
-        // `room` octets were enough for it.
-        scratch.get(..len).ok_or(DecodeError::InvalidHuffman)
+        let len = huffman::decode(self.octets, scratch).ok()?;
+        scratch.get(..len)
     }
 }
 

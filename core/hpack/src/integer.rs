@@ -41,25 +41,25 @@ impl Continued {
 }
 
 /// Reads the integer in the bits of `first` under `mask` and on into `rest`.
-/// `None` when it goes on beyond `rest`.
+/// `None` when it goes on beyond `rest` or is too large: [`Continued`] tells.
 #[inline]
-pub(crate) fn read(first: u8, mask: u8, rest: &[u8]) -> Result<Option<(u32, &[u8])>, DecodeError> {
+pub(crate) fn read(first: u8, mask: u8, rest: &[u8]) -> Option<(u32, &[u8])> {
     let prefix = first & mask;
     if prefix < mask {
-        return Ok(Some((u32::from(prefix), rest)));
+        return Some((u32::from(prefix), rest));
     }
     read_continued(mask, rest)
 }
 
-fn read_continued(mask: u8, mut rest: &[u8]) -> Result<Option<(u32, &[u8])>, DecodeError> {
+fn read_continued(mask: u8, mut rest: &[u8]) -> Option<(u32, &[u8])> {
     let mut integer = Continued::new(mask);
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
-        if let Some(value) = integer.push(octet)? {
-            return Ok(Some((value, rest)));
+        if let Some(value) = integer.push(octet).ok()? {
+            return Some((value, rest));
         }
     }
-    Ok(None)
+    None
 }
 
 /// Appends `value` with the bits of `first` above `mask`.
