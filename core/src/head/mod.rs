@@ -18,6 +18,9 @@ mod rules;
 mod sink;
 mod target;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use content_length::{Answered, BodyLength};
 pub use fields::{Field, Fields, FieldsBuilder, FieldsIter};
 pub use request::{RequestHead, RequestHeadBuilder};

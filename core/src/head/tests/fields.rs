@@ -1,0 +1,141 @@
+//! Field lists, and where decoded blocks go.
+
+use alloc::format;
+use alloc::vec;
+
+use raddle_hpack::{Decoder, DecoderConfig, Encoder, Indexing, Sink, Verdict};
+
+use super::*;
+
+#[test]
+fn lists_keep_order_repetitions_and_sensitivity() {
+    let mut builder = Fields::builder();
+    builder.push(b"a", b"1", false);
+    builder.push(b"b", b"", true);
+    builder.push(b"a", b"2", false);
+    let fields = builder.finish();
+    let got: Vec<_> = fields
+        .iter()
+        .map(|field| (field.name, field.value, field.sensitive))
+        .collect();
+    assert_eq!(
+        got,
+        [
+            (&b"a"[..], &b"1"[..], false),
+            (b"b", b"", true),
+            (b"a", b"2", false)
+        ]
+    );
+    assert_eq!((fields.len(), fields.is_empty()), (3, false));
+    assert_eq!(fields.find(b"a"), Some(&b"1"[..]));
+    assert_eq!(fields.find(b"A"), None);
+    // RFC 9113 §10.5.1: 32 bytes for each field, besides names and values.
+    assert_eq!(fields.list_size(), 3 * 32 + 3 + 2);
+    assert_eq!(format!("{fields:?}"), "[a: 1, b: (sensitive), a: 2]");
+}
+
+#[test]
+fn lists_are_equal_field_by_field() {
+    let of = |fields: &[(&[u8], &[u8], bool)]| {
+        let mut builder = Fields::builder();
+        for (name, value, sensitive) in fields {
+            builder.push(name, value, *sensitive);
+        }
+        builder.finish()
+    };
+    assert_eq!(of(&[(b"a", b"bc", false)]), of(&[(b"a", b"bc", false)]));
+    assert_ne!(of(&[(b"a", b"bc", false)]), of(&[(b"ab", b"c", false)]));
+    assert_ne!(of(&[(b"a", b"b", false)]), of(&[(b"a", b"b", true)]));
+    assert_ne!(of(&[(b"a", b"b", false)]), of(&[]));
+    assert_eq!(of(&[]), Fields::new());
+    assert_eq!((Fields::new().len(), Fields::new().list_size()), (0, 0));
+}
+
+#[test]
+fn shares_of_a_list_copy_nothing() {
+    let fields = list(&[("name", "value"), ("empty", "")]);
+    for field in &fields {
+        let (name, value) = (fields.name_bytes(&field), fields.value_bytes(&field));
+        assert_eq!((&name[..], &value[..]), (field.name, field.value));
+        assert_eq!(name.as_ptr(), field.name.as_ptr());
+        if !value.is_empty() {
+            assert_eq!(value.as_ptr(), field.value.as_ptr());
+        }
+    }
+}
+
+// A name of more than 16 bits cannot be written down: the message that has it is refused, not cut.
+#[test]
+fn a_name_too_long_is_never_valid() {
+    for slab in [0, 1 << 20] {
+        for (len, good) in [(65_535, true), (65_536, false), (70_000, false)] {
+            let mut builder = FieldsBuilder::with_slab_bytes(slab);
+            builder.push(&vec![b'x'; len], b"value", false);
+            builder.push(b"next", b"1", false);
+            let fields = builder.finish();
+            assert_eq!(fields.find(b"next"), Some(&b"1"[..]));
+            let want = (!good).then_some(Violation::FieldNameInvalid);
+            assert_eq!(check_trailers(&fields).err(), want, "{len}");
+        }
+    }
+}
+
+#[test]
+fn one_piece_of_memory_serves_many_lists() {
+    let mut builder = FieldsBuilder::with_slab_bytes(4096);
+    let mut build = |n: usize| {
+        let n = format!("{n}");
+        builder.push(b"x-number", n.as_bytes(), false);
+        builder.push(b"x-text", &[b'x'; 80], false);
+        let fields = builder.finish();
+        assert_eq!(fields.find(b"x-number"), Some(n.as_bytes()));
+        fields
+    };
+    let at = |fields: &Fields| fields.iter().next().map(|field| field.name.as_ptr().addr());
+    // Lists that live together lie one behind the other.
+    let lists: Vec<_> = (0..30).map(&mut build).collect();
+    let places: Vec<_> = lists.iter().filter_map(at).collect();
+    assert!(places.is_sorted() && places[29] - places[0] < 4096);
+    for (n, fields) in lists.iter().enumerate() {
+        assert_eq!(fields.find(b"x-number"), Some(format!("{n}").as_bytes()));
+    }
+    drop(lists);
+    // Lists that are dropped before the next is built go around in the same piece.
+    let places: Vec<_> = (0..1000).filter_map(|n| at(&build(n))).collect();
+    let lowest = places.iter().min().expect("a thousand lists");
+    assert!(places.iter().all(|place| place - lowest < 4096));
+}
+
+#[test]
+fn a_sink_takes_what_the_decoder_gives() {
+    let head = RequestHead::new(b"GET", b"https", Some(b"example.com"), b"/")
+        .sensitive_field(b"authorization", b"Bearer 0123")
+        .field(b"accept", b"*/*")
+        .finish();
+    let mut encoder = Encoder::new(4096);
+    let mut decoder = Decoder::new(DecoderConfig::default());
+    let mut sink = BlockSink::new();
+    // A block that was given up leaves nothing in the next one.
+    sink.field(b"left", b"over", false);
+    sink.discard();
+    for _ in 0..3 {
+        let mut block = bytes::BytesMut::new();
+        encoder.begin(&mut block);
+        for field in head.all() {
+            let indexing = if field.sensitive {
+                Indexing::Never
+            } else {
+                Indexing::Auto
+            };
+            encoder.field(field.name, field.value, indexing, &mut block);
+        }
+        assert_eq!(decoder.decode(&block, &mut sink), Ok(()));
+        assert_eq!(decoder.finish(), Ok(Verdict::Complete));
+        // Equality includes the sensitive bit: it survives the way over the wire.
+        assert_eq!(
+            parse_request(sink.finish(), &Rules::default()),
+            Ok(head.clone())
+        );
+    }
+    assert!(sink.finish().is_empty());
+}

@@ -1,0 +1,174 @@
+//! The rules for messages, by section. Each violation stands beside a twin that differs in the one thing that matters.
+
+mod fields;
+mod lengths;
+mod regular;
+mod request;
+mod response;
+
+use alloc::vec::Vec;
+
+use super::*;
+use crate::violation::Violation;
+
+/// What a peer may send when everything is enabled.
+const EVERYTHING: Rules = Rules {
+    extended_connect: true,
+};
+
+const GET: [(&str, &str); 4] = [
+    (":method", "GET"),
+    (":scheme", "https"),
+    (":authority", "example.com"),
+    (":path", "/"),
+];
+
+fn list(fields: &[(&str, &str)]) -> Fields {
+    fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect()
+}
+
+/// How a request is judged that consists of these fields. Both sides come to the same verdict.
+fn request(fields: &[(&str, &str)]) -> Result<RequestHead, Violation> {
+    let received = parse_request(list(fields), &EVERYTHING);
+    let sent = check_request(&RequestHead::from_fields(list(fields)), &EVERYTHING);
+    assert_eq!(received.as_ref().err(), sent.as_ref().err());
+    received
+}
+
+/// How a GET request is judged that has these fields as well.
+fn get_with(fields: &[(&str, &str)]) -> Result<RequestHead, Violation> {
+    request(&[&GET, fields].concat())
+}
+
+fn response(fields: &[(&str, &str)]) -> Result<ResponseHead, Violation> {
+    parse_response(list(fields))
+}
+
+fn ok_with(fields: &[(&str, &str)]) -> Result<ResponseHead, Violation> {
+    response(&[&[(":status", "200")], fields].concat())
+}
+
+fn trailers(fields: &[(&str, &str)]) -> Result<Fields, Violation> {
+    parse_trailers(list(fields))
+}
+
+/// The fault of regular fields, which is the same in a request, a response and trailers.
+fn regular_fault(fields: &[(&str, &str)]) -> Option<Violation> {
+    let faults = [
+        get_with(fields).err(),
+        ok_with(fields).err(),
+        trailers(fields).err(),
+    ];
+    assert!(
+        faults.iter().all(|fault| *fault == faults[0]),
+        "{fields:?}: {faults:?}"
+    );
+    faults[0]
+}
+
+// RFC 9113 §8.1.1: every way in which a message can be malformed has a name, and each is met here once.
+#[test]
+fn every_message_violation_can_be_provoked() {
+    use Violation as V;
+    let post =
+        |fields: &[(&str, &str)]| request(&[&GET[1..], &[(":method", "POST")], fields].concat());
+    let mut body = BodyLength::of_request(&post(&[("content-length", "1")]).unwrap());
+    let disabled = |fields: &[(&str, &str)]| parse_request(list(fields), &Rules::default());
+    let websocket = [
+        &GET[1..],
+        &[(":method", "CONNECT"), (":protocol", "websocket")],
+    ]
+    .concat();
+    let provoked = [
+        (V::PseudoFieldMissing, request(&GET[1..]).err()),
+        (V::PseudoFieldDuplicate, get_with(&[(":path", "/")]).err()),
+        (
+            V::PseudoFieldUnknown,
+            get_with(&[(":fragment", "top")]).err(),
+        ),
+        (
+            V::PseudoFieldAfterRegular,
+            get_with(&[("a", "b"), (":path", "/")]).err(),
+        ),
+        (
+            V::PseudoFieldInTrailers,
+            trailers(&[(":status", "200")]).err(),
+        ),
+        (
+            V::PseudoFieldWrongDirection,
+            get_with(&[(":status", "200")]).err(),
+        ),
+        (V::FieldNameInvalid, get_with(&[("", "x")]).err()),
+        (V::FieldNameUppercase, get_with(&[("Accept", "*/*")]).err()),
+        (
+            V::FieldValueInvalid,
+            get_with(&[("accept", "*/*\r\n")]).err(),
+        ),
+        (
+            V::ConnectionSpecificField,
+            get_with(&[("connection", "close")]).err(),
+        ),
+        (V::TeNotTrailers, get_with(&[("te", "gzip")]).err()),
+        (
+            V::ContentLengthInvalid,
+            get_with(&[("content-length", "-1")]).err(),
+        ),
+        (
+            V::ContentLengthForbidden,
+            check_trailers(&list(&[("content-length", "1")])).err(),
+        ),
+        (V::ContentLengthMismatch, body.received(2).err()),
+        (
+            V::MethodInvalid,
+            request(&[&GET[1..], &[(":method", "G T")]].concat()).err(),
+        ),
+        (
+            V::SchemeInvalid,
+            request(&[GET[0], (":scheme", "1"), GET[3]]).err(),
+        ),
+        (
+            V::PathEmpty,
+            request(&[GET[0], GET[1], (":path", "")]).err(),
+        ),
+        (
+            V::PathInvalid,
+            request(&[GET[0], GET[1], (":path", "x")]).err(),
+        ),
+        (
+            V::AuthorityInvalid,
+            request(&[GET[0], GET[1], GET[3], (":authority", "u@h")]).err(),
+        ),
+        (V::HostMismatch, get_with(&[("host", "example.org")]).err()),
+        (
+            V::ConnectMalformed,
+            request(&[(":method", "CONNECT")]).err(),
+        ),
+        (V::ConnectProtocolDisabled, disabled(&websocket).err()),
+        (V::StatusInvalid, response(&[(":status", "20")]).err()),
+        (V::SwitchingProtocols, response(&[(":status", "101")]).err()),
+    ];
+    for (want, got) in &provoked {
+        assert_eq!(*got, Some(*want));
+    }
+    // What else is wrong with messages shows in the order of frames, and is the engine's to find.
+    let of_frames = [
+        V::InformationalEndsStream,
+        V::DataBeforeHeaders,
+        V::TrailersWithoutEndStream,
+    ];
+    let named = |violation: &Violation| {
+        let section = violation.section();
+        ["RFC 9113 §8", "RFC 9110 §", "RFC 8441 §4"]
+            .iter()
+            .any(|part| section.starts_with(part))
+    };
+    let missing: Vec<_> = Violation::ALL
+        .iter()
+        .filter(|violation| named(violation) && !of_frames.contains(violation))
+        .filter(|violation| !provoked.iter().any(|(had, _)| had == *violation))
+        .collect();
+    assert!(missing.is_empty(), "never provoked: {missing:?}");
+}
