@@ -7,6 +7,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Bytes before each entry: the length of its name (2), and that of its value with the sensitive bit (4).
 const ENTRY_HEAD: usize = 6;
 const SENSITIVE: u32 = 1 << 31;
+/// How long a list may be in bytes. Offsets have 32 bits; far below that no peer takes such a list any more.
+const LIST_BYTES_MAX: usize = 1 << 30;
 /// RFC 9113 §10.5.1: what each field costs besides its name and value.
 const FIELD_OVERHEAD: usize = 32;
 /// What a builder takes first when nobody said more: a head of about ten fields.
@@ -108,7 +110,7 @@ impl Fields {
 
     /// Where `iter`, which goes over this list, will read next.
     pub(super) fn offset_of(&self, iter: &FieldsIter<'_>) -> u32 {
-        // The builder keeps blocks within 2^32 bytes.
+        // The builder keeps to `LIST_BYTES_MAX`.
         (self.block.len() - iter.rest.len()) as u32
     }
 }
@@ -223,8 +225,8 @@ impl FieldsBuilder {
 
     /// Appends a field; names are in lower case.
     ///
-    /// A field that no entry can hold, with a name above 65,535 bytes or a value of 2 GiB, becomes one with an empty
-    /// name, which every message is refused for.
+    /// A field that the list cannot hold, with a name above 65,535 bytes or beyond 1 GiB of list, becomes one with an
+    /// empty name, which every message is refused for.
     #[inline]
     pub fn push(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
         let len = self.entry_len(name, value);
@@ -259,6 +261,12 @@ impl FieldsBuilder {
 
     /// Inserts a field at `at` bytes, where one entry ends and the next may begin.
     pub(super) fn insert(&mut self, at: usize, name: &[u8], value: &[u8]) {
+        let fits = self.entry_len(name, value).is_some();
+        let (name, value) = if fits {
+            (name, value)
+        } else {
+            (&[][..], &[][..])
+        };
         let behind = self.block.split_off(at);
         self.push(name, value, false);
         self.block.extend_from_slice(&behind);
@@ -268,8 +276,9 @@ impl FieldsBuilder {
     #[inline]
     fn entry_len(&self, name: &[u8], value: &[u8]) -> Option<usize> {
         let len = ENTRY_HEAD + name.len() + value.len();
-        let fits = name.len() <= usize::from(u16::MAX) && value.len() < SENSITIVE as usize;
-        (fits && len <= u32::MAX as usize - self.block.len()).then_some(len)
+        let fits = name.len() <= usize::from(u16::MAX)
+            && len.saturating_add(self.block.len()) <= LIST_BYTES_MAX;
+        fits.then_some(len)
     }
 
     #[cold]
