@@ -70,11 +70,6 @@ impl Decoder {
         }
     }
 
-    /// Our SETTINGS_MAX_FRAME_SIZE from here on.
-    pub(crate) fn set_max_frame_size(&mut self, bytes: u32) {
-        self.limits.max_frame_size = bytes;
-    }
-
     /// The stream of the header block that is not finished yet, for the deadline on it.
     pub(crate) fn open_block(&self) -> Option<StreamId> {
         self.block.map(|block| block.stream)

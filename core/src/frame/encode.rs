@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use bytes::BytesMut;
 
-use super::{Flags, HEAD_LEN, Kind, MAX_FRAME_SIZE_MAX, PriorityFields};
+use super::{Flags, HEAD_LEN, Kind, MAX_FRAME_SIZE_MAX};
 use crate::id::{ErrorCode, StreamId};
 
 /// The 9 bytes in front of a payload of `len` bytes.
@@ -28,8 +28,9 @@ pub(crate) fn data_head(stream: StreamId, len: usize, end_stream: bool) -> [u8; 
     )
 }
 
-/// Appends PRIORITY.
-pub(crate) fn priority(out: &mut BytesMut, stream: StreamId, fields: PriorityFields) {
+/// Appends PRIORITY, which only tests send: RFC 9113 §5.3.2 deprecates it.
+#[cfg(test)]
+pub(crate) fn priority(out: &mut BytesMut, stream: StreamId, fields: super::PriorityFields) {
     out.extend_from_slice(&head(Kind::Priority, Flags::NONE, stream, 5));
     let exclusive = u32::from(fields.exclusive) << 31;
     out.extend_from_slice(&(fields.dependency.to_u32() | exclusive).to_be_bytes());

@@ -1,11 +1,6 @@
 //! Frames: the 9-byte head, the kinds and flags, and what each kind carries (RFC 9113 §4 and §6).
 //!
 //! Header blocks pass through as fragments of bytes; what is in them is HPACK's matter and not known here.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the engine uses most of this; the rest completes the codec and is tested here"
-)]
 
 pub(crate) mod decode;
 pub(crate) mod display;

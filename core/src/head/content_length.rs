@@ -94,6 +94,11 @@ impl BodyLength {
         Self::new(expected)
     }
 
+    /// For data behind a head that is not known yet.
+    pub(crate) fn unknown() -> Self {
+        Self::new(None)
+    }
+
     fn new(expected: Option<u64>) -> Self {
         Self {
             expected,

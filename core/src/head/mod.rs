@@ -3,11 +3,6 @@
 //! A head is judged once, where it is made: by `parse_request` and its like when it came from the peer, and by the
 //! builders when it came from the application. The sending side asks for that verdict with `check_request` and its
 //! like, so that nothing leaves that a peer must punish.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the engine uses most of this; the rest completes the set and is tested here"
-)]
 
 mod chars;
 mod content_length;

@@ -25,11 +25,6 @@ impl BlockSink {
     pub(crate) fn finish(&mut self) -> Fields {
         self.fields.finish()
     }
-
-    /// Forgets the fields of a block that is of no use.
-    pub(crate) fn discard(&mut self) {
-        self.fields.clear();
-    }
 }
 
 impl raddle_hpack::Sink for BlockSink {

@@ -87,8 +87,10 @@ fn heads_are_judged_alone() {
 #[test]
 fn frames_up_to_the_advertised_size_pass() {
     for max_frame_size in [MAX_FRAME_SIZE_MIN, 1 << 20, MAX_FRAME_SIZE_MAX] {
-        let mut decoder = Decoder::new(ROOMY);
-        decoder.set_max_frame_size(max_frame_size);
+        let mut decoder = Decoder::new(Limits {
+            max_frame_size,
+            ..ROOMY
+        });
         let mut input = BytesMut::from(&raw_head(max_frame_size, 0, 0, 1)[..]);
         assert_eq!(decoder.next(&mut input), Ok(None));
         assert_eq!(decoder.needed(&input), max_frame_size as usize);

@@ -1,0 +1,94 @@
+//! Limits and windows of one connection. Each default states its reason.
+
+use core::time::Duration;
+
+/// How one connection behaves and what it lets its peer do.
+///
+/// Values outside a field's stated range are brought into it by [`Connection::new`](crate::Connection::new);
+/// none of them can make the engine announce something that RFC 9113 forbids.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS). 100 is the least that
+    /// RFC 9113 §6.5.2 recommends, and bounds every per-stream cost below.
+    pub concurrent_streams_max: u32,
+    /// Streams that we open before the peer's first SETTINGS says what it allows. 100, because a peer that follows
+    /// RFC 9113 §6.5.2 allows at least that many; refused streams come back as `Retry::Safe` anyway.
+    pub concurrent_streams_assumed: u32,
+    /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it.
+    pub open_queue_max: usize,
+    /// Receive window of each stream in bytes, at most 2^31-1. 256 KiB: a quarter of the connection window, so that
+    /// three unread streams still leave room for a fourth.
+    pub stream_window_bytes: u32,
+    /// Receive window of the connection in bytes, 65,535 to 2^31-1. 1 MiB bounds what an unread connection holds.
+    pub connection_window_bytes: u32,
+    /// Largest frame payload that we accept (SETTINGS_MAX_FRAME_SIZE), 16,384 to 2^24-1. The least allowed value:
+    /// larger frames delay control frames and gain little.
+    pub frame_size_max: u32,
+    /// Largest header list that we accept, by the formula of RFC 9113 §10.5.1 (name + value + 32 per field).
+    pub header_list_bytes_max: u32,
+    /// Fields of one header list, cookie crumbs counted. Bounds bookkeeping that the byte limit does not see.
+    pub header_fields_max: u32,
+    /// HPACK table in bytes, both for what we announce and for what we are willing to keep as the encoder.
+    pub header_table_bytes: u32,
+    /// Bytes of one stream's body that [`send_data`](crate::Connection::send_data) takes before it answers 0.
+    /// 64 KiB keeps a stream busy for four turns of the scheduler.
+    pub send_buffer_bytes: usize,
+    /// Interim (1xx) responses of one stream. An endless row of them would never end a request.
+    pub informational_max: u8,
+    /// Whether we accept extended CONNECT (RFC 8441 §3) as a server.
+    pub enable_connect_protocol: bool,
+    /// Time for the peer's preface, its first SETTINGS, and the acknowledgement of ours.
+    pub settings_timeout: Duration,
+    /// Time from the first to the last frame of one header block. CONTINUATION cannot be interleaved, so a slow block
+    /// stops the whole connection.
+    pub header_block_timeout: Duration,
+    /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off.
+    pub keep_alive_interval: Option<Duration>,
+    /// Time for the answer to that PING before the connection counts as dead.
+    pub keep_alive_timeout: Duration,
+    /// Time from a connection error or from the end of a drain until the transport is dropped, written or not.
+    pub close_timeout: Duration,
+    /// Burst of each bucket against abuse, in events that cost us work and bring the peer nothing.
+    pub abuse_burst: u32,
+    /// Refill of each such bucket per second.
+    pub abuse_refill_per_second: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            concurrent_streams_max: 100,
+            concurrent_streams_assumed: 100,
+            open_queue_max: 1_024,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+            frame_size_max: 16_384,
+            header_list_bytes_max: 64 * 1024,
+            header_fields_max: 512,
+            header_table_bytes: 4_096,
+            send_buffer_bytes: 64 * 1024,
+            informational_max: 16,
+            enable_connect_protocol: false,
+            settings_timeout: Duration::from_secs(10),
+            header_block_timeout: Duration::from_secs(5),
+            keep_alive_interval: Some(Duration::from_secs(30)),
+            keep_alive_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(1),
+            abuse_burst: 1_000,
+            abuse_refill_per_second: 33,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn clamped(mut self) -> Self {
+        const WINDOW_MAX: u32 = (1 << 31) - 1;
+        self.stream_window_bytes = self.stream_window_bytes.min(WINDOW_MAX);
+        self.connection_window_bytes = self.connection_window_bytes.clamp(65_535, WINDOW_MAX);
+        self.frame_size_max = self.frame_size_max.clamp(16_384, (1 << 24) - 1);
+        self.open_queue_max = self.open_queue_max.max(1);
+        self.send_buffer_bytes = self.send_buffer_bytes.max(1);
+        self.abuse_burst = self.abuse_burst.max(1);
+        self
+    }
+}

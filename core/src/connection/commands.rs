@@ -1,0 +1,301 @@
+//! What the caller may do. No clock: a command takes effect with the next `poll_transmit`.
+
+use bytes::Bytes;
+
+use super::{Connection, GoAway, Lifecycle};
+use crate::{
+    error::{ConnectionError, OpenError, Origin, SendError, StreamError},
+    event::Then,
+    head::{self, Answered, BodyLength, Fields, RequestHead, ResponseHead},
+    id::{ErrorCode, PingId, Role, StreamHandle},
+    ping::Purpose,
+    stream::{OutHead, Priority, RecvHalf, SendHalf, SendState, Stream},
+    violation::Violation,
+};
+
+/// Interim responses of one stream that may wait for their frames.
+const INTERIMS_MAX: usize = 16;
+/// Bytes of debug data that our GOAWAY carries at most: enough for a sentence, and it fits any frame size.
+const DEBUG_MAX: usize = 1_024;
+
+impl Connection {
+    /// Opens a stream for a request (RFC 9113 §8.1). The request waits for its turn under the peer's limit of
+    /// concurrent streams; until then it has no identifier and leaves no trace on the wire.
+    ///
+    /// # Errors
+    /// The request comes back with the reason. It was not sent, so it may go to another connection.
+    pub fn open(
+        &mut self,
+        head: RequestHead,
+        then: Then,
+    ) -> Result<StreamHandle, (OpenError, RequestHead)> {
+        let length = match self.check_open(&head) {
+            Ok(length) => length,
+            Err(error) => return Err((error, head)),
+        };
+        if then.is_end()
+            && let Err(violation) = length.end()
+        {
+            return Err((OpenError::Malformed(violation), head));
+        }
+        let answered = Answered::of(&head);
+        let recv = RecvHalf::new(self.new_credit());
+        let mut send = SendHalf::new(
+            Some(OutHead::Request(head)),
+            then.is_end(),
+            self.config.send_buffer_bytes,
+        );
+        send.length = length;
+        Ok(self.streams.insert(Stream::new(send, recv, answered)))
+    }
+
+    fn check_open(&self, head: &RequestHead) -> Result<BodyLength, OpenError> {
+        if self.role == Role::Server {
+            return Err(OpenError::NotClient);
+        }
+        if self.next_id.is_none() {
+            return Err(OpenError::IdsExhausted);
+        }
+        if !self.takes_requests() {
+            return Err(OpenError::Closing);
+        }
+        if self.streams.waiting() >= self.config.open_queue_max {
+            return Err(OpenError::QueueFull);
+        }
+        // RFC 9113 §6.5.2: advisory, but a peer that says so would refuse it.
+        if head.list_size() > self.remote.header_list_size as usize {
+            return Err(OpenError::HeaderListTooLarge);
+        }
+        // RFC 8441 §4: an extended CONNECT MUST wait for the peer to allow it.
+        let rules = head::Rules {
+            extended_connect: self.remote.connect_protocol,
+        };
+        head::check_request(head, &rules).map_err(OpenError::Malformed)?;
+        Ok(BodyLength::of_request(head))
+    }
+
+    /// Server: sends an interim (1xx) response; the final one is still owed.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`] after the final response, for a final status, or with too many interim responses
+    /// waiting already; [`SendError::Malformed`] and [`SendError::HeaderListTooLarge`] as for `respond`.
+    pub fn inform(&mut self, stream: StreamHandle, head: ResponseHead) -> Result<(), SendError> {
+        self.check_response(stream, &head)?;
+        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        if !head.is_informational() || found.send.interims_waiting() >= INTERIMS_MAX {
+            return Err(SendError::OutOfOrder);
+        }
+        found.send.push_interim(head);
+        self.streams.settle(stream);
+        Ok(())
+    }
+
+    /// Server: sends the final response's head.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] when the stream has ended; [`SendError::OutOfOrder`] when it is answered already, or the
+    /// status is interim; [`SendError::Malformed`] when the head breaks a rule of RFC 9113 §8;
+    /// [`SendError::HeaderListTooLarge`] when the peer takes no head of this size. Nothing is sent then.
+    pub fn respond(
+        &mut self,
+        stream: StreamHandle,
+        head: ResponseHead,
+        then: Then,
+    ) -> Result<(), SendError> {
+        self.check_response(stream, &head)?;
+        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        if head.is_informational() {
+            return Err(SendError::OutOfOrder);
+        }
+        let length = BodyLength::of_response(&head, found.answered);
+        if then.is_end() {
+            length.end().map_err(SendError::Malformed)?;
+        }
+        found.send.length = length;
+        found.send.start(OutHead::Response(head), then.is_end());
+        self.streams.settle(stream);
+        Ok(())
+    }
+
+    fn check_response(&self, stream: StreamHandle, head: &ResponseHead) -> Result<(), SendError> {
+        let found = self.streams.get(stream).ok_or(SendError::Gone)?;
+        match found.send.state {
+            SendState::Idle if self.role == Role::Server => {}
+            SendState::Reset => return Err(SendError::Gone),
+            _ => return Err(SendError::OutOfOrder),
+        }
+        if head.list_size() > self.remote.header_list_size as usize {
+            return Err(SendError::HeaderListTooLarge);
+        }
+        head::check_response(head, found.answered).map_err(SendError::Malformed)
+    }
+
+    /// Takes body bytes off the front of `data`, as many as the stream's buffer has room for, and answers how many.
+    /// When some are left, [`Event::Writable`](crate::Event::Writable) tells when there is room again. `then` counts
+    /// only when everything was taken.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] when the stream has ended; [`SendError::OutOfOrder`] before the head or after the end;
+    /// [`SendError::Malformed`] when the body does not add up to the head's content-length. Nothing is taken then.
+    pub fn send_data(
+        &mut self,
+        stream: StreamHandle,
+        data: &mut Bytes,
+        then: Then,
+    ) -> Result<usize, SendError> {
+        let found = self.sending(stream)?;
+        let offered = data.len();
+        let mut length = found.send.length;
+        length.received(offered).map_err(SendError::Malformed)?;
+        if then.is_end() {
+            length.end().map_err(SendError::Malformed)?;
+        }
+        let taken = found.send.give_data(data);
+        // A part of what was just checked is within the length too.
+        let _ = found.send.length.received(taken);
+        if then.is_end() && taken == offered {
+            found.send.give_end();
+        }
+        self.streams.settle(stream);
+        Ok(taken)
+    }
+
+    /// Ends the message with trailers, after the body bytes that wait.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] when the stream has ended; [`SendError::OutOfOrder`] before the head or after the end;
+    /// [`SendError::Malformed`] for fields that trailers must not have, or a body short of its content-length.
+    pub fn send_trailers(&mut self, stream: StreamHandle, fields: Fields) -> Result<(), SendError> {
+        let limit = self.remote.header_list_size as usize;
+        let found = self.sending(stream)?;
+        if fields.list_size() > limit {
+            return Err(SendError::HeaderListTooLarge);
+        }
+        head::check_trailers(&fields).map_err(SendError::Malformed)?;
+        found.send.length.end().map_err(SendError::Malformed)?;
+        found.send.give_trailers(fields);
+        self.streams.settle(stream);
+        Ok(())
+    }
+
+    fn sending(&mut self, stream: StreamHandle) -> Result<&mut Stream, SendError> {
+        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        match found.send.state {
+            SendState::Reset => Err(SendError::Gone),
+            _ if found.send.takes_parts() => Ok(found),
+            _ => Err(SendError::OutOfOrder),
+        }
+    }
+
+    /// Gives back the credit of `bytes` that were handed out and are consumed now. More than is out counts as all.
+    /// Allowed, and owed, also after the end of the stream.
+    pub fn release(&mut self, stream: StreamHandle, bytes: usize) {
+        let Some(found) = self.streams.get_mut(stream) else {
+            return;
+        };
+        let back = found.recv.credit.release(bytes as u64);
+        self.credit.release(back);
+        self.streams.settle(stream);
+    }
+
+    /// Wants no more of the peer's body: all credit that is out comes back, and what still arrives is dropped and
+    /// credited as it comes. The stream itself goes on; to end it, `reset` it.
+    pub fn discard(&mut self, stream: StreamHandle) {
+        if let Some(found) = self.streams.get_mut(stream) {
+            found.recv.discards = true;
+        }
+        self.release(stream, usize::MAX);
+    }
+
+    /// Ends a stream early. Before it got an identifier nothing goes over the wire; after it, RST_STREAM does. The
+    /// stream ends as `Failed`.
+    ///
+    /// One case is no failure: a server whose response is given whole, and who resets with
+    /// [`ErrorCode::NO_ERROR`], sends the response to its end and only then stops the upload (RFC 9113 §8.1); the
+    /// stream ends as `Finished`.
+    pub fn reset(&mut self, stream: StreamHandle, code: ErrorCode) {
+        let role = self.role;
+        let Some(found) = self
+            .streams
+            .get_mut(stream)
+            .filter(|found| !found.is_closed())
+        else {
+            return;
+        };
+        if role == Role::Server && code == ErrorCode::NO_ERROR && found.send.is_given() {
+            found.stop_after_send = true;
+            found.stop_upload_if_sent();
+        } else {
+            let retry = found.retry(role, false, true);
+            found.fail(
+                StreamError {
+                    origin: Origin::Local,
+                    code,
+                    violation: None,
+                    retry,
+                },
+                true,
+            );
+        }
+        self.streams.settle(stream);
+    }
+
+    /// Changes how urgently the stream's body is sent (RFC 9218).
+    pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
+        if let Some(found) = self.streams.get_mut(stream) {
+            found.priority = priority;
+            self.streams.settle(stream);
+        }
+    }
+
+    /// Sends a PING; [`Event::Pong`](crate::Event::Pong) with the same id is the answer. `None` when several are in
+    /// flight already, or the connection is over.
+    pub fn ping(&mut self) -> Option<PingId> {
+        if self.is_over() {
+            return None;
+        }
+        self.pings.request(Purpose::Caller)
+    }
+
+    /// Ends the connection gracefully: streams in progress go on, no new ones begin, and
+    /// [`Event::Closed`](crate::Event::Closed) without an error follows the last of them.
+    ///
+    /// A server announces it with GOAWAY in two phases, so that no request that is on its way is lost
+    /// (RFC 9113 §6.8). On a client, requests that wait for an identifier end as `Failed` with `Retry::Safe`.
+    pub fn drain(&mut self) {
+        if self.is_over() || core::mem::replace(&mut self.drains, true) {
+            return;
+        }
+        self.lifecycle = Lifecycle::Draining;
+        self.begin_drain();
+    }
+
+    /// Ends the connection at once, with a GOAWAY that carries `code` and `debug` (cut to 1,024 bytes). Every stream
+    /// fails; whether its request may be sent again is decided for each.
+    pub fn close(&mut self, code: ErrorCode, debug: Bytes) {
+        if self.is_over() {
+            return;
+        }
+        let error = ConnectionError {
+            origin: Origin::Local,
+            code,
+            violation: None,
+        };
+        self.fail_connection((code != ErrorCode::NO_ERROR).then_some(error), error, debug);
+    }
+
+    /// Owes the peer a GOAWAY in place of one that is not out yet.
+    pub(super) fn owe_goaway(&mut self, code: ErrorCode, debug: Bytes) {
+        let last = self
+            .our_goaway
+            .map_or(self.last_peer_id, |last| last.min(self.last_peer_id));
+        self.our_goaway = Some(last);
+        let debug = debug.slice(..debug.len().min(DEBUG_MAX));
+        self.output.goaway = Some(GoAway { last, code, debug });
+    }
+
+    /// The debug data of a GOAWAY that answers a violation.
+    pub(super) fn debug_of(violation: Violation) -> Bytes {
+        Bytes::from(alloc::format!("{violation} ({})", violation.section()))
+    }
+}

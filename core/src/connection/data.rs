@@ -1,0 +1,184 @@
+//! DATA in, and the windows of both directions.
+
+use bytes::Bytes;
+
+use super::{Connection, receive::Fault, target::Target};
+use crate::{
+    event::{Event, Then},
+    flow::WINDOW_INITIAL,
+    id::StreamId,
+    limits::Cause,
+    stream::RecvState,
+    time::Timestamp,
+    violation::Violation,
+};
+
+/// Payloads up to this many bytes are copied together, so that a short message does not keep a whole read buffer.
+const COPY_MAX: usize = 1_024;
+/// Size of the blocks that they are copied into.
+const COPY_BLOCK: usize = 4_096;
+/// Tokens that one DATA frame of ours gives the bucket of WINDOW_UPDATE: one update for the stream, one for the
+/// connection is what the most eager honest peer answers with.
+const UPDATES_PER_DATA: u32 = 2;
+
+impl Connection {
+    pub(super) fn on_data(
+        &mut self,
+        id: StreamId,
+        data: Bytes,
+        flow_len: u32,
+        end: bool,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        // RFC 9113 §6.9: every DATA frame counts against the connection, whatever becomes of its stream.
+        if !self.credit.receive(flow_len) {
+            return Err(Fault::connection(Violation::ConnectionWindowExceeded));
+        }
+        let taken = self.take_data(id, data, flow_len, end, now);
+        if taken.is_err() {
+            self.credit.release(u64::from(flow_len));
+        }
+        taken
+    }
+
+    /// The stream's part of a DATA frame. After an error the frame's credit is still with the connection's ledger.
+    fn take_data(
+        &mut self,
+        id: StreamId,
+        data: Bytes,
+        flow_len: u32,
+        end: bool,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let handle = match self.target(id)? {
+            Target::Live(handle) => handle,
+            // RFC 9113 §5.1: DATA on a stream that was never opened.
+            Target::New => return Err(Fault::connection(Violation::IdleStreamFrame)),
+            Target::Ignore => {
+                self.stats.data_bytes_dropped += u64::from(flow_len);
+                self.credit.release(u64::from(flow_len));
+                return Ok(());
+            }
+        };
+        if data.is_empty() && !end {
+            self.buckets
+                .charge(Cause::EmptyData, now)
+                .map_err(Fault::connection)?;
+        }
+        let len = data.len();
+        // `target` has just found it.
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return Ok(());
+        };
+        if stream.recv.state == RecvState::Head {
+            return Err(Fault {
+                violation: Violation::DataBeforeHeaders,
+                stream: id,
+            });
+        }
+        if !stream.recv.credit.receive(flow_len) {
+            return Err(Fault {
+                violation: Violation::StreamWindowExceeded,
+                stream: id,
+            });
+        }
+        let mut checked = stream.recv.body.received(len);
+        if checked.is_ok() && end {
+            checked = stream.recv.end();
+        }
+        if let Err(violation) = checked {
+            stream.recv.credit.release(u64::from(flow_len));
+            return Err(Fault {
+                violation,
+                stream: id,
+            });
+        }
+        self.stats.data_bytes_received += len as u64;
+        // Padding is nobody's to consume; neither is what nobody wants.
+        let kept = if stream.recv.discards { 0 } else { len };
+        let back = u64::from(flow_len) - kept as u64;
+        stream.recv.credit.release(back);
+        self.credit.release(back);
+        let discards = stream.recv.discards;
+        self.streams.settle(handle);
+        if !discards && (len > 0 || end) {
+            let data = self.detach(data);
+            self.events.push_back(Event::Data {
+                stream: handle,
+                data,
+                then: Then::end_if(end),
+            });
+        }
+        Ok(())
+    }
+
+    /// The payload in memory of its own when it is small.
+    fn detach(&mut self, data: Bytes) -> Bytes {
+        if data.is_empty() {
+            return Bytes::new();
+        }
+        if data.len() > COPY_MAX {
+            return data;
+        }
+        if self.small.capacity() < data.len() {
+            self.small.reserve(COPY_BLOCK);
+        }
+        self.small.extend_from_slice(&data);
+        self.small.split().freeze()
+    }
+
+    pub(super) fn on_window_update(
+        &mut self,
+        id: StreamId,
+        increment: u32,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        self.buckets
+            .charge(Cause::WindowUpdate, now)
+            .map_err(Fault::connection)?;
+        if id.is_zero() {
+            if increment == 0 {
+                return Err(Fault::connection(Violation::WindowUpdateZeroOnConnection));
+            }
+            if !self.window.grow(increment, WINDOW_INITIAL) {
+                return Err(Fault::connection(Violation::ConnectionWindowOverflow));
+            }
+            return Ok(());
+        }
+        if self.is_idle(id) {
+            return Err(Fault::connection(Violation::IdleStreamFrame));
+        }
+        // RFC 9113 §6.9: it may come after the end of the stream, and is then ignored.
+        let Some(handle) = self.streams.find(id) else {
+            return Ok(());
+        };
+        let base = self.streams.initial_window;
+        let Some(stream) = self
+            .streams
+            .get_mut(handle)
+            .filter(|stream| !stream.is_closed())
+        else {
+            return Ok(());
+        };
+        // RFC 9113 §6.9: an increment of 0 is a stream error.
+        if increment == 0 {
+            return Err(Fault {
+                violation: Violation::WindowUpdateZeroOnStream,
+                stream: id,
+            });
+        }
+        if !stream.send.window.grow(increment, base) {
+            return Err(Fault {
+                violation: Violation::StreamWindowOverflow,
+                stream: id,
+            });
+        }
+        self.streams.settle(handle);
+        Ok(())
+    }
+
+    /// Notes that a DATA frame of ours went out, which explains updates to come.
+    pub(super) fn expect_updates(&mut self) {
+        self.buckets.refund(Cause::WindowUpdate, UPDATES_PER_DATA);
+    }
+}

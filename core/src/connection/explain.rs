@@ -1,0 +1,72 @@
+//! Why a stream does not move.
+
+use super::Connection;
+use crate::{flow::WINDOW_INITIAL, id::StreamHandle, stream::SendState};
+
+/// What a stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// For nothing: it has ended.
+    Nothing,
+    /// For a stream to end, because the peer's limit of concurrent streams is reached.
+    Slot,
+    /// For the peer to open the stream's window.
+    StreamWindow,
+    /// For the peer to open the connection's window.
+    ConnectionWindow,
+    /// For the transport to take what is ready to be cut into frames.
+    Transport,
+    /// For our caller to release what it was given.
+    Reader,
+    /// For our caller to give the next part of the message.
+    Writer,
+    /// For the peer's message to go on.
+    Peer,
+}
+
+impl Connection {
+    /// What `stream` waits for, as of the last input and the last transmit.
+    #[must_use]
+    pub fn explain(&self, stream: StreamHandle) -> Waiting {
+        let Some(found) = self.streams.get(stream).filter(|found| !found.is_closed()) else {
+            return Waiting::Nothing;
+        };
+        if !found.is_bound() {
+            let free = self.streams.counted() < self.concurrent_streams();
+            return if free {
+                Waiting::Transport
+            } else {
+                Waiting::Slot
+            };
+        }
+        let base = self.streams.initial_window;
+        if found.send.data_ready(base) {
+            let blocked = found.send.buffered() > 0 && self.window.available(WINDOW_INITIAL) == 0;
+            return if blocked {
+                Waiting::ConnectionWindow
+            } else {
+                Waiting::Transport
+            };
+        }
+        if found.send.head_waits() || found.send.trailers_ready() {
+            return Waiting::Transport;
+        }
+        if found.send.buffered() > 0 {
+            return Waiting::StreamWindow;
+        }
+        if !found.recv.is_over() {
+            let full = found.recv.credit.window() <= 0 || self.credit.window() <= 0;
+            return if full && found.recv.credit.held() > 0 {
+                Waiting::Reader
+            } else {
+                Waiting::Peer
+            };
+        }
+        debug_assert!(matches!(
+            found.send.state,
+            SendState::Idle | SendState::Open
+        ));
+        Waiting::Writer
+    }
+}

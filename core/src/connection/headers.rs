@@ -1,0 +1,199 @@
+//! Header blocks in: fragments through HPACK, whole lists to requests, responses and trailers.
+
+use super::{Connection, receive::Fault, target::Target};
+use crate::{
+    event::{Event, Then},
+    flow::Inbound,
+    head::{self, Answered, BodyLength, Fields},
+    id::{ErrorCode, Role, StreamHandle, StreamId},
+    limits::Cause,
+    settings::Local,
+    stream::{RecvHalf, RecvState, SendHalf, Stream},
+    violation::Violation,
+};
+
+/// The header block that is being received.
+#[derive(Debug)]
+pub(super) struct Block {
+    stream: StreamId,
+    end_stream: bool,
+}
+
+impl Connection {
+    pub(super) fn begin_block(&mut self, stream: StreamId, end_stream: bool) -> Result<(), Fault> {
+        if self.role == Role::Client && !stream.is_client_initiated() {
+            // RFC 9113 §5.1.1: a server opens streams by promise only, and promises are off.
+            return Err(Fault::connection(Violation::IdleStreamFrame));
+        }
+        if self.role == Role::Server && !stream.is_client_initiated() {
+            return Err(Fault::connection(Violation::StreamIdParity));
+        }
+        self.block = Some(Block { stream, end_stream });
+        Ok(())
+    }
+
+    pub(super) fn continue_block(
+        &mut self,
+        fragment: &[u8],
+        end_headers: bool,
+    ) -> Result<(), Fault> {
+        // RFC 9113 §4.3: a block that cannot be decoded is a connection error, also on a stream that is gone.
+        let lost = |_| Fault::connection(Violation::HpackDecodeFailed);
+        self.hpack_in
+            .decode(fragment, &mut self.sink)
+            .map_err(lost)?;
+        if !end_headers {
+            return Ok(());
+        }
+        let verdict = self.hpack_in.finish().map_err(lost)?;
+        let fields = self.sink.finish();
+        // The frame decoder lets CONTINUATION pass only behind HEADERS.
+        let Some(Block { stream, end_stream }) = self.block.take() else {
+            return Ok(());
+        };
+        let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_));
+        match self.target(stream)? {
+            Target::Ignore => Ok(()),
+            Target::New if self.role == Role::Server => {
+                self.on_request(stream, fields, over, end_stream)
+            }
+            // RFC 9113 §5.1: a response to a request that was never made.
+            Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
+            Target::Live(handle) => self.on_fields(handle, stream, fields, over, end_stream),
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        id: StreamId,
+        fields: Fields,
+        over: bool,
+        end: bool,
+    ) -> Result<(), Fault> {
+        self.last_peer_id = id;
+        if self.our_goaway.is_some_and(|last| id > last) {
+            // RFC 9113 §6.8: above the last stream of our GOAWAY; the peer will learn, and sends it elsewhere.
+            self.streams
+                .closed
+                .push(id, crate::stream::Left::ResetLocally);
+            return Ok(());
+        }
+        self.stats.streams_opened += 1;
+        let fault = |violation| Fault {
+            violation,
+            stream: id,
+        };
+        if over {
+            return Err(fault(Violation::HeaderListTooLarge));
+        }
+        // RFC 9113 §5.1.2: beyond our limit. The peer may not have seen the limit yet, and may try again.
+        if self.streams.counted() >= self.config.concurrent_streams_max as usize {
+            return Err(fault(Violation::StreamLimitExceeded));
+        }
+        let rules = head::Rules {
+            extended_connect: self.config.enable_connect_protocol,
+        };
+        let head = head::parse_request(fields, &rules).map_err(fault)?;
+        let body = BodyLength::of_request(&head);
+        let mut recv = RecvHalf::new(self.new_credit());
+        recv.start(body, end).map_err(fault)?;
+        let send = SendHalf::new(None, false, self.config.send_buffer_bytes);
+        let stream = Stream::new(send, recv, Answered::of(&head));
+        let handle = self.streams.insert(stream);
+        self.streams.bind(handle, id);
+        self.streams.settle(handle);
+        // An honest client may reprioritise each of its requests.
+        self.buckets.refund(Cause::Priority, 1);
+        self.events.push_back(Event::Request {
+            stream: handle,
+            head,
+            then: Then::end_if(end),
+        });
+        Ok(())
+    }
+
+    /// A field section on a stream that is open: a response's head, or trailers.
+    fn on_fields(
+        &mut self,
+        handle: StreamHandle,
+        id: StreamId,
+        fields: Fields,
+        over: bool,
+        end: bool,
+    ) -> Result<(), Fault> {
+        let fault = |violation| Fault {
+            violation,
+            stream: id,
+        };
+        if over {
+            return Err(fault(Violation::HeaderListTooLarge));
+        }
+        // `target` has just found it.
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return Ok(());
+        };
+        if stream.recv.state == RecvState::Body {
+            // RFC 9113 §8.1: a second field section is trailers, and ends the message.
+            if !end {
+                return Err(fault(Violation::TrailersWithoutEndStream));
+            }
+            let fields = head::parse_trailers(fields).map_err(fault)?;
+            stream.recv.end().map_err(fault)?;
+            let discards = stream.recv.discards;
+            self.streams.settle(handle);
+            if !discards {
+                self.events.push_back(Event::Trailers {
+                    stream: handle,
+                    fields,
+                });
+            }
+            return Ok(());
+        }
+        let head = head::parse_response(fields).map_err(fault)?;
+        if head.is_informational() {
+            // RFC 9113 §8.1: an interim response never ends the stream.
+            if end {
+                return Err(fault(Violation::InformationalEndsStream));
+            }
+            stream
+                .recv
+                .interim(self.config.informational_max)
+                .map_err(fault)?;
+            self.events.push_back(Event::Interim {
+                stream: handle,
+                head,
+            });
+            return Ok(());
+        }
+        let body = BodyLength::of_response(&head, stream.answered);
+        stream.recv.start(body, end).map_err(fault)?;
+        self.streams.settle(handle);
+        self.events.push_back(Event::Response {
+            stream: handle,
+            head,
+            then: Then::end_if(end),
+        });
+        Ok(())
+    }
+
+    /// The receive window of a new stream.
+    pub(super) fn new_credit(&self) -> Inbound {
+        let window = match self.local.acked() {
+            true => self.config.stream_window_bytes,
+            false => Local::unacked_window(&self.config),
+        };
+        Inbound::new(window, window)
+    }
+
+    /// Owes a RST_STREAM for a stream that is not in the table.
+    pub(super) fn refuse(&mut self, id: StreamId, code: ErrorCode) -> Result<(), Violation> {
+        if self.output.refusals.len() >= super::transmit::REFUSALS_MAX {
+            return Err(Violation::StreamErrorFlood);
+        }
+        self.output.refusals.push_back((id, code));
+        self.streams
+            .closed
+            .push(id, crate::stream::Left::ResetLocally);
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! How a connection ends: by a fault, by its transport, by a deadline, or by draining.
+
+use bytes::Bytes;
+
+use super::{Connection, GoAway, receive::Fault};
+use crate::{
+    error::{ConnectionError, Origin, StreamError},
+    event::Event,
+    id::{ErrorCode, Role, StreamId},
+    limits::Cause,
+    ping::Purpose,
+    stream::Stream,
+    streams::Queue,
+    time::{Timer, Timestamp},
+    violation::{Scope, Violation},
+};
+
+/// How far a connection has come. It only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lifecycle {
+    /// The peer's first SETTINGS have not arrived.
+    Handshake,
+    /// In use.
+    Open,
+    /// One side has said GOAWAY: streams in progress go on, new ones do not begin.
+    Draining,
+    /// Over, but a GOAWAY may still have to be written. Nothing is read any more.
+    Closing,
+    /// Over: drop the transport.
+    Closed,
+}
+
+/// How a transport ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransportEnd {
+    /// The peer closed its half cleanly.
+    Eof,
+    /// Reading or writing failed.
+    Failed,
+}
+
+impl Connection {
+    /// Tells that the transport is gone in the direction of reading, or altogether. Streams that were not whole fail,
+    /// each with a verdict.
+    pub fn handle_transport_end(&mut self, end: TransportEnd, _now: Timestamp) {
+        if self.is_over() {
+            self.output.goaway = None;
+            self.lifecycle = Lifecycle::Closed;
+            return;
+        }
+        let idle = !self.streams.any_open() && self.decoder.open_block().is_none();
+        let error = ConnectionError {
+            origin: Origin::Transport,
+            code: ErrorCode::INTERNAL_ERROR,
+            violation: None,
+        };
+        let clean = end == TransportEnd::Eof && idle && self.remote.received;
+        self.fail_connection((!clean).then_some(error), error, Bytes::new());
+        self.output.goaway = None;
+        self.lifecycle = Lifecycle::Closed;
+    }
+
+    /// Tells that `now` has reached the deadline that `poll_timeout` named.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Handshake => self.fault_connection(Violation::HandshakeTimeout, now),
+                Timer::SettingsAck => self.fault_connection(Violation::SettingsTimeout, now),
+                Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
+                Timer::KeepAlive => self.keep_alive(now),
+                Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
+                Timer::HardClose => {
+                    self.output.goaway = None;
+                    self.lifecycle = Lifecycle::Closed;
+                }
+            }
+        }
+    }
+
+    /// Sends a PING after a silence, or waits on when there was none.
+    fn keep_alive(&mut self, now: Timestamp) {
+        let Some(interval) = self.config.keep_alive_interval else {
+            return;
+        };
+        if now.since(self.last_input) < interval {
+            self.arm_keep_alive();
+            return;
+        }
+        if !self.streams.any_open() || self.pings.pending(Purpose::KeepAlive) {
+            return;
+        }
+        if self.pings.request(Purpose::KeepAlive).is_some() {
+            self.timers.set(
+                Timer::KeepAliveAck,
+                now.after(self.config.keep_alive_timeout),
+            );
+        }
+    }
+
+    /// Starts the keep-alive timer while streams are open.
+    pub(super) fn arm_keep_alive(&mut self) {
+        let Some(interval) = self.config.keep_alive_interval else {
+            return;
+        };
+        if self.streams.any_open() && !self.timers.is_set(Timer::KeepAlive) && !self.is_over() {
+            self.timers
+                .set(Timer::KeepAlive, self.last_input.after(interval));
+        }
+    }
+
+    /// Whether the connection has ended, told or not.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Closing | Lifecycle::Closed)
+    }
+
+    /// The one place where a fault of the peer becomes an answer (RFC 9113 §5.4).
+    pub(super) fn fault(&mut self, fault: Fault, now: Timestamp) {
+        let Fault { violation, stream } = fault;
+        if violation.scope() == Scope::Connection {
+            self.fault_connection(violation, now);
+        } else if let Err(flood) = self.fault_stream(violation, stream, now) {
+            self.fault_connection(flood, now);
+        }
+    }
+
+    pub(super) fn fault_connection(&mut self, violation: Violation, now: Timestamp) {
+        if self.is_over() {
+            return;
+        }
+        let code = violation.error_code();
+        let origin = if violation == Violation::PingTimeout {
+            Origin::Transport
+        } else {
+            Origin::Local
+        };
+        let error = ConnectionError {
+            origin,
+            code,
+            violation: Some(violation),
+        };
+        self.fail_connection(Some(error), error, Self::debug_of(violation));
+        self.timers
+            .set(Timer::HardClose, now.after(self.config.close_timeout));
+    }
+
+    /// RFC 9113 §5.4.2. Fails when the peer commits such faults too fast.
+    fn fault_stream(
+        &mut self,
+        violation: Violation,
+        id: StreamId,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        // RFC 9113 §5.1: RST_STREAM cannot answer for a stream that is idle.
+        if self.is_idle(id) {
+            return Ok(());
+        }
+        self.stats.streams_faulted += 1;
+        self.buckets.charge(Cause::StreamError, now)?;
+        let code = violation.error_code();
+        let role = self.role;
+        let Some(handle) = self.streams.find(id) else {
+            return self.refuse(id, code);
+        };
+        if let Some(stream) = self.streams.get_mut(handle) {
+            if stream.outcome.is_none() {
+                let retry = stream.retry(role, false, false);
+                stream.fail(
+                    StreamError {
+                        origin: Origin::Local,
+                        code,
+                        violation: Some(violation),
+                        retry,
+                    },
+                    true,
+                );
+            }
+            self.streams.settle(handle);
+        }
+        Ok(())
+    }
+
+    /// Ends everything: `told` is what `Closed` says, `error` what the streams hear.
+    pub(super) fn fail_connection(
+        &mut self,
+        told: Option<ConnectionError>,
+        error: ConnectionError,
+        debug: Bytes,
+    ) {
+        self.lifecycle = Lifecycle::Closing;
+        self.error = told;
+        self.closed_due = true;
+        self.timers.stop_all();
+        self.output.refusals.clear();
+        for handle in self.streams.handles() {
+            let role = self.role;
+            let Some(stream) = self.streams.get_mut(handle) else {
+                continue;
+            };
+            let retry = stream.retry(
+                role,
+                self.peer_goaway.is_some_and(|last| stream.id > last),
+                false,
+            );
+            let ConnectionError {
+                origin,
+                code,
+                violation,
+            } = error;
+            stream.fail(
+                StreamError {
+                    origin,
+                    code,
+                    violation,
+                    retry,
+                },
+                false,
+            );
+            stream.reset_due = None;
+            self.streams.settle(handle);
+        }
+        self.owe_goaway(error.code, debug);
+    }
+
+    pub(super) fn on_goaway(&mut self, last: StreamId, code: ErrorCode) -> Result<(), Violation> {
+        // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next.
+        if self.peer_goaway.is_some_and(|before| last > before) {
+            return Err(Violation::GoAwayLastStreamRaised);
+        }
+        let first = self.peer_goaway.replace(last).is_none();
+        if self.lifecycle < Lifecycle::Draining {
+            self.lifecycle = Lifecycle::Draining;
+        }
+        if self.role == Role::Client {
+            for handle in self.streams.handles() {
+                let above = |stream: &&mut Stream| !stream.is_bound() || stream.id > last;
+                let Some(stream) = self.streams.get_mut(handle).filter(above) else {
+                    continue;
+                };
+                let retry = stream.retry(Role::Client, true, false);
+                stream.fail(
+                    StreamError {
+                        origin: Origin::Remote,
+                        code,
+                        violation: None,
+                        retry,
+                    },
+                    false,
+                );
+                self.streams.settle(handle);
+            }
+        }
+        if code != ErrorCode::NO_ERROR && self.error.is_none() {
+            self.error = Some(ConnectionError {
+                origin: Origin::Remote,
+                code,
+                violation: None,
+            });
+        }
+        if first {
+            self.events.push_back(Event::PeerDraining);
+        }
+        Ok(())
+    }
+
+    /// The first step of a drain that this side wants.
+    pub(super) fn begin_drain(&mut self) {
+        match self.role {
+            Role::Client => {
+                for handle in self.streams.handles() {
+                    let Some(stream) = self
+                        .streams
+                        .get_mut(handle)
+                        .filter(|stream| !stream.is_bound())
+                    else {
+                        continue;
+                    };
+                    let retry = stream.retry(Role::Client, false, false);
+                    let code = ErrorCode::REFUSED_STREAM;
+                    stream.fail(
+                        StreamError {
+                            origin: Origin::Local,
+                            code,
+                            violation: None,
+                            retry,
+                        },
+                        false,
+                    );
+                    self.streams.settle(handle);
+                }
+                self.owe_goaway(ErrorCode::NO_ERROR, Bytes::new());
+            }
+            // RFC 9113 §6.8: first a GOAWAY that excludes no stream; the second follows when the peer has seen it.
+            Role::Server => {
+                self.output.goaway = Some(GoAway {
+                    last: StreamId::MAX,
+                    code: ErrorCode::NO_ERROR,
+                    debug: Bytes::new(),
+                });
+                if self.pings.request(Purpose::Drain).is_none() {
+                    self.drain_second_phase();
+                }
+            }
+        }
+    }
+
+    /// Names the last stream that will be processed.
+    pub(super) fn drain_second_phase(&mut self) {
+        if !self.is_over() && self.our_goaway.is_none() {
+            self.owe_goaway(ErrorCode::NO_ERROR, Bytes::new());
+        }
+    }
+
+    /// Ends a drain whose last stream is done.
+    pub(super) fn finish_drain(&mut self) {
+        if self.lifecycle != Lifecycle::Draining
+            || self.streams.any_open()
+            || self.output.goaway.is_some()
+        {
+            return;
+        }
+        // A server waits for its second GOAWAY, before which requests may still be on their way.
+        let named = self.our_goaway.is_some();
+        let client_left = self.peer_goaway.is_some() && self.role == Role::Client;
+        if !named && !client_left {
+            return;
+        }
+        // RST_STREAM frames that are owed go first.
+        if self.streams.front(Queue::Control).is_some() {
+            return;
+        }
+        self.lifecycle = Lifecycle::Closing;
+        self.closed_due = true;
+        self.timers.stop_all();
+        if !named {
+            self.owe_goaway(ErrorCode::NO_ERROR, Bytes::new());
+        }
+    }
+}

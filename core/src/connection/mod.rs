@@ -1,0 +1,248 @@
+//! One HTTP/2 connection: the parts, who owns them, and what can be asked of them.
+
+mod commands;
+mod data;
+mod explain;
+mod headers;
+mod invariants;
+mod lifecycle;
+mod outputs;
+mod receive;
+mod target;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+use alloc::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+pub use explain::Waiting;
+pub use lifecycle::{Lifecycle, TransportEnd};
+pub use receive::Input;
+
+use crate::{
+    config::Config,
+    error::ConnectionError,
+    event::Event,
+    flow::{Inbound, Outbound, WINDOW_INITIAL},
+    frame,
+    head::BlockSink,
+    id::{ErrorCode, Role, StreamHandle, StreamId},
+    limits::Buckets,
+    ping::Pings,
+    settings::{Local, Remote},
+    stats::Stats,
+    streams::Streams,
+    time::{Timer, Timers, Timestamp},
+};
+
+/// Events that wait for `poll_event`. Input is not read on while fewer than [`EVENTS_SPARE`] places are free.
+const EVENTS_MAX: usize = 256;
+/// The most events that one frame puts into the ring.
+const EVENTS_SPARE: usize = 4;
+
+/// One end of an HTTP/2 connection, without a socket, a clock or a task.
+///
+/// Inputs are [`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout) and
+/// [`handle_transport_end`](Self::handle_transport_end); they never fail, because what goes wrong comes out as an event
+/// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
+/// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
+/// [`discard`](Self::discard), [`reset`](Self::reset), [`prioritize`](Self::prioritize), [`ping`](Self::ping),
+/// [`drain`](Self::drain) and [`close`](Self::close). After any of these poll the outputs, in this order, each until it
+/// has nothing more: [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit),
+/// [`poll_timeout`](Self::poll_timeout). Polling a transmit may make new events, and never needs new input.
+///
+/// Every [`StreamHandle`] ends with exactly one of [`Event::Finished`] and [`Event::Failed`]. Bytes handed out in
+/// [`Event::Data`] take credit of the stream and of the connection until they are given back by `release` or
+/// `discard`, also after the end of the stream.
+#[derive(Debug)]
+pub struct Connection {
+    role: Role,
+    config: Config,
+    lifecycle: Lifecycle,
+    /// Why the connection ended, or is about to. Set once.
+    error: Option<ConnectionError>,
+    /// Whether this side has begun to drain.
+    drains: bool,
+    /// `Closed` is to be told, after everything else.
+    closed_due: bool,
+
+    decoder: frame::Decoder,
+    /// Bytes of the client's preface that have arrived, on a server.
+    preface_seen: usize,
+    hpack_in: raddle_hpack::Decoder,
+    block: Option<headers::Block>,
+    sink: BlockSink,
+    /// Where small payloads are copied together.
+    small: BytesMut,
+
+    hpack_out: raddle_hpack::Encoder,
+    output: Output,
+
+    streams: Streams,
+    /// The identifier of the next stream that we open; `None` when they are used up.
+    next_id: Option<StreamId>,
+    /// The highest stream that the peer opened.
+    last_peer_id: StreamId,
+    /// The last stream of the peer's GOAWAY.
+    peer_goaway: Option<StreamId>,
+    /// The last stream of the GOAWAY that we sent or will send.
+    our_goaway: Option<StreamId>,
+
+    credit: Inbound,
+    window: Outbound,
+    local: Local,
+    remote: Remote,
+    pings: Pings,
+    buckets: Buckets,
+    timers: Timers,
+    /// When the peer was last heard of.
+    last_input: Timestamp,
+
+    events: VecDeque<Event>,
+    /// Whether `openable` was zero when it was last looked at.
+    starved: bool,
+    stats: Stats,
+}
+
+/// Output that belongs to no stream of the table.
+#[derive(Debug, Default)]
+struct Output {
+    preface_sent: bool,
+    /// RST_STREAM frames for streams that never got into the table, or have left it.
+    refusals: VecDeque<(StreamId, ErrorCode)>,
+    goaway: Option<GoAway>,
+}
+
+#[derive(Debug)]
+struct GoAway {
+    last: StreamId,
+    code: ErrorCode,
+    debug: Bytes,
+}
+
+impl Connection {
+    /// A connection whose transport has just been opened, at the moment `now`.
+    #[must_use]
+    pub fn new(role: Role, config: Config, now: Timestamp) -> Self {
+        let config = config.clamped();
+        let mut timers = Timers::default();
+        timers.set(Timer::Handshake, now.after(config.settings_timeout));
+        Self {
+            role,
+            lifecycle: Lifecycle::Handshake,
+            error: None,
+            drains: false,
+            closed_due: false,
+            decoder: frame::Decoder::new(frame::Limits {
+                max_frame_size: config.frame_size_max,
+                header_list_bytes_max: config.header_list_bytes_max,
+            }),
+            preface_seen: if role == Role::Server {
+                0
+            } else {
+                frame::PREFACE.len()
+            },
+            hpack_in: raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig {
+                // RFC 7541 §4.2: what the peer may use before it has acknowledged our SETTINGS.
+                table_size_max: config.header_table_bytes.max(4_096),
+                list_size_max: config.header_list_bytes_max,
+                fields_max: config.header_fields_max,
+                string_len_max: config.header_list_bytes_max,
+            }),
+            block: None,
+            sink: BlockSink::new(),
+            small: BytesMut::new(),
+            hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
+            output: Output::default(),
+            streams: Streams::new(WINDOW_INITIAL),
+            next_id: (role == Role::Client).then_some(StreamId::from_u32(1)),
+            last_peer_id: StreamId::ZERO,
+            peer_goaway: None,
+            our_goaway: None,
+            credit: Inbound::new(WINDOW_INITIAL, config.connection_window_bytes),
+            window: Outbound::default(),
+            local: Local::default(),
+            remote: Remote::default(),
+            pings: Pings::default(),
+            buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
+            timers,
+            last_input: now,
+            events: VecDeque::new(),
+            starved: false,
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How far the connection has come.
+    #[must_use]
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
+    }
+
+    /// Why the connection ended; `None` while it lives, and after a drain that completed.
+    #[must_use]
+    pub fn error(&self) -> Option<ConnectionError> {
+        self.error
+    }
+
+    /// The identifier of a stream; `None` before it has one, and after the stream is gone.
+    #[must_use]
+    pub fn stream_id(&self, stream: StreamHandle) -> Option<StreamId> {
+        self.streams
+            .get(stream)
+            .filter(|stream| stream.is_bound())
+            .map(|stream| stream.id)
+    }
+
+    /// How many more requests [`open`](Self::open) would take that need not wait for another stream to end.
+    /// Always 0 on a server.
+    #[must_use]
+    pub fn openable(&self) -> usize {
+        if !self.takes_requests() {
+            return 0;
+        }
+        self.concurrent_streams()
+            .saturating_sub(self.streams.counted() + self.streams.waiting())
+    }
+
+    /// Bytes that [`send_data`](Self::send_data) would take now.
+    #[must_use]
+    pub fn writable(&self, stream: StreamHandle) -> usize {
+        let stream = self
+            .streams
+            .get(stream)
+            .filter(|stream| stream.send.takes_parts());
+        stream.map_or(0, |stream| stream.send.room())
+    }
+
+    /// What has happened so far, in numbers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The peer's limit of concurrent streams, or what stands for it before the peer has spoken.
+    fn concurrent_streams(&self) -> usize {
+        let limit = match (self.remote.received, self.remote.concurrent_streams) {
+            (true, limit) => limit.unwrap_or(u32::MAX),
+            (false, _) => self.config.concurrent_streams_assumed,
+        };
+        limit as usize
+    }
+
+    /// Whether requests may still be opened here.
+    fn takes_requests(&self) -> bool {
+        self.role == Role::Client
+            && matches!(self.lifecycle, Lifecycle::Handshake | Lifecycle::Open)
+            && self.next_id.is_some()
+    }
+}

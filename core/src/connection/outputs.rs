@@ -1,0 +1,40 @@
+//! Events out, and the next deadline.
+
+use super::{Connection, Lifecycle};
+use crate::{event::Event, streams::Queue, time::Timestamp};
+
+impl Connection {
+    /// The next event, in order; `None` when there is none for now.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        // Outcomes come behind everything that arrived for their streams.
+        while let Some(handle) = self.streams.front(Queue::Notify) {
+            let event = self
+                .streams
+                .get_mut(handle)
+                .and_then(|stream| stream.take_notice(handle));
+            self.streams.settle(handle);
+            if event.is_some() {
+                return event;
+            }
+        }
+        let is_starved = self.openable() == 0;
+        let starved = core::mem::replace(&mut self.starved, is_starved);
+        if starved && !self.starved && self.takes_requests() {
+            return Some(Event::Openable);
+        }
+        self.finish_drain();
+        core::mem::take(&mut self.closed_due).then(|| Event::Closed { error: self.error })
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; `None` when nothing is due ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.lifecycle == Lifecycle::Closed {
+            return None;
+        }
+        self.timers.next()
+    }
+}

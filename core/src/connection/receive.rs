@@ -1,0 +1,298 @@
+//! Bytes in: the preface, then one match on each frame.
+
+use bytes::{Buf, BytesMut};
+
+use super::{Connection, EVENTS_MAX, EVENTS_SPARE, Lifecycle};
+use crate::{
+    error::{Origin, StreamError},
+    event::Event,
+    flow::WINDOW_MAX,
+    frame::{Frame, PREFACE, SettingsFrame},
+    id::{ErrorCode, Role, StreamId},
+    limits::Cause,
+    ping::Purpose,
+    settings::Local,
+    stream::RecvState,
+    time::{Timer, Timestamp},
+    violation::Violation,
+};
+
+/// Why [`Connection::handle_input`] stopped reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// What is left of the input, if anything, is the beginning of a frame.
+    NeedMore {
+        /// Bytes that have to follow before anything further can happen.
+        at_least: usize,
+    },
+    /// Poll events first. What was not read is still in the input.
+    EventsFull,
+    /// The connection is over; nothing is read any more.
+    Closed,
+}
+
+impl Connection {
+    /// Reads whole frames from the front of `input`. What stays in it belongs in front of the next bytes.
+    ///
+    /// Never fails: a fault of the peer becomes an event, and an answer in the output (RFC 9113 §5.4).
+    pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
+        if !input.is_empty() {
+            self.last_input = now;
+        }
+        let verdict = self.read_frames(input, now);
+        match self.decoder.open_block() {
+            Some(_) if !self.timers.is_set(Timer::HeaderBlock) => {
+                self.timers.set(
+                    Timer::HeaderBlock,
+                    now.after(self.config.header_block_timeout),
+                );
+            }
+            Some(_) => {}
+            None => self.timers.stop(Timer::HeaderBlock),
+        }
+        self.arm_keep_alive();
+        verdict
+    }
+
+    fn read_frames(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
+        if self.is_over() {
+            return Input::Closed;
+        }
+        if let Err(violation) = self.read_preface(input) {
+            self.fault_connection(violation, now);
+            return Input::Closed;
+        }
+        if self.preface_seen < PREFACE.len() {
+            return Input::NeedMore {
+                at_least: PREFACE.len() - self.preface_seen,
+            };
+        }
+        loop {
+            if self.is_over() {
+                return Input::Closed;
+            }
+            if self.events.len() + EVENTS_SPARE > EVENTS_MAX {
+                return Input::EventsFull;
+            }
+            let fault = match self.decoder.next(input) {
+                Ok(None) => {
+                    return Input::NeedMore {
+                        at_least: self.decoder.needed(input),
+                    };
+                }
+                Ok(Some(frame)) => {
+                    self.stats.frames_received += 1;
+                    self.handle_frame(frame, now)
+                }
+                Err((violation, stream)) => Err(Fault { violation, stream }),
+            };
+            if let Err(fault) = fault {
+                self.fault(fault, now);
+            }
+        }
+    }
+
+    /// Takes what has come of the client's preface off the input.
+    fn read_preface(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
+        let expected = &PREFACE[self.preface_seen..];
+        let len = expected.len().min(input.len());
+        // RFC 9113 §3.4: the first byte that differs decides, so that HTTP/1.1 text is answered before it ends.
+        if input[..len] != expected[..len] {
+            return Err(Violation::PrefaceMissing);
+        }
+        input.advance(len);
+        self.preface_seen += len;
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, frame: Frame, now: Timestamp) -> Result<(), Fault> {
+        // RFC 9113 §3.4: the first frame of either side MUST be SETTINGS.
+        if !self.remote.received && !matches!(frame, Frame::Settings(_)) {
+            return Err(Fault::connection(Violation::FirstFrameNotSettings));
+        }
+        match frame {
+            Frame::Data {
+                stream,
+                data,
+                flow_len,
+                end_stream,
+            } => self.on_data(stream, data, flow_len, end_stream, now),
+            Frame::Headers {
+                stream,
+                fragment,
+                end_stream,
+                end_headers,
+                ..
+            } => {
+                self.begin_block(stream, end_stream)?;
+                self.continue_block(&fragment, end_headers)
+            }
+            Frame::Continuation {
+                fragment,
+                end_headers,
+                ..
+            } => self.continue_block(&fragment, end_headers),
+            Frame::RstStream { stream, code } => self.on_reset(stream, code, now),
+            Frame::Settings(settings) => {
+                self.on_settings(&settings, now).map_err(Fault::connection)
+            }
+            Frame::SettingsAck => self.on_settings_ack().map_err(Fault::connection),
+            // RFC 9113 §8.4: we send ENABLE_PUSH=0 as a client, and a server never accepts a push.
+            Frame::PushPromise { .. } => Err(Fault::connection(Violation::PushPromiseReceived)),
+            Frame::Ping { ack: true, payload } => {
+                self.on_pong(payload);
+                Ok(())
+            }
+            Frame::Ping {
+                ack: false,
+                payload,
+            } => self
+                .buckets
+                .charge(Cause::Ping, now)
+                .and_then(|()| self.pings.received(payload))
+                .map_err(Fault::connection),
+            Frame::GoAway { last, code, .. } => {
+                self.on_goaway(last, code).map_err(Fault::connection)
+            }
+            Frame::WindowUpdate { stream, increment } => {
+                self.on_window_update(stream, increment, now)
+            }
+            // RFC 9113 §5.3.2: deprecated, and on a stream in any state.
+            Frame::Priority { .. } => self
+                .buckets
+                .charge(Cause::Priority, now)
+                .map_err(Fault::connection),
+            Frame::Unknown { .. } => self
+                .buckets
+                .charge(Cause::UnknownFrame, now)
+                .map_err(Fault::connection),
+        }
+    }
+
+    fn on_reset(&mut self, id: StreamId, code: ErrorCode, now: Timestamp) -> Result<(), Fault> {
+        if self.is_idle(id) {
+            // RFC 9113 §6.4: RST_STREAM MUST NOT be sent for a stream in the idle state.
+            return Err(Fault::connection(Violation::IdleStreamFrame));
+        }
+        let Some(handle) = self.streams.find(id) else {
+            return Ok(());
+        };
+        let role = self.role;
+        let Some(stream) = self
+            .streams
+            .get_mut(handle)
+            .filter(|stream| !stream.is_closed())
+        else {
+            return Ok(());
+        };
+        self.stats.resets_received += 1;
+        let answered = stream.send.is_over();
+        if role == Role::Client
+            && code == ErrorCode::NO_ERROR
+            && stream.recv.state == RecvState::Ended
+        {
+            // RFC 9113 §8.1: the response is whole, only the rest of the request is not wanted.
+            stream.send.reset();
+            stream.stop_sending_due = true;
+        } else {
+            let retry = stream.retry(role, code == ErrorCode::REFUSED_STREAM, false);
+            stream.fail(
+                StreamError {
+                    origin: Origin::Remote,
+                    code,
+                    violation: None,
+                    retry,
+                },
+                false,
+            );
+        }
+        self.streams.settle(handle);
+        if role == Role::Server && !answered {
+            self.buckets
+                .charge(Cause::Reset, now)
+                .map_err(Fault::connection)?;
+        }
+        Ok(())
+    }
+
+    fn on_settings(&mut self, settings: &SettingsFrame, now: Timestamp) -> Result<(), Violation> {
+        let first = !self.remote.received;
+        if !first {
+            self.buckets.charge(Cause::Settings, now)?;
+        }
+        self.remote.apply(settings, !self.role)?;
+        self.hpack_out
+            .set_peer_table_size(self.remote.header_table_size);
+        self.move_windows(self.remote.initial_window)?;
+        if first {
+            self.timers.stop(Timer::Handshake);
+            if self.lifecycle == Lifecycle::Handshake {
+                self.lifecycle = Lifecycle::Open;
+            }
+            self.events.push_back(Event::Ready);
+        }
+        Ok(())
+    }
+
+    /// Moves every send window to a new base (RFC 9113 §6.9.2).
+    fn move_windows(&mut self, base: u32) -> Result<(), Violation> {
+        let before = core::mem::replace(&mut self.streams.initial_window, base);
+        if before == base {
+            return Ok(());
+        }
+        for handle in self.streams.handles() {
+            let Some(stream) = self.streams.get(handle) else {
+                continue;
+            };
+            // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
+            if stream.send.window.window(base) > WINDOW_MAX {
+                return Err(Violation::InitialWindowOverflow);
+            }
+            self.streams.settle(handle);
+        }
+        Ok(())
+    }
+
+    fn on_settings_ack(&mut self) -> Result<(), Violation> {
+        self.local.acknowledged()?;
+        self.timers.stop(Timer::SettingsAck);
+        // RFC 9113 §6.5.3: from here on the peer follows what we announced.
+        self.hpack_in
+            .set_table_size_max(self.config.header_table_bytes);
+        let target = self.config.stream_window_bytes;
+        if target != Local::unacked_window(&self.config) {
+            for handle in self.streams.handles() {
+                if let Some(stream) = self.streams.get_mut(handle) {
+                    stream.recv.credit.retarget(target);
+                }
+                self.streams.settle(handle);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, payload: [u8; 8]) {
+        match self.pings.answered(payload) {
+            Some((id, Purpose::Caller)) => self.events.push_back(Event::Pong { id }),
+            Some((_, Purpose::Drain)) => self.drain_second_phase(),
+            Some((_, Purpose::KeepAlive)) | None => {}
+        }
+        self.timers.stop(Timer::KeepAliveAck);
+    }
+}
+
+/// A violation and the stream on which it was committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub(super) violation: Violation,
+    pub(super) stream: StreamId,
+}
+
+impl Fault {
+    pub(super) fn connection(violation: Violation) -> Self {
+        Self {
+            violation,
+            stream: StreamId::ZERO,
+        }
+    }
+}

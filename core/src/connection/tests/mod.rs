@@ -1,0 +1,14 @@
+//! The engine against itself and against bytes written by hand.
+
+mod normal;
+mod pair;
+
+use crate::RequestHead;
+
+fn get(path: &str) -> RequestHead {
+    RequestHead::new(b"GET", b"https", Some(b"example.org"), path.as_bytes()).finish()
+}
+
+fn post(path: &str) -> RequestHead {
+    RequestHead::new(b"POST", b"https", Some(b"example.org"), path.as_bytes()).finish()
+}

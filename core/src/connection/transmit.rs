@@ -1,0 +1,269 @@
+//! Frames out, in a fixed order, each cut from the state it belongs to at the moment when there is room for it.
+
+use bytes::{Buf, BufMut, BytesMut};
+
+use super::{Connection, GoAway, Lifecycle};
+use crate::{
+    error::Origin,
+    flow::WINDOW_INITIAL,
+    frame::{self, encode},
+    head::Field,
+    id::{ErrorCode, Role, StreamHandle, StreamId},
+    settings::Local,
+    stream::OutHead,
+    streams::Queue,
+    time::{Timer, Timestamp},
+    transmit::Transmit,
+};
+
+/// Bytes that may wait in a [`Transmit`] before no more frames are cut. Large enough for one long vectored write,
+/// small enough that a reset or an urgent stream does not wait behind megabytes.
+const WAITING_MAX: usize = 64 * 1024;
+/// DATA payload of one turn. The smallest frame size a peer may have, so that turns are alike for all peers.
+const TURN_BYTES: usize = 16_384;
+/// RST_STREAM frames that may wait for streams which are not in the table. An honest peer whose requests cross our
+/// limit on the wire is told of each; a peer that reads nothing back is not worth more memory.
+pub(super) const REFUSALS_MAX: usize = 1_024;
+
+impl Connection {
+    /// Appends frames to `out` until about 64 KiB wait in it or nothing is left to send; answers how many bytes it
+    /// appended. What is in `out` must go to the transport in order; nothing in it can be taken back.
+    pub fn poll_transmit(&mut self, out: &mut Transmit, now: Timestamp) -> usize {
+        let before = out.remaining();
+        if self.is_over() {
+            self.transmit_last(out);
+            return out.remaining() - before;
+        }
+        self.transmit_start(out, now);
+        self.transmit_connection(out);
+        while out.remaining() < WAITING_MAX && self.transmit_control(out) {}
+        while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
+        while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
+        self.arm_keep_alive();
+        out.remaining() - before
+    }
+
+    /// What is left to say when the connection is over.
+    fn transmit_last(&mut self, out: &mut Transmit) {
+        if self.lifecycle != Lifecycle::Closing {
+            return;
+        }
+        // RFC 9113 §3.4: also a connection that fails at once begins with the preface and SETTINGS.
+        if !self.output.preface_sent {
+            self.transmit_preface(out);
+        }
+        if let Some(GoAway { last, code, debug }) = self.output.goaway.take() {
+            out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
+        }
+        self.lifecycle = Lifecycle::Closed;
+    }
+
+    fn transmit_preface(&mut self, out: &mut Transmit) {
+        self.output.preface_sent = true;
+        if self.role == Role::Client {
+            out.put_inline(frame::PREFACE);
+        }
+        if self.local.take_unsent() {
+            let settings: alloc::vec::Vec<_> = Local::announce(&self.config, self.role).collect();
+            out.write_inline(|inline| frame::settings::encode(inline, &settings));
+        }
+    }
+
+    fn transmit_start(&mut self, out: &mut Transmit, now: Timestamp) {
+        if !self.output.preface_sent {
+            self.transmit_preface(out);
+            self.timers
+                .set(Timer::SettingsAck, now.after(self.config.settings_timeout));
+        }
+    }
+
+    /// Frames of the connection itself. Each is bounded where it is owed.
+    fn transmit_connection(&mut self, out: &mut Transmit) {
+        while self.remote.take_ack() {
+            out.write_inline(frame::settings::encode_ack);
+        }
+        while let Some(payload) = self.pings.take_answer() {
+            out.write_inline(|inline| encode::ping(inline, true, payload));
+        }
+        if let Some(GoAway { last, code, debug }) = self.output.goaway.take() {
+            out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
+        }
+        // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
+        while let Some(payload) = self.pings.take_unsent() {
+            out.write_inline(|inline| encode::ping(inline, false, payload));
+        }
+        while let Some((stream, code)) = self.output.refusals.pop_front() {
+            self.stats.resets_sent += 1;
+            out.write_inline(|inline| encode::rst_stream(inline, stream, code));
+        }
+        if self.credit.update_due() {
+            let increment = self.credit.take_update();
+            out.write_inline(|inline| encode::window_update(inline, StreamId::ZERO, increment));
+        }
+    }
+
+    /// One stream's frames that need no window.
+    fn transmit_control(&mut self, out: &mut Transmit) -> bool {
+        let Some(handle) = self.streams.front(Queue::Control) else {
+            return false;
+        };
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return false;
+        };
+        let id = stream.id;
+        if let Some(code) = stream.reset_due.take() {
+            self.stats.resets_sent += 1;
+            out.write_inline(|inline| encode::rst_stream(inline, id, code));
+        } else {
+            if stream.recv.update_due() {
+                let increment = stream.recv.credit.take_update();
+                out.write_inline(|inline| encode::window_update(inline, id, increment));
+            }
+            while let Some((head, end)) = stream.send.take_head() {
+                let max = self.remote.frame_size;
+                match &head {
+                    OutHead::Request(head) => {
+                        put_block(out, &mut self.hpack_out, id, end, max, head.all())
+                    }
+                    OutHead::Response(head) => {
+                        put_block(out, &mut self.hpack_out, id, end, max, head.all())
+                    }
+                }
+            }
+            if let Some(fields) = stream.send.take_trailers() {
+                put_block(
+                    out,
+                    &mut self.hpack_out,
+                    id,
+                    true,
+                    self.remote.frame_size,
+                    fields.iter(),
+                );
+            }
+            stream.stop_upload_if_sent();
+        }
+        self.streams.settle(handle);
+        true
+    }
+
+    /// Binds the next waiting request to the wire.
+    fn transmit_open(&mut self, out: &mut Transmit) -> bool {
+        let Some(handle) = self.streams.front(Queue::Open) else {
+            return false;
+        };
+        // RFC 9113 §5.1.2: the peer's limit. Counted here, where the stream comes to be.
+        if self.streams.counted() >= self.concurrent_streams() {
+            return false;
+        }
+        let Some(id) = self.next_id else {
+            self.refuse_waiting(handle);
+            return true;
+        };
+        self.next_id = id.next();
+        self.stats.streams_opened += 1;
+        self.streams.bind(handle, id);
+        if let Some(stream) = self.streams.get_mut(handle)
+            && let Some((OutHead::Request(head), end)) = stream.send.take_head()
+        {
+            put_block(
+                out,
+                &mut self.hpack_out,
+                id,
+                end,
+                self.remote.frame_size,
+                head.all(),
+            );
+        }
+        self.streams.settle(handle);
+        true
+    }
+
+    /// Fails a request for which there is no identifier left.
+    fn refuse_waiting(&mut self, handle: StreamHandle) {
+        if let Some(stream) = self.streams.get_mut(handle) {
+            let retry = stream.retry(Role::Client, false, false);
+            let code = ErrorCode::REFUSED_STREAM;
+            stream.fail(
+                crate::error::StreamError {
+                    origin: Origin::Local,
+                    code,
+                    violation: None,
+                    retry,
+                },
+                false,
+            );
+        }
+        self.streams.settle(handle);
+    }
+
+    /// One DATA frame of the stream whose turn it is.
+    fn transmit_data(&mut self, out: &mut Transmit) -> bool {
+        let Some(handle) = self.streams.front(Queue::Data) else {
+            return false;
+        };
+        let base = self.streams.initial_window;
+        let window = self.window.available(WINDOW_INITIAL);
+        let frame_max = TURN_BYTES.min(self.remote.frame_size as usize);
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return false;
+        };
+        let wanted = stream.send.data_available(base).min(frame_max);
+        let len = wanted.min(window);
+        if len == 0 && wanted > 0 {
+            // RFC 9113 §6.9.1: the connection's window is used up, for all streams alike. An END_STREAM that needs no
+            // window is not worth looking for behind those that do.
+            return false;
+        }
+        let id = stream.id;
+        let end = stream.send.ends_after(len);
+        out.put_inline(&encode::data_head(id, len, end));
+        let ended = stream.send.take_data(len, |piece| out.put_payload(piece));
+        debug_assert_eq!(ended, end);
+        stream.stop_upload_if_sent();
+        self.window.spend(len);
+        self.stats.data_bytes_sent += len as u64;
+        self.expect_updates();
+        self.streams.settle(handle);
+        self.streams.rotate(Queue::Data, handle);
+        true
+    }
+}
+
+/// Encodes a header block behind its frame head, and cuts it when it is longer than a frame may be.
+fn put_block<'a>(
+    out: &mut Transmit,
+    hpack: &mut raddle_hpack::Encoder,
+    stream: StreamId,
+    end_stream: bool,
+    frame_max: u32,
+    fields: impl Iterator<Item = Field<'a>>,
+) {
+    out.write_inline(|inline| {
+        let start = inline.len();
+        inline.put_bytes(0, frame::HEAD_LEN);
+        hpack.begin(inline);
+        for field in fields {
+            let indexing = if field.sensitive {
+                raddle_hpack::Indexing::Never
+            } else {
+                raddle_hpack::Indexing::Auto
+            };
+            hpack.field(field.name, field.value, indexing, inline);
+        }
+        let body = start + frame::HEAD_LEN;
+        let len = inline.len() - body;
+        if len <= frame_max as usize {
+            let flags = frame::Flags::END_HEADERS.with_if(frame::Flags::END_STREAM, end_stream);
+            inline[start..body].copy_from_slice(&encode::head(
+                frame::Kind::Headers,
+                flags,
+                stream,
+                len,
+            ));
+            return;
+        }
+        let block = BytesMut::from(&inline[body..]);
+        inline.truncate(start);
+        encode::header_block(inline, stream, end_stream, &block, frame_max);
+    });
+}

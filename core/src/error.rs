@@ -1,0 +1,167 @@
+//! What callers are told when something ends badly: whose doing, what code, and whether to send the request again.
+
+use core::fmt;
+
+use crate::{id::ErrorCode, violation::Violation};
+
+/// May this request be sent again?
+///
+/// Answers "was it processed?", not "when?": back-off is the caller's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Retry {
+    /// The response head was delivered, or we gave the request up ourselves.
+    Never,
+    /// The peer may have acted on it: send again only what is idempotent.
+    IfIdempotent,
+    /// The peer provably did not act on it (RFC 9113 §8.7): any method may be sent again.
+    Safe,
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// This side: a cancelled stream, a drain, a violation that we found.
+    Local,
+    /// The peer: RST_STREAM or GOAWAY.
+    Remote,
+    /// The transport: end of file or a failed read or write.
+    Transport,
+}
+
+/// Why a connection ended. It sticks: every later call answers the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionError {
+    /// Who ended it.
+    pub origin: Origin,
+    /// The error code that went over the wire, or the one that fits.
+    pub code: ErrorCode,
+    /// The fault that we found in the peer's bytes, when that was the reason.
+    pub violation: Option<Violation>,
+}
+
+/// Why a stream ended without being complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// Who ended it.
+    pub origin: Origin,
+    /// The error code of the RST_STREAM or GOAWAY, or the one that fits.
+    pub code: ErrorCode,
+    /// The fault that we found in the peer's bytes, when that was the reason.
+    pub violation: Option<Violation>,
+    /// Whether the request may be sent again.
+    pub retry: Retry,
+}
+
+/// Why a request could not be taken. It was not sent, so any of these may be tried elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// A server does not open streams: we do not push.
+    NotClient,
+    /// The connection drains or has closed; open another one.
+    Closing,
+    /// `Config::open_queue_max` requests wait already.
+    QueueFull,
+    /// The 2^30 stream ids of this connection are spent (RFC 9113 §5.1.1); open another one.
+    IdsExhausted,
+    /// The header list is larger than the peer's SETTINGS_MAX_HEADER_LIST_SIZE.
+    HeaderListTooLarge,
+    /// The request breaks a rule of RFC 9113 §8 that the peer would have to punish.
+    Malformed(Violation),
+}
+
+/// Why a command for a stream could not be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The handle names no open stream; its `Finished` or `Failed` has been or will be delivered.
+    Gone,
+    /// Out of order: a head or trailers at a point where RFC 9113 §8.1 has no place for them.
+    OutOfOrder,
+    /// The header list is larger than the peer's SETTINGS_MAX_HEADER_LIST_SIZE.
+    HeaderListTooLarge,
+    /// The message breaks a rule of RFC 9113 §8 that the peer would have to punish.
+    Malformed(Violation),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "by this side",
+            Self::Remote => "by the peer",
+            Self::Transport => "by the transport",
+        })
+    }
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "do not send it again",
+            Self::IfIdempotent => "send it again only if it is idempotent",
+            Self::Safe => "not processed, safe to send again",
+        })
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection ended {} with {}", self.origin, self.code)?;
+        self.violation.map_or(Ok(()), |violation| {
+            write!(f, ": {violation} ({})", violation.section())
+        })
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream ended {} with {}", self.origin, self.code)?;
+        if let Some(violation) = self.violation {
+            write!(f, ": {violation} ({})", violation.section())?;
+        }
+        write!(f, "; {}", self.retry)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotClient => f.write_str("a server cannot open streams"),
+            Self::Closing => f.write_str("the connection is closing; open another one"),
+            Self::QueueFull => {
+                f.write_str("too many requests wait for a stream; try again when one has ended")
+            }
+            Self::IdsExhausted => {
+                f.write_str("the connection has used up its stream ids; open another one")
+            }
+            Self::HeaderListTooLarge => {
+                f.write_str("the header list is larger than the peer accepts")
+            }
+            Self::Malformed(violation) => write!(
+                f,
+                "malformed request: {violation} ({})",
+                violation.section()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the stream has ended"),
+            Self::OutOfOrder => f.write_str("this part of the message has no place here"),
+            Self::HeaderListTooLarge => {
+                f.write_str("the header list is larger than the peer accepts")
+            }
+            Self::Malformed(violation) => write!(
+                f,
+                "malformed message: {violation} ({})",
+                violation.section()
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ConnectionError {}
+impl core::error::Error for StreamError {}
+impl core::error::Error for OpenError {}
+impl core::error::Error for SendError {}

@@ -1,0 +1,84 @@
+//! Liveness: the PING frames that we sent, and the answers that we owe (RFC 9113 §6.7).
+
+use alloc::collections::VecDeque;
+
+use crate::{id::PingId, violation::Violation};
+
+/// Answers that may wait for room in the output. A peer measures its round trip with one PING at a time, so that more
+/// than this many unanswered ones are a flood whatever their rate.
+const ANSWERS_MAX: usize = 64;
+/// Our own PING frames in flight; more than one per purpose brings nothing.
+const SENT_MAX: usize = 8;
+
+/// What a PING of ours was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The caller asked, and hears of the answer.
+    Caller,
+    /// To see whether the peer still lives.
+    KeepAlive,
+    /// To know that the peer has seen the first GOAWAY of a drain.
+    Drain,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Pings {
+    answers: VecDeque<[u8; 8]>,
+    /// Not yet answered, oldest first; those from `unsent` on are not yet sent.
+    ours: VecDeque<(PingId, Purpose)>,
+    unsent: usize,
+    last: u64,
+}
+
+impl Pings {
+    /// Queues a PING of ours; `None` when too many are in flight.
+    pub(crate) fn request(&mut self, purpose: Purpose) -> Option<PingId> {
+        if self.ours.len() >= SENT_MAX {
+            return None;
+        }
+        self.last += 1;
+        let id = PingId(self.last);
+        self.ours.push_back((id, purpose));
+        self.unsent += 1;
+        Some(id)
+    }
+
+    /// Whether a PING for this purpose is in flight.
+    pub(crate) fn pending(&self, purpose: Purpose) -> bool {
+        self.ours.iter().any(|&(_, other)| other == purpose)
+    }
+
+    /// Takes the payload of the next PING to send.
+    pub(crate) fn take_unsent(&mut self) -> Option<[u8; 8]> {
+        let at = self.ours.len().checked_sub(self.unsent)?;
+        let (id, _) = self.ours.get(at)?;
+        self.unsent -= 1;
+        Some(id.0.to_be_bytes())
+    }
+
+    /// Takes the payload of the next answer to send.
+    pub(crate) fn take_answer(&mut self) -> Option<[u8; 8]> {
+        self.answers.pop_front()
+    }
+
+    /// Notes a PING of the peer's, to be answered.
+    pub(crate) fn received(&mut self, payload: [u8; 8]) -> Result<(), Violation> {
+        if self.answers.len() >= ANSWERS_MAX {
+            return Err(Violation::PingFlood);
+        }
+        self.answers.push_back(payload);
+        Ok(())
+    }
+
+    /// Matches an answer. One that fits no PING of ours is ignored: RFC 9113 §6.7 forbids nothing about it.
+    pub(crate) fn answered(&mut self, payload: [u8; 8]) -> Option<(PingId, Purpose)> {
+        let id = PingId(u64::from_be_bytes(payload));
+        let sent = self.ours.len() - self.unsent;
+        let at = self
+            .ours
+            .iter()
+            .take(sent)
+            .position(|&(other, _)| other == id)?;
+        self.ours.remove(at)
+    }
+}

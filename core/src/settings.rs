@@ -1,0 +1,149 @@
+//! Both sides' SETTINGS: what the peer told us, and what we told the peer and it has acknowledged (RFC 9113 §6.5).
+
+use crate::{
+    config::Config,
+    flow::WINDOW_INITIAL,
+    frame::{self, Setting, SettingsFrame},
+    id::Role,
+    violation::Violation,
+};
+
+/// Acknowledgements that may wait for room in the output.
+const ACKS_MAX: u32 = 64;
+/// The table size that HPACK starts with on both sides (RFC 7541 §4.2, RFC 9113 §6.5.2).
+const TABLE_INITIAL: u32 = 4_096;
+
+/// The peer's settings as they stand.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    pub(crate) header_table_size: u32,
+    /// `None` until the peer sets a limit: RFC 9113 §6.5.2 starts without one.
+    pub(crate) concurrent_streams: Option<u32>,
+    pub(crate) initial_window: u32,
+    pub(crate) frame_size: u32,
+    /// `u32::MAX` while the peer names no limit.
+    pub(crate) header_list_size: u32,
+    pub(crate) connect_protocol: bool,
+    no_rfc7540_priorities: Option<bool>,
+    /// Whether the peer's first SETTINGS has arrived.
+    pub(crate) received: bool,
+    acks_due: u32,
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Self {
+            header_table_size: TABLE_INITIAL,
+            concurrent_streams: None,
+            initial_window: WINDOW_INITIAL,
+            frame_size: frame::MAX_FRAME_SIZE_MIN,
+            header_list_size: u32::MAX,
+            connect_protocol: false,
+            no_rfc7540_priorities: None,
+            received: false,
+            acks_due: 0,
+        }
+    }
+}
+
+impl Remote {
+    /// Applies a SETTINGS frame, each entry in order, and owes its acknowledgement (RFC 9113 §6.5.3).
+    pub(crate) fn apply(&mut self, settings: &SettingsFrame, peer: Role) -> Result<(), Violation> {
+        let first = !core::mem::replace(&mut self.received, true);
+        for setting in settings.iter() {
+            match setting {
+                Setting::HeaderTableSize(bytes) => self.header_table_size = bytes,
+                // RFC 9113 §6.5.2: a server MUST NOT set it to 1. Elsewhere it means nothing to us: we never push.
+                Setting::EnablePush(true) if peer == Role::Server => {
+                    return Err(Violation::SettingEnablePushByServer);
+                }
+                Setting::EnablePush(_) => {}
+                Setting::MaxConcurrentStreams(count) => self.concurrent_streams = Some(count),
+                Setting::InitialWindowSize(bytes) => self.initial_window = bytes,
+                Setting::MaxFrameSize(bytes) => self.frame_size = bytes,
+                Setting::MaxHeaderListSize(bytes) => self.header_list_size = bytes,
+                // RFC 8441 §3: a sender MUST NOT go back from 1 to 0.
+                Setting::EnableConnectProtocol(false) if self.connect_protocol => {
+                    return Err(Violation::SettingConnectProtocolWithdrawn);
+                }
+                Setting::EnableConnectProtocol(on) => self.connect_protocol = on,
+                Setting::NoRfc7540Priorities(on) => {
+                    // RFC 9218 §2.1: the value MUST NOT change after the first SETTINGS frame, and is 0 when absent.
+                    if !first && self.no_rfc7540_priorities != Some(on) {
+                        return Err(Violation::SettingNoPrioritiesChanged);
+                    }
+                    self.no_rfc7540_priorities = Some(on);
+                }
+            }
+        }
+        if first {
+            self.no_rfc7540_priorities.get_or_insert(false);
+        }
+        if self.acks_due >= ACKS_MAX {
+            return Err(Violation::SettingsFlood);
+        }
+        self.acks_due += 1;
+        Ok(())
+    }
+
+    /// Takes one acknowledgement that is due.
+    pub(crate) fn take_ack(&mut self) -> bool {
+        let due = self.acks_due > 0;
+        self.acks_due -= u32::from(due);
+        due
+    }
+}
+
+/// Our settings: sent once, at the start, and in force once the peer has acknowledged them.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    sent: bool,
+    acked: bool,
+}
+
+impl Local {
+    /// What we announce. Defaults of the protocol are left out.
+    pub(crate) fn announce(config: &Config, role: Role) -> impl Iterator<Item = Setting> {
+        let client = role == Role::Client;
+        let table = config.header_table_bytes;
+        [
+            (table != TABLE_INITIAL).then_some(Setting::HeaderTableSize(table)),
+            client.then_some(Setting::EnablePush(false)),
+            (!client).then_some(Setting::MaxConcurrentStreams(config.concurrent_streams_max)),
+            (config.stream_window_bytes != WINDOW_INITIAL)
+                .then_some(Setting::InitialWindowSize(config.stream_window_bytes)),
+            (config.frame_size_max != frame::MAX_FRAME_SIZE_MIN)
+                .then_some(Setting::MaxFrameSize(config.frame_size_max)),
+            Some(Setting::MaxHeaderListSize(config.header_list_bytes_max)),
+            (!client && config.enable_connect_protocol)
+                .then_some(Setting::EnableConnectProtocol(true)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The receive window of a stream while the peer may not have seen our SETTINGS: the larger of what it starts with
+    /// and what we announce, so that neither order of events overruns it.
+    pub(crate) fn unacked_window(config: &Config) -> u32 {
+        config.stream_window_bytes.max(WINDOW_INITIAL)
+    }
+
+    /// Whether they still have to be sent; from now on they are.
+    pub(crate) fn take_unsent(&mut self) -> bool {
+        !core::mem::replace(&mut self.sent, true)
+    }
+
+    /// Whether the peer is known to follow them.
+    pub(crate) fn acked(&self) -> bool {
+        self.acked
+    }
+
+    /// Notes the peer's acknowledgement.
+    pub(crate) fn acknowledged(&mut self) -> Result<(), Violation> {
+        if !self.sent || self.acked {
+            return Err(Violation::SettingsAckUnexpected);
+        }
+        self.acked = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! One stream, as two half-machines that share little.
+//!
+//! The *send half* sees our commands and what is cut into frames:
+//!
+//! ```text
+//! Idle --open/respond--> Open --last frame cut (END_STREAM)--> Ended
+//!   \______________________\----reset, fault, connection lost--> Reset
+//! ```
+//!
+//! A server's half is `Idle` until it answers; interim heads may pass before. While `Open`, parts wait in order: head,
+//! body bytes, trailers. Nothing has a frame or an identifier before it is cut.
+//!
+//! The *receive half* sees the peer's frames:
+//!
+//! ```text
+//! Head --final head--> Body --END_STREAM--> Ended
+//!   \____________________\----reset either way, fault, connection lost--> Reset
+//! ```
+//!
+//! A head may carry END_STREAM and go to `Ended` at once; interim heads stay in `Head`. The halves couple in three
+//! places: a reset ends both; the stream is *complete* when both are `Ended`; and a server that has sent its whole
+//! answer may stop the upload with RST_STREAM(NO_ERROR), which is no failure (RFC 9113 §8.1).
+//!
+//! A stream leaves the table when its outcome was told, its RST_STREAM was cut, and every byte of credit that its
+//! body took was given back.
+
+mod recv;
+mod send;
+
+pub(crate) use recv::{RecvHalf, RecvState};
+pub(crate) use send::{OutHead, SendHalf, SendState};
+
+use crate::{
+    error::{Origin, Retry, StreamError},
+    event::Event,
+    head::Answered,
+    id::{ErrorCode, Role, StreamHandle, StreamId},
+};
+
+/// How urgently a stream's body is sent (RFC 9218 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Priority {
+    /// 0 is the most urgent, 7 the least; larger numbers count as 7.
+    pub urgency: u8,
+    /// Whether parts of the response are of use before the rest.
+    pub incremental: bool,
+}
+
+impl Default for Priority {
+    /// RFC 9218 §4.1 and §4.2: urgency 3, not incremental.
+    fn default() -> Self {
+        Self {
+            urgency: 3,
+            incremental: false,
+        }
+    }
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Finished,
+    Failed(StreamError),
+}
+
+/// How a stream left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// We reset it: the peer may not know yet, so that anything may still come.
+    ResetLocally,
+    /// The peer reset it: nothing may come.
+    ResetRemotely,
+    /// The peer has ended its half, and ours goes on: nothing may come.
+    HalfEnded,
+    /// Both sides ended it: nothing may come.
+    Ended,
+}
+
+/// Which lists of the stream table a stream belongs to, as computed from its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interests(u8);
+
+impl Interests {
+    pub(crate) const NONE: Self = Self(0);
+    /// Waits for a stream identifier.
+    pub(crate) const OPEN: Self = Self(1);
+    /// Has a frame that no window holds back: head, trailers, RST_STREAM, WINDOW_UPDATE.
+    pub(crate) const CONTROL: Self = Self(1 << 1);
+    /// Has something to tell the caller.
+    pub(crate) const NOTIFY: Self = Self(1 << 2);
+    /// Has DATA that its own window lets pass.
+    pub(crate) const DATA: Self = Self(1 << 3);
+
+    pub(crate) fn contains(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn add_if(&mut self, other: Self, condition: bool) {
+        self.0 |= if condition { other.0 } else { 0 };
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// Zero until the stream is bound to the wire.
+    pub(crate) id: StreamId,
+    pub(crate) send: SendHalf,
+    pub(crate) recv: RecvHalf,
+    /// What the response answers, which decides about its content.
+    pub(crate) answered: Answered,
+    pub(crate) priority: Priority,
+    /// Set once, by whatever ends the stream first.
+    pub(crate) outcome: Option<Outcome>,
+    /// Whether the outcome has been told.
+    pub(crate) told: bool,
+    /// Whether the stream counts against a limit of concurrent streams.
+    pub(crate) counted: bool,
+    /// Code of the RST_STREAM that is still to be cut.
+    pub(crate) reset_due: Option<ErrorCode>,
+    /// The caller is to hear `StopSending`.
+    pub(crate) stop_sending_due: bool,
+    /// The upload is stopped once our answer is out.
+    pub(crate) stop_after_send: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(send: SendHalf, recv: RecvHalf, answered: Answered) -> Self {
+        Self {
+            id: StreamId::ZERO,
+            send,
+            recv,
+            answered,
+            priority: Priority::default(),
+            outcome: None,
+            told: false,
+            counted: false,
+            reset_due: None,
+            stop_sending_due: false,
+            stop_after_send: false,
+        }
+    }
+
+    /// Whether the stream has an identifier, and so is known to the peer or will be.
+    pub(crate) fn is_bound(&self) -> bool {
+        !self.id.is_zero()
+    }
+
+    /// Whether both halves are over, one way or the other.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.send.is_over() && self.recv.is_over()
+    }
+
+    /// Ends both halves because of `error`, unless the stream has ended already. `reset` owes the peer a RST_STREAM.
+    pub(crate) fn fail(&mut self, error: StreamError, reset: bool) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.outcome = Some(Outcome::Failed(error));
+        self.end_halves();
+        self.reset_due = (reset && self.is_bound()).then_some(error.code);
+        self.stop_sending_due = false;
+    }
+
+    /// How the stream left the wire; `None` while it has not.
+    pub(crate) fn left(&self) -> Option<Left> {
+        if !self.is_closed() {
+            return None;
+        }
+        Some(match self.outcome {
+            Some(Outcome::Failed(error)) if error.origin == Origin::Remote => Left::ResetRemotely,
+            Some(Outcome::Failed(_)) => Left::ResetLocally,
+            _ if self.recv.state == RecvState::Reset => Left::ResetLocally,
+            _ if self.send.state == SendState::Reset => Left::ResetRemotely,
+            _ => Left::Ended,
+        })
+    }
+
+    /// Drops what is queued and ends what has not ended.
+    pub(crate) fn end_halves(&mut self) {
+        self.send.reset();
+        self.recv.reset();
+    }
+
+    /// May the request be sent again? The one place that decides it (RFC 9113 §6.8 and §8.7).
+    ///
+    /// `untouched` says that the peer declared not to have processed the stream; `cancelled` that we gave it up.
+    pub(crate) fn retry(&self, role: Role, untouched: bool, cancelled: bool) -> Retry {
+        if role == Role::Server {
+            return Retry::Never;
+        }
+        if !self.is_bound() {
+            return Retry::Safe;
+        }
+        if self.recv.head_delivered() || cancelled {
+            return Retry::Never;
+        }
+        if untouched {
+            Retry::Safe
+        } else {
+            Retry::IfIdempotent
+        }
+    }
+
+    /// Stops the upload, if that was asked for and the answer is out. The peer learns that it is not needed
+    /// (RFC 9113 §8.1).
+    pub(crate) fn stop_upload_if_sent(&mut self) {
+        if self.stop_after_send && self.send.state == SendState::Ended && !self.recv.is_over() {
+            self.recv.reset();
+            self.reset_due = Some(ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// The lists this stream belongs to. `base` is the peer's initial window.
+    pub(crate) fn interests(&self, base: u32) -> Interests {
+        let mut interests = Interests::NONE;
+        interests.add_if(Interests::NOTIFY, self.has_notice());
+        if !self.is_bound() {
+            interests.add_if(Interests::OPEN, self.send.head_waits());
+            return interests;
+        }
+        interests.add_if(
+            Interests::CONTROL,
+            self.reset_due.is_some()
+                || self.send.head_waits()
+                || self.send.trailers_ready()
+                || self.recv.update_due(),
+        );
+        interests.add_if(Interests::DATA, self.send.data_ready(base));
+        interests
+    }
+
+    /// Whether the table may forget the stream.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.told && self.reset_due.is_none() && self.recv.credit.held() == 0
+    }
+
+    fn has_notice(&self) -> bool {
+        self.send.writable_due() || self.stop_sending_due || (self.outcome.is_some() && !self.told)
+    }
+
+    /// Takes the next thing to tell the caller, the outcome last.
+    pub(crate) fn take_notice(&mut self, stream: StreamHandle) -> Option<Event> {
+        if core::mem::take(&mut self.stop_sending_due) {
+            return Some(Event::StopSending { stream });
+        }
+        if self.outcome.is_none() && self.send.take_writable() {
+            return Some(Event::Writable { stream });
+        }
+        let outcome = self.outcome.filter(|_| !self.told)?;
+        self.told = true;
+        Some(match outcome {
+            Outcome::Finished => Event::Finished { stream },
+            Outcome::Failed(error) => Event::Failed { stream, error },
+        })
+    }
+}

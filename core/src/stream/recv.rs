@@ -1,0 +1,86 @@
+//! The receive half: how far the peer's message has come, and the credit that its body takes.
+
+use crate::{flow::Inbound, head::BodyLength, violation::Violation};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecvState {
+    /// No final head has arrived.
+    Head,
+    /// The body, or the trailers after it.
+    Body,
+    /// END_STREAM has arrived.
+    Ended,
+    /// Nobody listens any more.
+    Reset,
+}
+
+#[derive(Debug)]
+pub(crate) struct RecvHalf {
+    pub(crate) state: RecvState,
+    pub(crate) credit: Inbound,
+    pub(crate) body: BodyLength,
+    /// Whether the final head has been handed to the caller. It stays so after a reset.
+    head_delivered: bool,
+    informational: u8,
+    /// The caller wants no more: credit goes back as data arrives.
+    pub(crate) discards: bool,
+}
+
+impl RecvHalf {
+    pub(crate) fn new(credit: Inbound) -> Self {
+        Self {
+            state: RecvState::Head,
+            credit,
+            body: BodyLength::unknown(),
+            head_delivered: false,
+            informational: 0,
+            discards: false,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, RecvState::Ended | RecvState::Reset)
+    }
+
+    pub(crate) fn head_delivered(&self) -> bool {
+        self.head_delivered
+    }
+
+    /// Counts one more interim response.
+    pub(crate) fn interim(&mut self, max: u8) -> Result<(), Violation> {
+        if self.informational >= max {
+            return Err(Violation::TooManyInformational);
+        }
+        self.informational += 1;
+        Ok(())
+    }
+
+    /// The final head has arrived, and `body` may follow it.
+    pub(crate) fn start(&mut self, body: BodyLength, end: bool) -> Result<(), Violation> {
+        self.body = body;
+        self.state = RecvState::Body;
+        if end {
+            self.end()?;
+        }
+        self.head_delivered = true;
+        Ok(())
+    }
+
+    /// END_STREAM has arrived.
+    pub(crate) fn end(&mut self) -> Result<(), Violation> {
+        self.body.end()?;
+        self.state = RecvState::Ended;
+        Ok(())
+    }
+
+    pub(crate) fn reset(&mut self) {
+        if self.state != RecvState::Ended {
+            self.state = RecvState::Reset;
+        }
+    }
+
+    /// Whether the peer should hear of more window: only while it may still send.
+    pub(crate) fn update_due(&self) -> bool {
+        !self.is_over() && self.credit.update_due()
+    }
+}

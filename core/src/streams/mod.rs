@@ -1,0 +1,339 @@
+//! The stream table: slots with generations, identifiers in a sorted ring, and the lists that the output and the
+//! caller are served from.
+//!
+//! No code puts a stream into a list by hand. Whoever has touched a stream calls [`Streams::settle`], which asks the
+//! stream for its interests, moves it between the lists accordingly, and forgets it when it is spent.
+
+mod closed;
+mod ids;
+mod list;
+
+use alloc::vec::Vec;
+
+use closed::Closed;
+use ids::Ids;
+use list::{Link, List};
+
+use crate::{
+    id::{StreamHandle, StreamId},
+    stream::{Interests, Left, Outcome, Stream},
+};
+
+/// Levels of urgency (RFC 9218 §4.1).
+const URGENCIES: usize = 8;
+/// The kinds of lists that one stream can be in at once.
+const KINDS: usize = 4;
+
+/// Kinds of lists, in the order of their bits in [`Interests`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    Open,
+    Control,
+    Notify,
+    Data,
+}
+
+impl Queue {
+    const ALL: [(Self, Interests); KINDS] = [
+        (Self::Open, Interests::OPEN),
+        (Self::Control, Interests::CONTROL),
+        (Self::Notify, Interests::NOTIFY),
+        (Self::Data, Interests::DATA),
+    ];
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    links: [Link; KINDS],
+    /// The lists that the slot is in.
+    listed: Interests,
+    /// Which of the DATA lists it is in, when it is in one.
+    urgency: u8,
+    stream: Option<Stream>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    open: List,
+    control: List,
+    notify: List,
+    /// By urgency, the most urgent first.
+    data: [List; URGENCIES],
+}
+
+/// All streams of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    ids: Ids,
+    pub(crate) closed: Closed,
+    lists: Lists,
+    live: usize,
+    counted: usize,
+    /// The peer's SETTINGS_INITIAL_WINDOW_SIZE: the base of every send window.
+    pub(crate) initial_window: u32,
+}
+
+impl Streams {
+    /// An empty table. `initial_window` is the base of the send windows, in bytes.
+    pub(crate) fn new(initial_window: u32) -> Self {
+        Self {
+            initial_window,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a stream and settles it.
+    pub(crate) fn insert(&mut self, stream: Stream) -> StreamHandle {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                links: Default::default(),
+                listed: Interests::NONE,
+                urgency: 0,
+                stream: None,
+            });
+            (self.slots.len() - 1) as u32
+        });
+        let entry = &mut self.slots[slot as usize];
+        entry.stream = Some(stream);
+        let handle = StreamHandle::new(slot, entry.generation);
+        self.live += 1;
+        self.settle(handle);
+        handle
+    }
+
+    /// Gives a stream its identifier, which is above all others, and counts it.
+    pub(crate) fn bind(&mut self, handle: StreamHandle, id: StreamId) {
+        self.ids.push(id, handle.slot());
+        if let Some(stream) = self.get_mut(handle) {
+            debug_assert!(!stream.is_bound());
+            stream.id = id;
+            stream.counted = true;
+            self.counted += 1;
+        }
+    }
+
+    pub(crate) fn get(&self, handle: StreamHandle) -> Option<&Stream> {
+        let slot = self.slots.get(handle.slot() as usize)?;
+        slot.stream
+            .as_ref()
+            .filter(|_| slot.generation == handle.generation())
+    }
+
+    /// For a change, to be followed by [`Streams::settle`].
+    pub(crate) fn get_mut(&mut self, handle: StreamHandle) -> Option<&mut Stream> {
+        let slot = self.slots.get_mut(handle.slot() as usize)?;
+        slot.stream
+            .as_mut()
+            .filter(|_| slot.generation == handle.generation())
+    }
+
+    pub(crate) fn find(&self, id: StreamId) -> Option<StreamHandle> {
+        self.ids.find(id).map(|slot| self.handle(slot))
+    }
+
+    /// The first stream of a list.
+    pub(crate) fn front(&self, queue: Queue) -> Option<StreamHandle> {
+        let list = match queue {
+            Queue::Open => &self.lists.open,
+            Queue::Control => &self.lists.control,
+            Queue::Notify => &self.lists.notify,
+            Queue::Data => self.lists.data.iter().find(|list| list.len() > 0)?,
+        };
+        list.front().map(|slot| self.handle(slot))
+    }
+
+    /// Moves a stream behind its equals, if it is still among them: its turn is over.
+    pub(crate) fn rotate(&mut self, queue: Queue, handle: StreamHandle) {
+        let slot = &self.slots[handle.slot() as usize];
+        let (kind, bit) = Queue::ALL[queue as usize];
+        if slot.generation == handle.generation() && slot.listed.contains(bit) {
+            self.leave(kind, handle.slot());
+            self.join(kind, handle.slot());
+        }
+    }
+
+    /// Makes the table agree with a stream that was touched. Cheap when nothing changed.
+    pub(crate) fn settle(&mut self, handle: StreamHandle) {
+        let base = self.initial_window;
+        let Some(stream) = self.get_mut(handle) else {
+            return;
+        };
+        if stream.is_closed() {
+            if stream.outcome.is_none() {
+                stream.outcome = Some(Outcome::Finished);
+            }
+            if core::mem::take(&mut stream.counted) {
+                self.counted -= 1;
+            }
+        }
+        // The second look is for the borrow alone.
+        let Some(stream) = self.get(handle) else {
+            return;
+        };
+        let (want, urgency) = (
+            stream.interests(base),
+            stream.priority.urgency.min(URGENCIES as u8 - 1),
+        );
+        let spent = stream.is_spent();
+        let slot = &self.slots[handle.slot() as usize];
+        let moved = want.contains(Interests::DATA)
+            && slot.listed.contains(Interests::DATA)
+            && slot.urgency != urgency;
+        if want != slot.listed || moved {
+            self.relist(handle.slot(), want, urgency, moved);
+        }
+        if spent {
+            self.forget(handle);
+        }
+    }
+
+    fn relist(&mut self, slot: u32, want: Interests, urgency: u8, moved: bool) {
+        if moved {
+            self.leave(Queue::Data, slot);
+        }
+        for (queue, bit) in Queue::ALL {
+            let is =
+                self.slots[slot as usize].listed.contains(bit) && !(moved && queue == Queue::Data);
+            match (is, want.contains(bit)) {
+                (false, true) => {
+                    if queue == Queue::Data {
+                        self.slots[slot as usize].urgency = urgency;
+                    }
+                    self.join(queue, slot);
+                }
+                (true, false) => self.leave(queue, slot),
+                _ => {}
+            }
+        }
+        self.slots[slot as usize].listed = want;
+    }
+
+    fn forget(&mut self, handle: StreamHandle) {
+        let slot = &mut self.slots[handle.slot() as usize];
+        debug_assert_eq!(slot.listed, Interests::NONE, "a spent stream wants nothing");
+        let Some(stream) = slot.stream.take() else {
+            return;
+        };
+        // A handle of the last generation is never given out again, rather than mistaken for another.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(handle.slot());
+        }
+        self.live -= 1;
+        if stream.is_bound() {
+            self.ids.remove(stream.id);
+            self.closed
+                .push(stream.id, stream.left().unwrap_or(Left::Ended));
+        }
+    }
+
+    /// Streams that count against the limit of concurrent streams.
+    pub(crate) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Streams that wait for an identifier.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lists.open.len()
+    }
+
+    /// Whether a stream is left that is not closed.
+    pub(crate) fn any_open(&self) -> bool {
+        self.counted > 0 || self.lists.open.len() > 0
+    }
+
+    /// Every handle in the table, in the order of slots. For what concerns all streams at once.
+    pub(crate) fn handles(&self) -> Vec<StreamHandle> {
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.stream.is_some())
+            .map(|(at, slot)| StreamHandle::new(at as u32, slot.generation))
+            .collect()
+    }
+
+    fn handle(&self, slot: u32) -> StreamHandle {
+        StreamHandle::new(slot, self.slots[slot as usize].generation)
+    }
+
+    fn join(&mut self, queue: Queue, slot: u32) {
+        let list = self.lists.of(queue, self.slots[slot as usize].urgency);
+        list.push(&mut self.slots, slot, |slot| {
+            &mut slot.links[queue as usize]
+        });
+    }
+
+    fn leave(&mut self, queue: Queue, slot: u32) {
+        let list = self.lists.of(queue, self.slots[slot as usize].urgency);
+        list.remove(&mut self.slots, slot, |slot| {
+            &mut slot.links[queue as usize]
+        });
+    }
+
+    /// Asserts that lists, counts and identifiers agree with the streams.
+    pub(crate) fn check(&self) {
+        let mut live = 0;
+        let mut counted = 0;
+        let mut listed = [0; KINDS];
+        for (at, slot) in self.slots.iter().enumerate() {
+            let Some(stream) = &slot.stream else { continue };
+            live += 1;
+            counted += usize::from(stream.counted);
+            assert_eq!(
+                slot.listed,
+                stream.interests(self.initial_window),
+                "slot {at} was not settled: {stream:?}"
+            );
+            assert!(
+                !stream.is_spent(),
+                "slot {at} is spent and was not forgotten"
+            );
+            for (kind, bit) in Queue::ALL {
+                listed[kind as usize] += usize::from(slot.listed.contains(bit));
+            }
+            if stream.is_bound() {
+                assert_eq!(
+                    self.ids.find(stream.id),
+                    Some(at as u32),
+                    "stream {} is not found",
+                    stream.id
+                );
+            }
+            stream.recv.credit.check();
+        }
+        assert_eq!((live, counted), (self.live, self.counted));
+        let data: usize = self.lists.data.iter().map(List::len).sum();
+        assert_eq!(
+            listed,
+            [
+                self.lists.open.len(),
+                self.lists.control.len(),
+                self.lists.notify.len(),
+                data
+            ]
+        );
+    }
+
+    /// Bytes of credit that all streams hold.
+    pub(crate) fn held(&self) -> u64 {
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.stream.as_ref())
+            .map(|stream| stream.recv.credit.held())
+            .sum()
+    }
+}
+
+impl Lists {
+    fn of(&mut self, queue: Queue, urgency: u8) -> &mut List {
+        match queue {
+            Queue::Open => &mut self.open,
+            Queue::Control => &mut self.control,
+            Queue::Notify => &mut self.notify,
+            Queue::Data => &mut self.data[usize::from(urgency)],
+        }
+    }
+}

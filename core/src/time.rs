@@ -1,0 +1,90 @@
+//! Time as the engine sees it: a number that the caller passes in.
+
+use core::time::Duration;
+
+/// Nanoseconds since an origin that the caller picks and keeps.
+///
+/// The engine never reads a clock. Whoever drives it passes `now` to each input, and `now` must never go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// This moment plus `duration`, or the last representable moment.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The deadlines of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The peer's preface and first SETTINGS are due.
+    Handshake,
+    /// The acknowledgement of our SETTINGS is due.
+    SettingsAck,
+    /// The header block in progress has to end.
+    HeaderBlock,
+    /// Silence has lasted long enough to ask for a PING.
+    KeepAlive,
+    /// The answer to the keep-alive PING is due.
+    KeepAliveAck,
+    /// A drained connection closes, whether or not its last bytes could be written.
+    HardClose,
+}
+
+/// One slot per [`Timer`]; small enough that a scan is cheaper than a heap.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    slots: [Option<Timestamp>; Timer::COUNT],
+}
+
+impl Timer {
+    const COUNT: usize = 6;
+    const ALL: [Self; Self::COUNT] = [
+        Self::Handshake,
+        Self::SettingsAck,
+        Self::HeaderBlock,
+        Self::KeepAlive,
+        Self::KeepAliveAck,
+        Self::HardClose,
+    ];
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Timestamp) {
+        self.slots[timer as usize] = Some(at);
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.slots[timer as usize] = None;
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.slots[timer as usize].is_some()
+    }
+
+    pub(crate) fn stop_all(&mut self) {
+        self.slots = Default::default();
+    }
+
+    /// The nearest deadline.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.slots.iter().flatten().min().copied()
+    }
+
+    /// Takes one timer that is due, in the fixed order of [`Timer`].
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timer> {
+        Timer::ALL.into_iter().find(|&timer| {
+            let slot = &mut self.slots[timer as usize];
+            slot.is_some_and(|at| at <= now) && slot.take().is_some()
+        })
+    }
+}

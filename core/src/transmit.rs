@@ -1,0 +1,199 @@
+//! Output that the caller owns: frame heads and small payloads gathered inline, large payloads shared.
+
+use alloc::collections::VecDeque;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Payloads up to this many bytes are copied next to their frame head. Below it a copy is cheaper than one more
+/// entry of a vectored write and one more reference count.
+const INLINE_MAX: usize = 1_024;
+
+/// Bytes on their way to the transport, in order.
+///
+/// [`Connection::poll_transmit`](crate::Connection::poll_transmit) appends to it; the caller writes from its front by
+/// way of [`Buf`], best in one vectored write of [`parts`](Self::parts), and may keep what a short write left over for the next one.
+#[derive(Debug, Default)]
+pub struct Transmit {
+    /// Every inline byte that is still to be written, one segment behind the other.
+    inline: BytesMut,
+    segments: VecDeque<Segment>,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Segment {
+    /// This many bytes from the front of `inline`, never zero.
+    Inline(usize),
+    /// Never empty.
+    Shared(Bytes),
+}
+
+impl Transmit {
+    /// An empty one. It allocates with first use and keeps its memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends a payload, by copy when it is small.
+    pub(crate) fn put_payload(&mut self, payload: Bytes) {
+        if payload.len() <= INLINE_MAX {
+            self.put_inline(&payload);
+            return;
+        }
+        self.len += payload.len();
+        self.segments.push_back(Segment::Shared(payload));
+    }
+
+    /// Appends bytes by copy.
+    pub(crate) fn put_inline(&mut self, bytes: &[u8]) {
+        self.inline.put_slice(bytes);
+        self.grew(bytes.len());
+    }
+
+    /// Lets `write` append inline bytes; answers how many it appended.
+    pub(crate) fn write_inline(&mut self, write: impl FnOnce(&mut BytesMut)) -> usize {
+        let before = self.inline.len();
+        write(&mut self.inline);
+        debug_assert!(self.inline.len() >= before, "output only grows");
+        let grown = self.inline.len() - before;
+        self.grew(grown);
+        grown
+    }
+
+    fn grew(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.len += bytes;
+        match self.segments.back_mut() {
+            Some(Segment::Inline(len)) => *len += bytes,
+            _ => self.segments.push_back(Segment::Inline(bytes)),
+        }
+    }
+}
+
+impl Buf for Transmit {
+    fn remaining(&self) -> usize {
+        self.len
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.segments.front() {
+            Some(Segment::Inline(len)) => &self.inline[..*len],
+            Some(Segment::Shared(bytes)) => bytes,
+            None => &[],
+        }
+    }
+
+    /// # Panics
+    /// When `count` is more than [`Buf::remaining`].
+    fn advance(&mut self, mut count: usize) {
+        assert!(
+            count <= self.len,
+            "advanced by {count} of {} bytes",
+            self.len
+        );
+        self.len -= count;
+        while count > 0 {
+            // `len` is the sum of all segments, so that there is one while bytes are left to skip.
+            let Some(front) = self.segments.front_mut() else {
+                break;
+            };
+            let step = match front {
+                Segment::Inline(len) => {
+                    let step = count.min(*len);
+                    self.inline.advance(step);
+                    *len -= step;
+                    if *len > 0 {
+                        return;
+                    }
+                    step
+                }
+                Segment::Shared(bytes) => {
+                    let step = count.min(bytes.len());
+                    bytes.advance(step);
+                    if !bytes.is_empty() {
+                        return;
+                    }
+                    step
+                }
+            };
+            count -= step;
+            self.segments.pop_front();
+        }
+    }
+}
+
+impl Transmit {
+    /// The bytes in order, as the parts that they are kept in. For a vectored write of as many as fit.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut inline = &self.inline[..];
+        self.segments.iter().map(move |segment| match segment {
+            Segment::Inline(len) => {
+                let (part, rest) = inline.split_at(*len);
+                inline = rest;
+                part
+            }
+            Segment::Shared(bytes) => &bytes[..],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn drain(mut out: Transmit, step: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while out.has_remaining() {
+            let take = step.min(out.chunk().len());
+            bytes.extend_from_slice(&out.chunk()[..take]);
+            out.advance(take);
+        }
+        bytes
+    }
+
+    fn sample() -> (Transmit, Vec<u8>) {
+        let mut out = Transmit::new();
+        let large = Bytes::from(alloc::vec![7; INLINE_MAX + 1]);
+        out.put_inline(b"head");
+        out.put_payload(Bytes::from_static(b"small"));
+        out.put_payload(large.clone());
+        out.put_payload(large.clone());
+        out.write_inline(|inline| inline.put_slice(b"tail"));
+        (
+            out,
+            [b"headsmall", &large[..], &large[..], b"tail"].concat(),
+        )
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_whatever_the_steps() {
+        for step in [1, 2, 3, 9, 10, 1_000, 5_000] {
+            let (out, expected) = sample();
+            assert_eq!(out.remaining(), expected.len());
+            assert_eq!(drain(out, step), expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn parts_show_the_same_bytes_after_any_advance() {
+        let expected = sample().1;
+        for skip in 0..expected.len() {
+            let (mut out, _) = sample();
+            out.advance(skip);
+            let parts: Vec<&[u8]> = out.parts().collect();
+            assert!(parts.iter().all(|part| !part.is_empty()));
+            assert_eq!(parts.concat(), &expected[skip..]);
+        }
+    }
+}
