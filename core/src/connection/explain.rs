@@ -42,14 +42,14 @@ impl Connection {
         }
         let base = self.streams.initial_window;
         if found.send.data_ready(base) {
-            let blocked = found.send.buffered() > 0 && self.window.available(WINDOW_INITIAL) == 0;
+            let blocked = self.window.available(WINDOW_INITIAL) == 0;
             return if blocked {
                 Waiting::ConnectionWindow
             } else {
                 Waiting::Transport
             };
         }
-        if found.send.head_waits() || found.send.trailers_ready() {
+        if found.send.head_waits() || found.send.trailers_ready() || found.send.bare_end_ready() {
             return Waiting::Transport;
         }
         if found.send.buffered() > 0 {

@@ -83,7 +83,8 @@ impl Connection {
             return;
         };
         if now.since(self.last_input) < interval {
-            self.arm_keep_alive();
+            self.timers
+                .set(Timer::KeepAlive, self.last_input.after(interval));
             return;
         }
         if !self.streams.any_open() || self.pings.pending(Purpose::KeepAlive) {
@@ -98,13 +99,12 @@ impl Connection {
     }
 
     /// Starts the keep-alive timer while streams are open.
-    pub(super) fn arm_keep_alive(&mut self) {
+    pub(super) fn arm_keep_alive(&mut self, now: Timestamp) {
         let Some(interval) = self.config.keep_alive_interval else {
             return;
         };
         if self.streams.any_open() && !self.timers.is_set(Timer::KeepAlive) && !self.is_over() {
-            self.timers
-                .set(Timer::KeepAlive, self.last_input.after(interval));
+            self.timers.set(Timer::KeepAlive, now.after(interval));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{event::Event, streams::Queue, time::Timestamp};
+use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -16,6 +16,10 @@ impl Connection {
                 .get_mut(handle)
                 .and_then(|stream| stream.take_notice(handle));
             self.streams.settle(handle);
+            if let Some(Event::Finished { .. }) = event {
+                // Each request that was served explains a late reset.
+                self.buckets.refund(Cause::Reset, 1);
+            }
             if event.is_some() {
                 return event;
             }

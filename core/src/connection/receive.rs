@@ -50,7 +50,7 @@ impl Connection {
             Some(_) => {}
             None => self.timers.stop(Timer::HeaderBlock),
         }
-        self.arm_keep_alive();
+        self.arm_keep_alive(now);
         verdict
     }
 
@@ -140,8 +140,7 @@ impl Connection {
             // RFC 9113 §8.4: we send ENABLE_PUSH=0 as a client, and a server never accepts a push.
             Frame::PushPromise { .. } => Err(Fault::connection(Violation::PushPromiseReceived)),
             Frame::Ping { ack: true, payload } => {
-                self.on_pong(payload);
-                Ok(())
+                self.on_pong(payload, now).map_err(Fault::connection)
             }
             Frame::Ping {
                 ack: false,
@@ -175,7 +174,11 @@ impl Connection {
             return Err(Fault::connection(Violation::IdleStreamFrame));
         }
         let Some(handle) = self.streams.find(id) else {
-            return Ok(());
+            // Late ones are no fault, but they bring nothing either.
+            return self
+                .buckets
+                .charge(Cause::Reset, now)
+                .map_err(Fault::connection);
         };
         let role = self.role;
         let Some(stream) = self
@@ -271,13 +274,15 @@ impl Connection {
         Ok(())
     }
 
-    fn on_pong(&mut self, payload: [u8; 8]) {
+    fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {
         match self.pings.answered(payload) {
             Some((id, Purpose::Caller)) => self.events.push_back(Event::Pong { id }),
             Some((_, Purpose::Drain)) => self.drain_second_phase(),
-            Some((_, Purpose::KeepAlive)) | None => {}
+            Some((_, Purpose::KeepAlive)) => {}
+            None => return self.buckets.charge(Cause::Ping, now),
         }
         self.timers.stop(Timer::KeepAliveAck);
+        Ok(())
     }
 }
 

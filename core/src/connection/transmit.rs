@@ -9,6 +9,7 @@ use crate::{
     frame::{self, encode},
     head::Field,
     id::{ErrorCode, Role, StreamHandle, StreamId},
+    ping::Purpose,
     settings::Local,
     stream::OutHead,
     streams::Queue,
@@ -35,11 +36,11 @@ impl Connection {
             return out.remaining() - before;
         }
         self.transmit_start(out, now);
-        self.transmit_connection(out);
+        self.transmit_connection(out, now);
         while out.remaining() < WAITING_MAX && self.transmit_control(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
-        self.arm_keep_alive();
+        self.arm_keep_alive(now);
         out.remaining() - before
     }
 
@@ -78,7 +79,7 @@ impl Connection {
     }
 
     /// Frames of the connection itself. Each is bounded where it is owed.
-    fn transmit_connection(&mut self, out: &mut Transmit) {
+    fn transmit_connection(&mut self, out: &mut Transmit, now: Timestamp) {
         while self.remote.take_ack() {
             out.write_inline(frame::settings::encode_ack);
         }
@@ -91,6 +92,11 @@ impl Connection {
         // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
         while let Some(payload) = self.pings.take_unsent() {
             out.write_inline(|inline| encode::ping(inline, false, payload));
+            // A drain, too, must not wait for ever for a peer that has gone silent.
+            if self.pings.pending(Purpose::Drain) && !self.timers.is_set(Timer::KeepAliveAck) {
+                let due = now.after(self.config.keep_alive_timeout);
+                self.timers.set(Timer::KeepAliveAck, due);
+            }
         }
         while let Some((stream, code)) = self.output.refusals.pop_front() {
             self.stats.resets_sent += 1;
@@ -139,6 +145,9 @@ impl Connection {
                     self.remote.frame_size,
                     fields.iter(),
                 );
+            }
+            if stream.send.take_bare_end() {
+                out.put_inline(&encode::data_head(id, 0, true));
             }
             stream.stop_upload_if_sent();
         }
@@ -207,11 +216,9 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(handle) else {
             return false;
         };
-        let wanted = stream.send.data_available(base).min(frame_max);
-        let len = wanted.min(window);
-        if len == 0 && wanted > 0 {
-            // RFC 9113 §6.9.1: the connection's window is used up, for all streams alike. An END_STREAM that needs no
-            // window is not worth looking for behind those that do.
+        let len = stream.send.data_available(base).min(frame_max).min(window);
+        if len == 0 {
+            // RFC 9113 §6.9.1: the connection's window is used up, for all streams alike.
             return false;
         }
         let id = stream.id;

@@ -223,6 +223,7 @@ impl Stream {
             self.reset_due.is_some()
                 || self.send.head_waits()
                 || self.send.trailers_ready()
+                || self.send.bare_end_ready()
                 || self.recv.update_due(),
         );
         interests.add_if(Interests::DATA, self.send.data_ready(base));

@@ -187,12 +187,25 @@ impl SendHalf {
         if self.state != SendState::Open || self.head_waits() {
             return false;
         }
-        if self.body.len > 0 {
-            self.window.available(base) > 0
-        } else {
-            // What is left to say is END_STREAM, which an empty DATA frame carries through any window.
-            self.end && self.trailers.is_none()
+        self.body.len > 0 && self.window.available(base) > 0
+    }
+
+    /// Whether all that is left to say is END_STREAM, which an empty DATA frame carries through any window.
+    pub(crate) fn bare_end_ready(&self) -> bool {
+        self.state == SendState::Open
+            && self.end
+            && self.body.len == 0
+            && self.trailers.is_none()
+            && !self.head_waits()
+    }
+
+    /// Ends the half by an empty DATA frame, when that is what is left.
+    pub(crate) fn take_bare_end(&mut self) -> bool {
+        let ready = self.bare_end_ready();
+        if ready {
+            self.state = SendState::Ended;
         }
+        ready
     }
 
     /// How large the next DATA frame may be under the stream's own window.
