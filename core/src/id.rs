@@ -202,3 +202,44 @@ impl fmt::Display for ErrorCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    // RFC 9113 §5.1.1: odd for the client, even for the server, and no further than 31 bits.
+    #[test]
+    fn stream_ids_belong_to_one_side_and_run_out() {
+        for (raw, client, server) in [(0, false, false), (1, true, false), (2, false, true)] {
+            let id = StreamId::from_u32(raw);
+            assert_eq!(
+                (id.is_client_initiated(), id.is_server_initiated()),
+                (client, server)
+            );
+            assert_eq!(id.is_initiated_by(Role::Client), client);
+            assert_eq!(id.is_initiated_by(!Role::Client), server);
+        }
+        let next = |raw| StreamId::from_u32(raw).next().map(StreamId::to_u32);
+        assert_eq!((next(1), next(2)), (Some(3), Some(4)));
+        assert_eq!(next(0x7fff_fffd), Some(0x7fff_ffff));
+        assert_eq!((next(0x7fff_fffe), next(0x7fff_ffff)), (None, None));
+        // RFC 9113 §4.1: the reserved bit is no part of it.
+        assert_eq!(StreamId::from_u32(u32::MAX), StreamId::MAX);
+        assert!(StreamId::from_u32(1 << 31).is_zero());
+    }
+
+    // RFC 9113 §7: unknown codes keep their number and get no name.
+    #[test]
+    fn error_codes_have_names_as_far_as_they_are_registered() {
+        let names: alloc::vec::Vec<_> = (0..=0xd)
+            .filter_map(|code| ErrorCode::from_u32(code).name())
+            .collect();
+        assert_eq!(names.len(), 14);
+        assert_eq!(format!("{}", ErrorCode::from_u32(0xb)), "ENHANCE_YOUR_CALM");
+        let unknown = ErrorCode::from_u32(0xbeef);
+        assert_eq!((unknown.name(), unknown.to_u32()), (None, 0xbeef));
+        assert_eq!(format!("{unknown:?}"), "unknown error code 0xbeef");
+    }
+}
