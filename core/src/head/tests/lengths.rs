@@ -114,6 +114,8 @@ fn section_8_1_1_responses() {
         ("103", &length, Answered::Other, Some(0)),
         ("200", &length, Answered::Connect, None),
         ("204", &length, Answered::Connect, None),
+        ("299", &length, Answered::Connect, None),
+        ("300", &length, Answered::Connect, Some(5)),
         ("403", &length, Answered::Connect, Some(5)),
     ];
     for (status, fields, answered, want) in table {

@@ -172,3 +172,68 @@ fn every_message_violation_can_be_provoked() {
         .collect();
     assert!(missing.is_empty(), "never provoked: {missing:?}");
 }
+
+/// Names and values from which lists of fields are made, right and wrong.
+const PARTS: [(&str, &str); 16] = [
+    (":method", "GET"),
+    (":method", "CONNECT"),
+    (":scheme", "https"),
+    (":authority", "a:443"),
+    (":path", "/"),
+    (":path", "*"),
+    (":protocol", "websocket"),
+    (":status", "200"),
+    (":status", "204"),
+    (":", ""),
+    ("host", "a"),
+    ("content-length", "5"),
+    ("te", "trailers"),
+    ("connection", ""),
+    ("Upper", "x"),
+    ("x", " y"),
+];
+
+// Whatever stands in a list, and in whatever order: a judged head holds what its getters say, and nothing panics.
+#[test]
+fn every_list_of_three_fields_is_judged() {
+    let values = |head: &RequestHead| {
+        [
+            Some(head.method()),
+            head.scheme(),
+            head.authority(),
+            head.path(),
+            head.protocol(),
+        ]
+        .map(|value| value.map(Vec::from))
+    };
+    for n in 0..PARTS.len().pow(3) {
+        let parts = [n, n / PARTS.len(), n / PARTS.len().pow(2)].map(|n| PARTS[n % PARTS.len()]);
+        for fields in [
+            list(&parts),
+            list(&[&[PARTS[2], PARTS[3]], &parts[..]].concat()),
+        ] {
+            let head = RequestHead::from_fields(fields.clone());
+            assert!(head.fields().count() <= fields.len());
+            if head.violation().is_none() {
+                let names: [&[u8]; 5] = [
+                    b":method",
+                    b":scheme",
+                    b":authority",
+                    b":path",
+                    b":protocol",
+                ];
+                assert_eq!(
+                    values(&head),
+                    names.map(|name| fields.find(name).map(Vec::from))
+                );
+                assert!(head.fields().all(|field| field.name[0] != b':'));
+            }
+            let head = ResponseHead::from_fields(fields.clone());
+            if head.violation().is_none() {
+                assert_eq!(fields.find(b":status").map(<[u8]>::len), Some(3));
+                assert_eq!(head.fields().count() + 1, fields.len());
+            }
+            let _ = parse_trailers(fields);
+        }
+    }
+}
