@@ -48,6 +48,11 @@ impl Pings {
         self.ours.iter().any(|&(_, other)| other == purpose)
     }
 
+    /// Whether a PING or an answer waits to be sent.
+    pub(crate) fn wants(&self) -> bool {
+        self.unsent > 0 || !self.answers.is_empty()
+    }
+
     /// Takes the payload of the next PING to send.
     pub(crate) fn take_unsent(&mut self) -> Option<[u8; 8]> {
         let at = self.ours.len().checked_sub(self.unsent)?;

@@ -86,6 +86,11 @@ impl Remote {
         Ok(())
     }
 
+    /// Whether an acknowledgement is due.
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.acks_due > 0
+    }
+
     /// Takes one acknowledgement that is due.
     pub(crate) fn take_ack(&mut self) -> bool {
         let due = self.acks_due > 0;

@@ -1,7 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
+use crate::{event::Event, flow::WINDOW_INITIAL, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -40,5 +40,32 @@ impl Connection {
             return None;
         }
         self.timers.next()
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) would append something now.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Closed => false,
+            Lifecycle::Closing => !self.output.preface_sent || self.output.goaway.is_some(),
+            _ => self.connection_wants() || self.streams_want(),
+        }
+    }
+
+    fn connection_wants(&self) -> bool {
+        !self.output.preface_sent
+            || self.output.goaway.is_some()
+            || !self.output.refusals.is_empty()
+            || self.remote.owes_ack()
+            || self.pings.wants()
+            || self.credit.update_due()
+    }
+
+    fn streams_want(&self) -> bool {
+        let open = self.streams.waiting() > 0
+            && (self.streams.counted() < self.concurrent_streams() || self.next_id.is_none());
+        let data =
+            self.window.available(WINDOW_INITIAL) > 0 && self.streams.front(Queue::Data).is_some();
+        open || data || self.streams.front(Queue::Control).is_some()
     }
 }

@@ -44,10 +44,13 @@ impl End {
     /// Everything the engine wants on the wire.
     pub(super) fn output(&mut self, now: Timestamp) -> Vec<u8> {
         let mut bytes = Vec::new();
+        let wanted = self.connection.wants_transmit();
         while self.connection.poll_transmit(&mut self.out, now) > 0 {
             self.connection.check();
             bytes.extend(self.out.copy_to_bytes(self.out.remaining()));
         }
+        assert_eq!(wanted, !bytes.is_empty(), "wants_transmit told the truth");
+        assert!(!self.connection.wants_transmit());
         self.collect();
         bytes
     }
