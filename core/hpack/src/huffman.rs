@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::huffman_table::{CANONICAL, CODES, EOS, LOOKUP_BITS, STEPS};
+use crate::huffman_table::{CANONICAL, CODES, EOS, LOOKUP_BITS, STEPS, Step};
 
 /// The string is not a valid encoding: EOS inside, or bad padding.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,24 @@ pub(crate) const fn decoded_len_max(encoded: usize) -> usize {
 }
 
 /// Octets beyond [`decoded_len_max`] that [`decode`] may scribble on.
-pub(crate) const SLACK: usize = 12;
+pub(crate) const SLACK: usize = 8;
+
+/// Looks up the next symbols of left-aligned bits.
+#[inline(always)]
+fn step(acc: u64) -> Step {
+    STEPS[(acc >> (64 - LOOKUP_BITS)) as usize]
+}
+
+/// Decodes one symbol from left-aligned bits: the symbol and its length.
+#[inline]
+fn single(acc: u64) -> Result<(u8, u32), Invalid> {
+    let step = step(acc);
+    if step.is_long() {
+        return long(acc);
+    }
+    let symbol = step.first();
+    Ok((symbol, u32::from(CODES[symbol as usize].1)))
+}
 
 /// Decodes one symbol longer than `LOOKUP_BITS` from left-aligned bits.
 #[inline(never)]
@@ -64,9 +81,17 @@ fn long(acc: u64) -> Result<(u8, u32), Invalid> {
     let code = (window >> (32 - len)) as i32;
     let at = (code + CANONICAL.offset[len]) as usize;
     match CANONICAL.symbols.get(at) {
+        // RFC 7541 §5.2: EOS in a string MUST be a decoding error.
         Some(&symbol) if symbol != EOS => Ok((symbol as u8, len as u32)),
         _ => Err(Invalid),
     }
+}
+
+/// Whether the `left` bits at the top of `acc`, followed by ones, are padding:
+/// fewer than 8 of them and all ones (RFC 7541 §5.2).
+#[inline]
+fn is_padding(acc: u64, left: u32) -> bool {
+    left < 8 && acc == u64::MAX
 }
 
 /// Bits not decoded yet: the top `bits` bits of `acc`, the others zero.
@@ -77,39 +102,6 @@ pub(crate) struct Bits {
 }
 
 impl Bits {
-    #[inline(always)]
-    fn consume(&mut self, n: u32) {
-        self.acc <<= n;
-        self.bits -= n;
-    }
-
-    /// Decodes the end of a string and checks its padding.
-    #[inline]
-    pub(crate) fn drain(mut self, mut emit: impl FnMut(u8)) -> Result<(), Invalid> {
-        // Reading ones beyond the end makes the padding look like the start of
-        // EOS, which is what it must be.
-        loop {
-            if self.bits == 0 {
-                return Ok(());
-            }
-            let padded = self.acc | (u64::MAX >> self.bits);
-            let step = STEPS[(padded >> (64 - LOOKUP_BITS)) as usize];
-            let (symbol, len) = if step.count() != 0 {
-                (step.symbols()[0], step.first_len())
-            } else if self.bits < 8 && padded == u64::MAX {
-                return Ok(());
-            } else {
-                long(padded)?
-            };
-            if len > self.bits {
-                // An incomplete code that is not all ones.
-                return Err(Invalid);
-            }
-            emit(symbol);
-            self.consume(len);
-        }
-    }
-
     /// Decodes part of a string, keeping the last few bits for later.
     pub(crate) fn feed(&mut self, input: &[u8], mut emit: impl FnMut(u8)) -> Result<(), Invalid> {
         for &byte in input {
@@ -117,15 +109,31 @@ impl Bits {
             self.bits += 8;
             // 30 bits hold at least one whole code.
             while self.bits >= 30 {
-                let step = STEPS[(self.acc >> (64 - LOOKUP_BITS)) as usize];
-                let (symbol, len) = if step.count() != 0 {
-                    (step.symbols()[0], step.first_len())
-                } else {
-                    long(self.acc)?
-                };
+                let (symbol, len) = single(self.acc)?;
                 emit(symbol);
-                self.consume(len);
+                self.acc <<= len;
+                self.bits -= len;
             }
+        }
+        Ok(())
+    }
+
+    /// Decodes the end of a string and checks its padding.
+    pub(crate) fn drain(mut self, mut emit: impl FnMut(u8)) -> Result<(), Invalid> {
+        // Reading ones beyond the end makes the padding look like the start of
+        // EOS, which is what it must be.
+        while self.bits > 0 {
+            let padded = self.acc | (u64::MAX >> self.bits);
+            if is_padding(padded, self.bits) {
+                return Ok(());
+            }
+            let (symbol, len) = single(padded)?;
+            if len > self.bits {
+                return Err(Invalid);
+            }
+            emit(symbol);
+            self.acc <<= len;
+            self.bits -= len;
         }
         Ok(())
     }
@@ -134,69 +142,198 @@ impl Bits {
 /// Decodes a whole string to the start of `out`, which must have room for
 /// [`decoded_len_max`] plus [`SLACK`] octets; returns the decoded length.
 pub(crate) fn decode(input: &[u8], out: &mut [u8]) -> Result<usize, Invalid> {
-    let mut state = Bits::default();
     let mut written = 0;
     let mut rest = input;
+    // The top `bits` bits are counted. Those below are the same that the next
+    // refill puts there, or zero.
+    let mut acc: u64 = 0;
+    let mut bits: u32 = 0;
     while let Some(chunk) = rest.first_chunk::<8>() {
         // Fill to 56..=63 bits without a branch per octet.
-        state.acc |= u64::from_be_bytes(*chunk) >> state.bits;
-        let taken = (63 - state.bits) >> 3;
-        rest = &rest[taken as usize..];
-        state.bits += taken * 8;
-        let Some(dst) = out.get_mut(written..written + 12) else {
-            return Err(Invalid);
-        };
-        let mut n = 0;
-        while state.bits >= LOOKUP_BITS && n <= 10 {
-            let step = STEPS[(state.acc >> (64 - LOOKUP_BITS)) as usize];
-            if step.count() == 0 {
-                if state.bits < 30 {
-                    break;
-                }
-                let (symbol, len) = long(state.acc)?;
-                dst[n] = symbol;
-                n += 1;
-                state.consume(len);
-                continue;
+        acc |= u64::from_be_bytes(*chunk) >> bits;
+        let taken = (63 - bits) >> 3;
+        rest = rest.get(taken as usize..).ok_or(Invalid)?;
+        bits += taken * 8;
+        let mut word = 0;
+        let mut width = 0;
+        let mut is_long = false;
+        // Four steps take at most 48 bits and give at most 8 symbols.
+        for _ in 0..4 {
+            let step = step(acc);
+            if step.is_long() {
+                is_long = true;
+                break;
             }
-            dst[n..n + 2].copy_from_slice(&step.symbols());
-            n += step.count();
-            state.consume(step.total());
+            word |= step.symbols() << width;
+            width += step.width();
+            acc <<= step.total();
+            bits -= step.total();
         }
-        written += n;
-        // The fill put more bits in than it counted.
-        state.acc &= !(u64::MAX >> state.bits);
+        put(out, written, word)?;
+        written += (width / 8) as usize;
+        if is_long && bits >= 30 {
+            let (symbol, len) = long(acc)?;
+            put(out, written, u64::from(symbol))?;
+            written += 1;
+            acc <<= len;
+            bits -= len;
+        }
     }
-    // Fewer than 8 octets are left, and fewer than 30 bits.
-    finish(state, rest, out, written)
+    finish(acc, bits, input, rest.len(), out, written)
 }
 
+/// Writes eight symbols, of which the caller counts those that are real.
+#[inline(always)]
+fn put(out: &mut [u8], at: usize, word: u64) -> Result<(), Invalid> {
+    let slot = out.get_mut(at..at + 8).ok_or(Invalid)?;
+    slot.copy_from_slice(&word.to_le_bytes());
+    Ok(())
+}
+
+/// The last `len` octets of `input`, fewer than 8, at the top of a word of ones.
+#[inline]
+fn tail(input: &[u8], len: usize) -> u64 {
+    let shift = 8 * len as u32;
+    let octets = match input.last_chunk::<8>() {
+        // The octets before them are shifted out.
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => input.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
+    };
+    if shift == 0 {
+        return u64::MAX;
+    }
+    octets << (64 - shift) | u64::MAX >> shift
+}
+
+/// Decodes the `bits` bits of `acc` and the last `len` octets of `input`, fewer
+/// than 8, and checks the padding.
+#[inline]
 fn finish(
-    mut state: Bits,
-    rest: &[u8],
+    mut acc: u64,
+    mut bits: u32,
+    input: &[u8],
+    len: usize,
     out: &mut [u8],
     mut written: usize,
 ) -> Result<usize, Invalid> {
-    let mut emit = |symbol| {
-        if let Some(slot) = out.get_mut(written) {
-            *slot = symbol;
+    // Real bits that are left; `bits` counts the ones after them as well.
+    let mut left = bits + 8 * len as u32;
+    let mut chunk = tail(input, len);
+    loop {
+        acc |= chunk >> bits;
+        let taken = (63 - bits) >> 3;
+        chunk = !(!chunk << (taken * 8));
+        bits += taken * 8;
+        let mut word = 0;
+        let mut width = 0;
+        let mut ends = false;
+        for _ in 0..4 {
+            let step = step(acc);
+            if step.is_long() || step.total() > left {
+                ends = true;
+                break;
+            }
+            word |= step.symbols() << width;
+            width += step.width();
+            acc <<= step.total();
+            bits -= step.total();
+            left -= step.total();
         }
+        put(out, written, word)?;
+        written += (width / 8) as usize;
+        if !ends {
+            continue;
+        }
+        // Ones again behind what the refill has counted.
+        let padded = acc | chunk >> bits;
+        if left == 0 || is_padding(padded, left) {
+            return Ok(written);
+        }
+        if bits < 30 {
+            // Refill: the code may be that long.
+            continue;
+        }
+        let (symbol, len) = single(padded)?;
+        if len > left {
+            // An incomplete code that is not padding.
+            return Err(Invalid);
+        }
+        put(out, written, u64::from(symbol))?;
         written += 1;
-    };
-    for &byte in rest {
-        while state.bits >= 30 {
-            let step = STEPS[(state.acc >> (64 - LOOKUP_BITS)) as usize];
-            let (symbol, len) = if step.count() != 0 {
-                (step.symbols()[0], step.first_len())
-            } else {
-                long(state.acc)?
-            };
-            emit(symbol);
-            state.consume(len);
-        }
-        state.acc |= u64::from(byte) << (56 - state.bits);
-        state.bits += 8;
+        acc <<= len;
+        bits -= len;
+        left -= len;
     }
-    state.drain(emit)?;
-    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use bytes::BytesMut;
+
+    use super::{Bits, Invalid, SLACK, decode, decoded_len_max, encode, encoded_len};
+
+    fn coded(text: &[u8]) -> BytesMut {
+        let mut out = BytesMut::new();
+        encode(text, encoded_len(text), &mut out);
+        out
+    }
+
+    fn whole(input: &[u8]) -> Result<Vec<u8>, Invalid> {
+        let mut out = alloc::vec![0xaa; decoded_len_max(input.len()) + SLACK];
+        let len = decode(input, &mut out)?;
+        assert!(len <= decoded_len_max(input.len()));
+        out.truncate(len);
+        Ok(out)
+    }
+
+    fn pieces(input: &[u8], size: usize) -> Result<Vec<u8>, Invalid> {
+        let mut bits = Bits::default();
+        let mut out = Vec::new();
+        for piece in input.chunks(size) {
+            bits.feed(piece, |octet| out.push(octet))?;
+        }
+        bits.drain(|octet| out.push(octet))?;
+        Ok(out)
+    }
+
+    #[test]
+    fn every_octet_at_every_bit_offset() {
+        for octet in 0..=255 {
+            for before in 0..24 {
+                for after in [0, 1, 9] {
+                    let mut text = alloc::vec![b'0'; before];
+                    text.push(octet);
+                    text.resize(before + 1 + after, b'w');
+                    let coded = coded(&text);
+                    assert_eq!(whole(&coded).as_ref(), Ok(&text));
+                    assert_eq!(pieces(&coded, 1).as_ref(), Ok(&text));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_readers_agree_on_any_bits() {
+        let mut state: u64 = 7541;
+        let mut valid = 0;
+        for round in 0..40_000 {
+            let mut input = Vec::new();
+            for _ in 0..round % 29 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                // Ones are frequent: long codes, and EOS now and then.
+                input.push((state >> 56) as u8 | if state >> 40 & 3 == 0 { 0xfe } else { 0 });
+            }
+            if round % 2 == 0 {
+                input.push(0x1f);
+            }
+            let judged = whole(&input);
+            assert_eq!(judged, pieces(&input, 3), "{input:02x?}");
+            valid += usize::from(judged.is_ok());
+        }
+        assert!((4_000..36_000).contains(&valid), "{valid}");
+    }
 }

@@ -10,9 +10,9 @@ pub(crate) const EOS: u16 = 256;
 /// Longest code, in bits (that of EOS among others).
 const LONGEST: usize = 30;
 
-/// Bits looked up at once. 11 reaches every printable character that headers
-/// use and pairs of the most frequent ones, in an 8 KiB table.
-pub(crate) const LOOKUP_BITS: u32 = 11;
+/// Bits looked up at once. 12 hold two of the characters that headers use most,
+/// whose codes have 5 or 6 bits, in a 16 KiB table.
+pub(crate) const LOOKUP_BITS: u32 = 12;
 
 /// Code length of each symbol, in bits.
 #[rustfmt::skip]
@@ -60,32 +60,39 @@ pub(crate) static CANONICAL: Canonical = canonical();
 pub(crate) struct Step(u32);
 
 impl Step {
-    /// Bits 0-7 first symbol, 8-15 second symbol, 16-19 length of the first
-    /// code, 20-23 length of both, 24-25 number of symbols (0: longer code).
-    const fn pack(first: u8, second: u8, first_len: u8, total: u8, count: u8) -> Self {
-        Step(
-            first as u32
-                | (second as u32) << 8
-                | (first_len as u32) << 16
-                | (total as u32) << 20
-                | (count as u32) << 24,
-        )
+    /// Bits 0-7 first symbol, 8-15 second symbol or 0, 16-23 length of their
+    /// codes together, 24-31 eight times their number. All 0: a longer code.
+    const fn pack(first: u8, second: u8, total: u8, count: u8) -> Self {
+        Step(first as u32 | (second as u32) << 8 | (total as u32) << 16 | (count as u32) << 27)
     }
+
+    /// Whether there is no whole code.
     #[inline(always)]
-    pub(crate) fn symbols(self) -> [u8; 2] {
-        [self.0 as u8, (self.0 >> 8) as u8]
+    pub(crate) fn is_long(self) -> bool {
+        self.0 == 0
     }
+
+    /// The symbols, first lowest.
     #[inline(always)]
-    pub(crate) fn first_len(self) -> u32 {
-        self.0 >> 16 & 15
+    pub(crate) fn symbols(self) -> u64 {
+        u64::from(self.0 as u16)
     }
+
+    #[inline(always)]
+    pub(crate) fn first(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Bits the symbols are coded in.
     #[inline(always)]
     pub(crate) fn total(self) -> u32 {
-        self.0 >> 20 & 15
+        self.0 >> 16 & 0xff
     }
+
+    /// Bits the symbols themselves take.
     #[inline(always)]
-    pub(crate) fn count(self) -> usize {
-        (self.0 >> 24) as usize
+    pub(crate) fn width(self) -> u32 {
+        self.0 >> 24
     }
 }
 
@@ -162,9 +169,9 @@ const fn steps() -> [Step; 1 << LOOKUP_BITS] {
             let rest = (window << a_len) & ((1 << LOOKUP_BITS) - 1);
             let (b, b_len) = first[rest];
             out[window] = if b_len != 0 && a_len as u32 + b_len as u32 <= LOOKUP_BITS {
-                Step::pack(a, b, a_len, a_len + b_len, 2)
+                Step::pack(a, b, a_len + b_len, 2)
             } else {
-                Step::pack(a, 0, a_len, a_len, 1)
+                Step::pack(a, 0, a_len, 1)
             };
         }
         window += 1;
