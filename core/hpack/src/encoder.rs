@@ -48,6 +48,7 @@ pub struct Encoder {
     size: u32,
     /// The smallest size wanted since the last block.
     size_lowest: u32,
+    stage: Stage,
 }
 
 impl Encoder {
@@ -63,6 +64,7 @@ impl Encoder {
             cap,
             size,
             size_lowest: size,
+            stage: [0; STAGE],
         }
     }
 
@@ -92,35 +94,41 @@ impl Encoder {
     /// nothing of the field is checked.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut BytesMut) {
-        let name_hash = hash::bytes(name);
+        let name_hash = hash::bytes(0, name);
         let static_name = static_table::find_name(name, name_hash);
-        let indexing = match indexing {
+        let plan = match indexing {
             Indexing::Auto => self.choose(static_name, name, value),
-            explicit => explicit,
+            Indexing::Index if self.fits(name, value, self.table.max_size()) => Plan::Index,
+            Indexing::Index | Indexing::Skip => Plan::Search,
+            Indexing::Never => Plan::Never,
         };
-        if indexing == Indexing::Never {
+        if plan == Plan::Never {
             // RFC 7541 §6.2.3: MUST be represented as a literal, always.
             let name_index = self.find_name(static_name, name_hash, name);
-            return literal(0x10, 0x0f, name_index, name, value, out);
+            return self.literal((0x10, 0x0f), name_index, name, value, out);
         }
         if let Some(first) = static_name
-            && let Some(index) = static_table::find_value(first, name, value)
+            && let Some(index) = static_table::find_value(first, value)
         {
             return integer::write(0x80, 0x7f, index, out);
         }
-        let hash = hash::pair(name_hash, hash::bytes(value));
-        let found = self
-            .fields
-            .find(hash, &self.table, |n, v| v == value && n == name);
+        if plan == Plan::Skip {
+            let name_index = self.find_name(static_name, name_hash, name);
+            return self.literal((0x00, 0x0f), name_index, name, value, out);
+        }
+        let hash = hash::bytes(name_hash, value);
+        let found = self.fields.find(hash, &self.table, |n, v| {
+            hash::same(v, value) && hash::same(n, name)
+        });
         if let Some(index) = found {
             return integer::write(0x80, 0x7f, static_table::LEN + 1 + index, out);
         }
         let name_index = self.find_name(static_name, name_hash, name);
-        if indexing == Indexing::Index && self.fits(name, value, self.table.max_size()) {
-            literal(0x40, 0x3f, name_index, name, value, out);
+        if plan == Plan::Index {
+            self.literal((0x40, 0x3f), name_index, name, value, out);
             self.insert(static_name.is_some(), name_hash, hash, name, value);
         } else {
-            literal(0x00, 0x0f, name_index, name, value, out);
+            self.literal((0x00, 0x0f), name_index, name, value, out);
         }
     }
 
@@ -155,16 +163,16 @@ impl Encoder {
     }
 
     #[inline]
-    fn choose(&self, static_name: Option<usize>, name: &[u8], value: &[u8]) -> Indexing {
-        let policy = match static_name {
+    fn choose(&self, static_name: Option<usize>, name: &[u8], value: &[u8]) -> Plan {
+        let plan = match static_name {
             Some(index) => policy(index, value.len()),
-            None => Indexing::Index,
+            None => Plan::Index,
         };
         // One large field would evict everything that repeats.
-        if policy == Indexing::Index && !self.fits(name, value, self.table.max_size() / 4 * 3) {
-            return Indexing::Skip;
+        if plan == Plan::Index && !self.fits(name, value, self.table.max_size() / 4 * 3) {
+            return Plan::Skip;
         }
-        policy
+        plan
     }
 
     #[inline]
@@ -172,8 +180,28 @@ impl Encoder {
         if let Some(index) = static_name {
             return index;
         }
-        let found = self.names.find(hash, &self.table, |n, _| n == name);
+        let found = self
+            .names
+            .find(hash, &self.table, |n, _| hash::same(n, name));
         found.map_or(0, |index| static_table::LEN + 1 + index)
+    }
+
+    /// Appends a literal of the representation `(first, mask)`; `name_index` 0
+    /// for a name in full (RFC 7541 §6.2).
+    fn literal(
+        &mut self,
+        (first, mask): (u8, u8),
+        name_index: usize,
+        name: &[u8],
+        value: &[u8],
+        out: &mut BytesMut,
+    ) {
+        let mut at = integer::stage(first, mask, name_index, &mut self.stage);
+        if name_index == 0 {
+            string(name, at, &mut self.stage, out);
+            at = 0;
+        }
+        string(value, at, &mut self.stage, out);
     }
 
     fn insert(&mut self, is_static: bool, name_hash: u32, hash: u32, name: &[u8], value: &[u8]) {
@@ -201,36 +229,75 @@ impl fmt::Debug for Encoder {
 /// Cookies of fewer octets can be guessed in feasible time.
 const SHORT_COOKIE: usize = 20;
 
+/// What to do with a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// Literal that no hop may index.
+    Never,
+    /// Static reference or literal without indexing: nobody has put such a
+    /// field into the dynamic table, so it is not even looked up there.
+    Skip,
+    /// Reference or literal without indexing.
+    Search,
+    /// Reference or literal that enters the table, for which it is known to fit.
+    Index,
+}
+
 /// What [`Indexing::Auto`] means for a name of the static table.
 #[inline]
-fn policy(static_name: usize, value_len: usize) -> Indexing {
+fn policy(static_name: usize, value_len: usize) -> Plan {
     match static_name {
         // authorization, proxy-authorization
-        23 | 49 => Indexing::Never,
+        23 | 49 => Plan::Never,
         // cookie
-        32 if value_len < SHORT_COOKIE => Indexing::Never,
+        32 if value_len < SHORT_COOKIE => Plan::Never,
         // :path, age, content-length, etag, if-modified-since, if-none-match,
         // location, set-cookie
-        4 | 21 | 28 | 34 | 40 | 41 | 46 | 55 => Indexing::Skip,
-        _ => Indexing::Index,
+        4 | 21 | 28 | 34 | 40 | 41 | 46 | 55 => Plan::Skip,
+        _ => Plan::Index,
     }
 }
 
-/// Appends a literal; `name_index` 0 for a name in full (RFC 7541 §6.2).
-fn literal(first: u8, mask: u8, name_index: usize, name: &[u8], value: &[u8], out: &mut BytesMut) {
-    integer::write(first, mask, name_index, out);
-    if name_index == 0 {
-        string(name, out);
+/// Longest string whose length fits in one octet, and with it any shorter code.
+const SHORT: usize = 126;
+
+/// Room for an index and a short string before it is known whether the code
+/// pays: everything of a field is appended at once.
+type Stage = [u8; STAGE];
+
+const STAGE: usize = integer::LEN_MAX + 1 + SHORT + huffman::SPARE;
+
+/// Appends the first `at` octets of `stage` and a string in the shorter of its
+/// two forms (RFC 7541 §5.2).
+fn string(text: &[u8], at: usize, stage: &mut Stage, out: &mut BytesMut) {
+    if text.len() > SHORT {
+        out.extend_from_slice(&stage[..at]);
+        return long_string(text, out);
     }
-    string(value, out);
+    let start = at + 1;
+    // No room for the code means that it is longer.
+    if let Some(end) = huffman::encode(text, stage, start)
+        && end - start < text.len()
+    {
+        stage[at] = 0x80 | (end - start) as u8;
+        out.extend_from_slice(&stage[..end]);
+    } else {
+        stage[at] = text.len() as u8;
+        out.extend_from_slice(&stage[..start]);
+        out.extend_from_slice(text);
+    }
 }
 
-/// Appends a string in the shorter of its two forms (RFC 7541 §5.2).
-fn string(text: &[u8], out: &mut BytesMut) {
+fn long_string(text: &[u8], out: &mut BytesMut) {
     let encoded_len = huffman::encoded_len(text);
     if encoded_len < text.len() {
         integer::write(0x80, 0x7f, encoded_len, out);
-        huffman::encode(text, encoded_len, out);
+        let start = out.len();
+        out.resize(start + encoded_len + huffman::SPARE, 0);
+        // Always room: its length was computed.
+        let end = huffman::encode(text, out, start);
+        debug_assert_eq!(end, Some(start + encoded_len));
+        out.truncate(start + encoded_len);
     } else {
         integer::write(0x00, 0x7f, text.len(), out);
         out.put_slice(text);

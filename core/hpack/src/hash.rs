@@ -6,37 +6,87 @@
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-#[inline]
-const fn mix(state: u64, word: u64) -> u64 {
-    let product = (state ^ word) as u128 * MULTIPLIER as u128;
+/// Folds the product of two words, which depends on every bit of both.
+#[inline(always)]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// Hash of a byte string.
+#[inline(always)]
+const fn word8(octets: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*octets)
+}
+
+#[inline(always)]
+const fn word4(octets: &[u8; 4]) -> u64 {
+    u32::from_le_bytes(*octets) as u64
+}
+
+/// Hash of a byte string, started from `seed`.
+///
+/// It takes two words at a time; the last two overlap those before, or each
+/// other. The length makes up for that.
 #[inline]
-pub(crate) const fn bytes(input: &[u8]) -> u32 {
-    let mut state = mix(MULTIPLIER, input.len() as u64);
-    let mut rest = input;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        state = mix(state, u64::from_le_bytes(*chunk));
-        rest = tail;
-    }
-    if let Some((chunk, tail)) = rest.split_first_chunk::<4>() {
-        state = mix(state, u32::from_le_bytes(*chunk) as u64);
-        rest = tail;
-    }
-    let mut last = 0;
-    while let [byte, tail @ ..] = rest {
-        last = last << 8 | *byte as u64 | 0x100;
-        rest = tail;
-    }
-    state = mix(state, last);
+pub(crate) const fn bytes(seed: u32, input: &[u8]) -> u32 {
+    let mut state = ((seed as u64) << 32 | input.len() as u64) ^ MULTIPLIER;
+    let (a, b) = if let Some([a @ .., _, _, _, _, _, _, _, _]) = input.last_chunk::<16>() {
+        let mut rest = input;
+        while rest.len() > 16
+            && let Some((a, tail)) = rest.split_first_chunk::<8>()
+            && let Some((b, tail)) = tail.split_first_chunk::<8>()
+        {
+            state = fold(word8(a) ^ state, word8(b) ^ MULTIPLIER);
+            rest = tail;
+        }
+        (word8(a), last8(input))
+    } else if let Some(first) = input.first_chunk::<8>() {
+        (word8(first), last8(input))
+    } else if let (Some(first), Some(last)) = (input.first_chunk::<4>(), input.last_chunk::<4>()) {
+        (word4(first), word4(last))
+    } else if let [first, .., last] = input {
+        let middle = input[input.len() / 2];
+        (*first as u64, (middle as u64) << 8 | *last as u64)
+    } else if let [only] = input {
+        (*only as u64, 0)
+    } else {
+        (0, 0)
+    };
+    state = fold(a ^ state, b ^ MULTIPLIER);
     (state ^ state >> 32) as u32
 }
 
-/// Hash of a field from those of its parts.
+/// The last word of at least 8 octets.
+#[inline(always)]
+const fn last8(input: &[u8]) -> u64 {
+    match input.last_chunk::<8>() {
+        Some(last) => word8(last),
+        None => 0,
+    }
+}
+
+/// Whether two short strings are equal: for names and values this is less work
+/// than a call to compare memory.
 #[inline]
-pub(crate) const fn pair(name: u32, value: u32) -> u32 {
-    let state = mix(MULTIPLIER, (name as u64) << 32 | value as u64);
-    (state ^ state >> 32) as u32
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        let (mut a, mut b) = (a, b);
+        while let (Some((x, a_tail)), Some((y, b_tail))) =
+            (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
+        {
+            if u64::from_ne_bytes(*x) != u64::from_ne_bytes(*y) {
+                return false;
+            }
+            (a, b) = (a_tail, b_tail);
+        }
+        return u64::from_ne_bytes(*a_last) == u64::from_ne_bytes(*b_last);
+    }
+    if let (Some(x), Some(y)) = (a.first_chunk::<4>(), b.first_chunk::<4>()) {
+        return u32::from_ne_bytes(*x) == u32::from_ne_bytes(*y)
+            && a.last_chunk::<4>() == b.last_chunk::<4>();
+    }
+    a.iter().eq(b)
 }

@@ -1,47 +1,95 @@
 //! Huffman coding of strings (RFC 7541 §5.2).
 
-use bytes::BytesMut;
-
 use crate::huffman_table::{CANONICAL, CODES, EOS, LOOKUP_BITS, STEPS, Step};
 
 /// The string is not a valid encoding: EOS inside, or bad padding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
 
-/// Octets that `input` takes once encoded.
-#[inline]
-pub(crate) fn encoded_len(input: &[u8]) -> usize {
-    let bits: usize = input.iter().map(|&b| CODES[b as usize].1 as usize).sum();
-    bits.div_ceil(8)
+/// Octets that [`encode`] needs behind the encoded ones.
+pub(crate) const SPARE: usize = 8;
+
+/// Bits on their way out: the low `bits` bits of `acc`.
+struct Writer<'a> {
+    out: &'a mut [u8],
+    at: usize,
+    acc: u64,
+    bits: u32,
 }
 
-/// Appends the encoding of `input`, whose length the caller has computed.
-pub(crate) fn encode(input: &[u8], encoded_len: usize, out: &mut BytesMut) {
-    let start = out.len();
-    out.resize(start + encoded_len, 0);
-    let mut rest = &mut out[start..];
-    // The low `bits` bits of `acc` are pending; at most 31 + 30 of them.
-    let mut acc: u64 = 0;
-    let mut bits: u32 = 0;
-    for &byte in input {
-        let (code, len) = CODES[byte as usize];
-        acc = acc << len | u64::from(code);
-        bits += u32::from(len);
-        if bits >= 32 {
-            bits -= 32;
-            let word = ((acc >> bits) as u32).to_be_bytes();
-            if let Some((head, tail)) = rest.split_at_mut_checked(4) {
-                head.copy_from_slice(&word);
-                rest = tail;
-            } else {
-                return;
+impl Writer<'_> {
+    /// Adds 1 to 56 bits; fewer than 8 stay behind.
+    #[inline(always)]
+    fn add(&mut self, code: u64, len: u32) -> Option<()> {
+        self.acc = self.acc.wrapping_shl(len) | code;
+        self.bits += len;
+        let word = self.acc.wrapping_shl(64 - self.bits).to_be_bytes();
+        self.out
+            .get_mut(self.at..)?
+            .first_chunk_mut::<8>()?
+            .copy_from_slice(&word);
+        self.at += (self.bits / 8) as usize;
+        self.bits %= 8;
+        Some(())
+    }
+}
+
+/// Encodes `input` to `out[start..]`; returns where it ends, `None` when less
+/// than [`SPARE`] octets would be left behind it.
+#[inline]
+pub(crate) fn encode(input: &[u8], out: &mut [u8], start: usize) -> Option<usize> {
+    let code = |octet: u8| CODES[octet as usize];
+    let mut writer = Writer {
+        out,
+        at: start,
+        acc: 0,
+        bits: 0,
+    };
+    let mut rest = input;
+    while let Some((&[a, b, c, d], tail)) = rest.split_first_chunk::<4>() {
+        rest = tail;
+        let (a, b, c, d) = (code(a), code(b), code(c), code(d));
+        let (first_len, second_len) = (a.len_with(b), c.len_with(d));
+        if first_len + second_len <= 56 {
+            let bits = a.then(b) << second_len | c.then(d);
+            writer.add(bits, first_len + second_len)?;
+        } else {
+            for code in [a, b, c, d] {
+                writer.add(code.bits(), code.len())?;
             }
         }
     }
-    // Pad with ones, the start of EOS.
-    let last = ((acc << (32 - bits)) as u32 | (u64::from(u32::MAX) >> bits) as u32).to_be_bytes();
-    let n = rest.len().min(4);
-    rest[..n].copy_from_slice(&last[..n]);
+    // At most 3 octets and the padding go out in one piece, unless their codes
+    // are long.
+    let (mut bits, mut len) = (0, 0);
+    for &octet in rest {
+        if len > 56 - 30 {
+            writer.add(bits, len)?;
+            (bits, len) = (0, 0);
+        }
+        bits = bits << code(octet).len() | code(octet).bits();
+        len += code(octet).len();
+    }
+    if len > 48 {
+        writer.add(bits, len)?;
+        (bits, len) = (0, 0);
+    }
+    // RFC 7541 §5.2: padding MUST be the start of EOS, all ones.
+    let pad = (writer.bits + len).wrapping_neg() % 8;
+    if len + pad > 0 {
+        writer.add(bits << pad | ((1 << pad) - 1), len + pad)?;
+    }
+    Some(writer.at)
+}
+
+/// Octets that `input` takes once encoded.
+#[inline]
+pub(crate) fn encoded_len(input: &[u8]) -> usize {
+    let bits: usize = input
+        .iter()
+        .map(|&b| CODES[b as usize].len() as usize)
+        .sum();
+    bits.div_ceil(8)
 }
 
 /// The most octets that `encoded` octets decode to: 5 bits is the shortest code.
@@ -67,7 +115,7 @@ fn single(acc: u64) -> Result<(u8, u32), Invalid> {
         return long(acc);
     }
     let symbol = step.first();
-    Ok((symbol, u32::from(CODES[symbol as usize].1)))
+    Ok((symbol, CODES[symbol as usize].len()))
 }
 
 /// Decodes one symbol longer than `LOOKUP_BITS` from left-aligned bits.
@@ -270,13 +318,12 @@ fn finish(
 mod tests {
     use alloc::vec::Vec;
 
-    use bytes::BytesMut;
+    use super::{Bits, Invalid, SLACK, SPARE, decode, decoded_len_max, encode, encoded_len};
 
-    use super::{Bits, Invalid, SLACK, decode, decoded_len_max, encode, encoded_len};
-
-    fn coded(text: &[u8]) -> BytesMut {
-        let mut out = BytesMut::new();
-        encode(text, encoded_len(text), &mut out);
+    fn coded(text: &[u8]) -> Vec<u8> {
+        let mut out = alloc::vec![0; encoded_len(text) + SPARE];
+        assert_eq!(encode(text, &mut out, 0), Some(encoded_len(text)));
+        out.truncate(encoded_len(text));
         out
     }
 

@@ -62,18 +62,40 @@ fn read_continued(mask: u8, mut rest: &[u8]) -> Option<(u32, &[u8])> {
     None
 }
 
+/// Octets that any integer takes at most.
+pub(crate) const LEN_MAX: usize = 11;
+
 /// Appends `value` with the bits of `first` above `mask`.
 #[inline]
 pub(crate) fn write(first: u8, mask: u8, value: usize, out: &mut BytesMut) {
     if value < usize::from(mask) {
-        out.put_u8(first | value as u8);
-        return;
+        return out.put_u8(first | value as u8);
     }
-    out.put_u8(first | mask);
+    let mut stage = [0; LEN_MAX];
+    let len = stage_continued(first, mask, value, &mut stage);
+    out.extend_from_slice(&stage[..len]);
+}
+
+/// Puts `value` at the start of `stage`, which has room for [`LEN_MAX`] octets;
+/// returns its length.
+#[inline]
+pub(crate) fn stage(first: u8, mask: u8, value: usize, stage: &mut [u8]) -> usize {
+    if value < usize::from(mask) {
+        stage[0] = first | value as u8;
+        return 1;
+    }
+    stage_continued(first, mask, value, stage)
+}
+
+fn stage_continued(first: u8, mask: u8, value: usize, stage: &mut [u8]) -> usize {
+    stage[0] = first | mask;
     let mut left = value - usize::from(mask);
+    let mut len = 1;
     while left >= 0x80 {
-        out.put_u8(left as u8 | 0x80);
+        stage[len] = left as u8 | 0x80;
         left >>= 7;
+        len += 1;
     }
-    out.put_u8(left as u8);
+    stage[len] = left as u8;
+    len + 1
 }

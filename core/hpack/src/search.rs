@@ -7,7 +7,7 @@ use crate::table::Table;
 
 /// Slots looked at per search. Half full, a table of this window loses next to
 /// nothing; when it does, the field is merely sent as a literal.
-const WINDOW: usize = 8;
+const WINDOW: usize = 4;
 
 /// Slots of the first allocation: 256 octets.
 const SLOTS_MIN: usize = 32;
@@ -62,25 +62,25 @@ impl Search {
     /// with the same hash gives way: the newest lives longest.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u32, table: &Table) {
-        if table.len() * 2 > self.slots.len() {
+        if table.len() * 3 > self.slots.len() {
             self.grow(table);
         }
-        self.place(hash, table.inserted(), table.inserted());
+        self.place(hash, table.inserted(), table.inserted(), table.len());
     }
 
     #[inline]
-    fn place(&mut self, hash: u32, serial: u32, newest: u32) {
+    fn place(&mut self, hash: u32, serial: u32, newest: u32, live: usize) {
         let mask = self.slots.len() - 1;
         let mut chosen = hash as usize & mask;
         let mut chosen_age = 0;
         for step in 0..WINDOW {
             let at = (hash as usize + step) & mask;
             let slot = self.slots[at];
-            if slot.serial == 0 || slot.hash == hash {
+            let age = newest.wrapping_sub(slot.serial);
+            if slot.serial == 0 || slot.hash == hash || age as usize >= live {
                 chosen = at;
                 break;
             }
-            let age = newest.wrapping_sub(slot.serial);
             if age > chosen_age {
                 (chosen, chosen_age) = (at, age);
             }
@@ -93,13 +93,13 @@ impl Search {
     /// Doubles the slots, paid for by as many insertions.
     #[cold]
     fn grow(&mut self, table: &Table) {
-        let slots = (table.len() * 2).next_power_of_two().max(SLOTS_MIN);
+        let slots = (table.len() * 3).next_power_of_two().max(SLOTS_MIN);
         let newest = table.inserted();
         let old = core::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
         for slot in old {
             // An evicted entry is further back than the table is long.
             if slot.serial != 0 && (newest.wrapping_sub(slot.serial) as usize) < table.len() {
-                self.place(slot.hash, slot.serial, newest);
+                self.place(slot.hash, slot.serial, newest, table.len());
             }
         }
     }

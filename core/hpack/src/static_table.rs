@@ -104,7 +104,7 @@ const fn slots() -> [u8; SLOTS] {
             first += 1;
         }
         if first == i {
-            let mut at = hash::bytes(TABLE[i].0) as usize % SLOTS;
+            let mut at = hash::bytes(0, TABLE[i].0) as usize % SLOTS;
             while table[at] != 0 {
                 at = (at + 1) % SLOTS;
             }
@@ -125,23 +125,36 @@ pub(crate) fn find_name(name: &[u8], name_hash: u32) -> Option<usize> {
         if index == 0 {
             return None;
         }
-        if ENTRIES[index - 1].0 == name {
+        if hash::same(ENTRIES[index - 1].0, name) {
             return Some(index);
         }
         at = (at + 1) % SLOTS;
     }
 }
 
+/// For each HPACK index, how many entries from it on have its name. The RFC
+/// lists them next to each other.
+static SIBLINGS: [u8; LEN + 1] = siblings();
+
+const fn siblings() -> [u8; LEN + 1] {
+    let mut out = [1; LEN + 1];
+    let mut i = LEN - 1;
+    while i > 0 {
+        if same(TABLE[i - 1].0, TABLE[i].0) {
+            out[i] = out[i + 1] + 1;
+        }
+        i -= 1;
+    }
+    out
+}
+
 /// The HPACK index of exactly this field, given the first index with its name.
 #[inline]
-pub(crate) fn find_value(first: usize, name: &[u8], value: &[u8]) -> Option<usize> {
-    // The RFC lists entries of one name next to each other: at most 7 turns.
-    let mut index = first;
-    while index <= LEN && ENTRIES[index - 1].0 == name {
-        if ENTRIES[index - 1].1 == value {
-            return Some(index);
-        }
-        index += 1;
-    }
-    None
+pub(crate) fn find_value(first: usize, value: &[u8]) -> Option<usize> {
+    let count = usize::from(SIBLINGS[first]);
+    let entries = ENTRIES.get(first - 1..first - 1 + count)?;
+    let at = entries
+        .iter()
+        .position(|entry| hash::same(entry.1, value))?;
+    Some(first + at)
 }
