@@ -102,33 +102,33 @@ impl Encoder {
             Indexing::Index | Indexing::Skip => Plan::Search,
             Indexing::Never => Plan::Never,
         };
-        if plan == Plan::Never {
-            // RFC 7541 §6.2.3: MUST be represented as a literal, always.
-            let name_index = self.find_name(static_name, name_hash, name);
-            return self.literal((0x10, 0x0f), name_index, name, value, out);
-        }
-        if let Some(first) = static_name
-            && let Some(index) = static_table::find_value(first, value)
-        {
-            return integer::write(0x80, 0x7f, index, out);
-        }
-        if plan == Plan::Skip {
-            let name_index = self.find_name(static_name, name_hash, name);
-            return self.literal((0x00, 0x0f), name_index, name, value, out);
-        }
-        let hash = hash::bytes(name_hash, value);
-        let found = self.fields.find(hash, &self.table, |n, v| {
-            hash::same(v, value) && hash::same(n, name)
-        });
-        if let Some(index) = found {
-            return integer::write(0x80, 0x7f, static_table::LEN + 1 + index, out);
+        let mut hash = 0;
+        // RFC 7541 §6.2.3: never-indexed fields MUST be literals, always.
+        if plan != Plan::Never {
+            if let Some(first) = static_name
+                && let Some(index) = static_table::find_value(first, value)
+            {
+                return integer::write(0x80, 0x7f, index, out);
+            }
+            if plan != Plan::Skip {
+                hash = hash::bytes(name_hash, value);
+                let found = self.fields.find(hash, &self.table, |n, v| {
+                    hash::same(v, value) && hash::same(n, name)
+                });
+                if let Some(index) = found {
+                    return integer::write(0x80, 0x7f, static_table::LEN + 1 + index, out);
+                }
+            }
         }
         let name_index = self.find_name(static_name, name_hash, name);
+        let representation = match plan {
+            Plan::Index => (0x40, 0x3f),
+            Plan::Skip | Plan::Search => (0x00, 0x0f),
+            Plan::Never => (0x10, 0x0f),
+        };
+        self.literal(representation, name_index, name, value, out);
         if plan == Plan::Index {
-            self.literal((0x40, 0x3f), name_index, name, value, out);
             self.insert(static_name.is_some(), name_hash, hash, name, value);
-        } else {
-            self.literal((0x00, 0x0f), name_index, name, value, out);
         }
     }
 
@@ -156,10 +156,7 @@ impl Encoder {
     }
 
     fn fits(&self, name: &[u8], value: &[u8], room: usize) -> bool {
-        name.len()
-            .saturating_add(value.len())
-            .saturating_add(ENTRY_OVERHEAD)
-            <= room
+        name.len() + value.len() + ENTRY_OVERHEAD <= room
     }
 
     #[inline]

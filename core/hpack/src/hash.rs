@@ -52,8 +52,7 @@ pub(crate) const fn bytes(seed: u32, input: &[u8]) -> u32 {
     } else {
         (0, 0)
     };
-    state = fold(a ^ state, b ^ MULTIPLIER);
-    (state ^ state >> 32) as u32
+    fold(a ^ state, b ^ MULTIPLIER) as u32
 }
 
 /// The last word of at least 8 octets.
@@ -72,21 +71,17 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        let (mut a, mut b) = (a, b);
-        while let (Some((x, a_tail)), Some((y, b_tail))) =
-            (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
-        {
-            if u64::from_ne_bytes(*x) != u64::from_ne_bytes(*y) {
-                return false;
-            }
-            (a, b) = (a_tail, b_tail);
-        }
-        return u64::from_ne_bytes(*a_last) == u64::from_ne_bytes(*b_last);
+    if let (Some(a_first), Some(b_first)) = (a.first_chunk::<8>(), b.first_chunk::<8>()) {
+        let ends = word8(a_first) ^ word8(b_first) | last8(a) ^ last8(b);
+        return ends == 0 && (a.len() <= 16 || a[8..] == b[8..]);
     }
-    if let (Some(x), Some(y)) = (a.first_chunk::<4>(), b.first_chunk::<4>()) {
-        return u32::from_ne_bytes(*x) == u32::from_ne_bytes(*y)
-            && a.last_chunk::<4>() == b.last_chunk::<4>();
+    if let (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) = (
+        a.first_chunk::<4>(),
+        b.first_chunk::<4>(),
+        a.last_chunk::<4>(),
+        b.last_chunk::<4>(),
+    ) {
+        return word4(a_first) ^ word4(b_first) | word4(a_last) ^ word4(b_last) == 0;
     }
     a.iter().eq(b)
 }

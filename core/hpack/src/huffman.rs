@@ -1,6 +1,6 @@
 //! Huffman coding of strings (RFC 7541 §5.2).
 
-use crate::huffman_table::{CANONICAL, CODES, EOS, LOOKUP_BITS, STEPS, Step};
+use crate::huffman_table::{CANONICAL, CODE_LENGTHS, CODES, EOS, LOOKUP_BITS, STEPS, Step};
 
 /// The string is not a valid encoding: EOS inside, or bad padding.
 #[derive(Debug, PartialEq, Eq)]
@@ -8,6 +8,9 @@ pub(crate) struct Invalid;
 
 /// Octets that [`encode`] needs behind the encoded ones.
 pub(crate) const SPARE: usize = 8;
+
+/// The most bits that can be written at once behind up to 7 others, in octets.
+const WRITE_MAX: u32 = 56;
 
 /// Bits on their way out: the low `bits` bits of `acc`.
 struct Writer<'a> {
@@ -18,7 +21,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Adds 1 to 56 bits; fewer than 8 stay behind.
+    /// Adds 1 to [`WRITE_MAX`] bits; fewer than 8 stay behind.
     #[inline(always)]
     fn add(&mut self, code: u64, len: u32) -> Option<()> {
         self.acc = self.acc.wrapping_shl(len) | code;
@@ -34,11 +37,30 @@ impl Writer<'_> {
     }
 }
 
+/// The code of one octet and its length.
+#[inline(always)]
+fn code(octet: u8) -> (u64, u32) {
+    let len = CODE_LENGTHS[octet as usize];
+    (CODES[octet as usize], u32::from(len))
+}
+
+/// A code and the one after it, as one. The bits are those of both only if the
+/// length is at most 64.
+#[inline(always)]
+fn join(first: (u64, u32), second: (u64, u32)) -> (u64, u32) {
+    let bits = first.0.wrapping_shl(second.1) | second.0;
+    (bits, first.1 + second.1)
+}
+
+#[inline(always)]
+fn quad([a, b, c, d]: [u8; 4]) -> (u64, u32) {
+    join(join(code(a), code(b)), join(code(c), code(d)))
+}
+
 /// Encodes `input` to `out[start..]`; returns where it ends, `None` when less
 /// than [`SPARE`] octets would be left behind it.
-#[inline]
+#[inline(always)]
 pub(crate) fn encode(input: &[u8], out: &mut [u8], start: usize) -> Option<usize> {
-    let code = |octet: u8| CODES[octet as usize];
     let mut writer = Writer {
         out,
         at: start,
@@ -46,38 +68,47 @@ pub(crate) fn encode(input: &[u8], out: &mut [u8], start: usize) -> Option<usize
         bits: 0,
     };
     let mut rest = input;
-    while let Some((&[a, b, c, d], tail)) = rest.split_first_chunk::<4>() {
+    while let Some((&[a, b, c, d, e, f, g, h], tail)) = rest.split_first_chunk::<8>() {
         rest = tail;
-        let (a, b, c, d) = (code(a), code(b), code(c), code(d));
-        let (first_len, second_len) = (a.len_with(b), c.len_with(d));
-        if first_len + second_len <= 56 {
-            let bits = a.then(b) << second_len | c.then(d);
-            writer.add(bits, first_len + second_len)?;
+        let (first, second) = (quad([a, b, c, d]), quad([e, f, g, h]));
+        let both = join(first, second);
+        if both.1 <= WRITE_MAX {
+            writer.add(both.0, both.1)?;
+        } else if first.1.max(second.1) <= WRITE_MAX {
+            writer.add(first.0, first.1)?;
+            writer.add(second.0, second.1)?;
         } else {
-            for code in [a, b, c, d] {
-                writer.add(code.bits(), code.len())?;
+            for octet in [a, b, c, d, e, f, g, h] {
+                writer.add(code(octet).0, code(octet).1)?;
             }
         }
     }
-    // At most 3 octets and the padding go out in one piece, unless their codes
-    // are long.
-    let (mut bits, mut len) = (0, 0);
-    for &octet in rest {
-        if len > 56 - 30 {
-            writer.add(bits, len)?;
-            (bits, len) = (0, 0);
-        }
-        bits = bits << code(octet).len() | code(octet).bits();
-        len += code(octet).len();
+    // At most 7 octets and the padding go out together where they fit.
+    let mut pending = (0, 0);
+    if let Some((&group, tail)) = rest.split_first_chunk::<4>()
+        && quad(group).1 <= WRITE_MAX
+    {
+        pending = quad(group);
+        rest = tail;
     }
-    if len > 48 {
-        writer.add(bits, len)?;
-        (bits, len) = (0, 0);
+    for &octet in rest {
+        let next = join(pending, code(octet));
+        if next.1 > WRITE_MAX {
+            writer.add(pending.0, pending.1)?;
+            pending = code(octet);
+        } else {
+            pending = next;
+        }
+    }
+    let pad = (writer.bits + pending.1).wrapping_neg() % 8;
+    if pending.1 + pad > WRITE_MAX {
+        writer.add(pending.0, pending.1)?;
+        pending = (0, 0);
     }
     // RFC 7541 §5.2: padding MUST be the start of EOS, all ones.
-    let pad = (writer.bits + len).wrapping_neg() % 8;
-    if len + pad > 0 {
-        writer.add(bits << pad | ((1 << pad) - 1), len + pad)?;
+    let (bits, len) = join(pending, ((1 << pad) - 1, pad));
+    if len > 0 {
+        writer.add(bits, len)?;
     }
     Some(writer.at)
 }
@@ -85,10 +116,7 @@ pub(crate) fn encode(input: &[u8], out: &mut [u8], start: usize) -> Option<usize
 /// Octets that `input` takes once encoded.
 #[inline]
 pub(crate) fn encoded_len(input: &[u8]) -> usize {
-    let bits: usize = input
-        .iter()
-        .map(|&b| CODES[b as usize].len() as usize)
-        .sum();
+    let bits: usize = input.iter().map(|&b| code(b).1 as usize).sum();
     bits.div_ceil(8)
 }
 
@@ -115,7 +143,7 @@ fn single(acc: u64) -> Result<(u8, u32), Invalid> {
         return long(acc);
     }
     let symbol = step.first();
-    Ok((symbol, CODES[symbol as usize].len()))
+    Ok((symbol, code(symbol).1))
 }
 
 /// Decodes one symbol longer than `LOOKUP_BITS` from left-aligned bits.

@@ -30,43 +30,24 @@ const LENGTHS: [u8; 257] = [
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// The code of a symbol above its length in bits, which takes 8 bits, so that
-/// the lengths of a few codes can be summed before they are taken apart.
-#[derive(Clone, Copy)]
-pub(crate) struct Code(u64);
-
-impl Code {
-    #[inline(always)]
-    pub(crate) fn bits(self) -> u64 {
-        self.0 >> 8
-    }
-
-    #[inline(always)]
-    pub(crate) fn len(self) -> u32 {
-        u32::from(self.0 as u8)
-    }
-
-    /// The length of this code and another.
-    #[inline(always)]
-    pub(crate) fn len_with(self, other: Code) -> u32 {
-        u32::from((self.0 + other.0) as u8)
-    }
-
-    /// The bits of this code and `second` after it.
-    #[inline(always)]
-    pub(crate) fn then(self, second: Code) -> u64 {
-        // Takes the length modulo 64, which it is below.
-        self.bits().wrapping_shl(second.0 as u32) | second.bits()
-    }
-}
-
-/// Codes of all symbols but EOS.
-pub(crate) static CODES: [Code; 256] = {
+/// Code of each symbol but EOS, in the low bits.
+pub(crate) static CODES: [u64; 256] = {
     let all = codes();
-    let mut out = [Code(0); 256];
+    let mut out = [0; 256];
     let mut s = 0;
     while s < 256 {
-        out[s] = Code((all[s] as u64) << 8 | LENGTHS[s] as u64);
+        out[s] = all[s] as u64;
+        s += 1;
+    }
+    out
+};
+
+/// Length of each code but that of EOS, in bits.
+pub(crate) static CODE_LENGTHS: [u8; 256] = {
+    let mut out = [0; 256];
+    let mut s = 0;
+    while s < 256 {
+        out[s] = LENGTHS[s];
         s += 1;
     }
     out
