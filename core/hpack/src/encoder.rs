@@ -18,8 +18,9 @@ pub enum Indexing {
     /// `cookie` below 20 octets as [`Never`](Self::Never), since a short secret
     /// can be guessed through the size of what is compressed with it (RFC
     /// 7541 §7.1); fields whose value seldom repeats, such as `:path`, `age`, `etag`
-    /// and `set-cookie`, and fields that would fill most of the table as
-    /// [`Skip`](Self::Skip); all others as [`Index`](Self::Index).
+    /// and `set-cookie`, and fields that would fill most of the table like
+    /// [`Skip`](Self::Skip), without a look at the dynamic table; all others as
+    /// [`Index`](Self::Index).
     #[default]
     Auto,
     /// Sent as a reference when the field is in a table, else as a literal that

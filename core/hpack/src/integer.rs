@@ -99,3 +99,49 @@ fn stage_continued(first: u8, mask: u8, value: usize, stage: &mut [u8]) -> usize
     stage[len] = left as u8;
     len + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::{read, write};
+
+    #[test]
+    fn examples_of_appendix_c1() {
+        for (mask, value, octets) in [
+            (0x1f, 10, &[0x0a][..]),
+            (0x1f, 1337, &[0x1f, 0x9a, 0x0a]),
+            (0xff, 42, &[0x2a]),
+        ] {
+            let mut out = BytesMut::new();
+            write(0, mask, value, &mut out);
+            assert_eq!(out[..], *octets);
+            let read = read(out[0], mask, &out[1..]);
+            assert_eq!(read, Some((value as u32, &[][..])));
+        }
+    }
+
+    #[test]
+    fn every_prefix_around_its_limits() {
+        for bits in 4..=7 {
+            let mask = (1u8 << bits) - 1;
+            for base in [
+                0,
+                u64::from(mask),
+                1 << 7,
+                1 << 14,
+                1 << 21,
+                1 << 28,
+                1 << 32,
+            ] {
+                for value in base.saturating_sub(2)..(base + 2).min(1 << 32) {
+                    let mut out = BytesMut::new();
+                    write(!mask, mask, value as usize, &mut out);
+                    out.extend_from_slice(b"rest");
+                    let read = read(out[0], mask, &out[1..]);
+                    assert_eq!(read, Some((value as u32, &b"rest"[..])));
+                }
+            }
+        }
+    }
+}

@@ -217,3 +217,56 @@ impl Table {
         state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::Table;
+    use crate::hash;
+    use crate::search::Search;
+
+    /// Positions and serial numbers wrap after 2^32; nothing else changes.
+    #[test]
+    fn counters_wrap() {
+        let mut table = Table::new(400);
+        table.base = u32::MAX - 100;
+        table.inserted = u32::MAX - 10;
+        let mut search = Search::new();
+        for n in 0..60 {
+            let value = format!("value {n}");
+            assert!(table.insert(b"name", value.as_bytes()));
+            search.insert(hash::bytes(0, value.as_bytes()), &table);
+            for index in 0..table.len() {
+                let value = format!("value {}", n - index);
+                let hash = hash::bytes(0, value.as_bytes());
+                assert_eq!(table.get(index), Some((&b"name"[..], value.as_bytes())));
+                let found = search.find(hash, &table, |_, v| v == value.as_bytes());
+                // Serial 0 is the one that is not remembered.
+                let serial = table.inserted().wrapping_sub(index as u32);
+                assert_eq!(found, (serial != 0).then_some(index));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_survives_the_eviction_of_its_entry() {
+        let mut table = Table::new(100);
+        assert!(table.insert(b"name", &[b'x'; 60]));
+        assert!(table.insert_with_name_of(0, &[b'y'; 50]));
+        assert_eq!(table.get(0), Some((&b"name"[..], &[b'y'; 50][..])));
+        assert_eq!(table.len(), 1);
+        assert!(!table.insert_with_name_of(0, &[b'z'; 65]));
+        assert_eq!((table.len(), table.size()), (0, 0));
+    }
+
+    #[test]
+    fn octets_stay_within_four_times_the_table() {
+        let mut table = Table::new(4096);
+        for n in 0..10_000usize {
+            let value = [b'x'; 4000];
+            assert!(table.insert(b"name", &value[..n * 7919 % 4000]));
+            assert!(table.bytes.capacity() <= 4 * 4096);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! How a field is represented for each choice of indexing.
+
+mod common;
+
+use bytes::BytesMut;
+use common::{Fields, complete, unlimited};
+use raddle_hpack::{Decoder, Encoder, Indexing};
+
+/// A representation, by the bits of its first octet (RFC 7541 §6).
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Indexed,
+    Inserted,
+    Literal,
+    Never,
+}
+
+/// Encodes one field and tells how.
+fn encode(encoder: &mut Encoder, name: &str, value: &[u8], indexing: Indexing) -> Seen {
+    let mut out = BytesMut::new();
+    encoder.begin(&mut out);
+    let at = out.len();
+    encoder.field(name.as_bytes(), value, indexing, &mut out);
+    match out[at] {
+        0x80.. => Seen::Indexed,
+        0x40.. => Seen::Inserted,
+        0x10..=0x1f => Seen::Never,
+        _ => Seen::Literal,
+    }
+}
+
+#[test]
+fn auto_decides_by_name() {
+    for (name, value, seen) in [
+        (":method", "GET", Seen::Indexed),
+        (":path", "/", Seen::Indexed),
+        (":path", "/some/path", Seen::Literal),
+        (":authority", "example.com", Seen::Inserted),
+        ("age", "1", Seen::Literal),
+        ("content-length", "1", Seen::Literal),
+        ("etag", "\"a\"", Seen::Literal),
+        ("if-modified-since", "a date", Seen::Literal),
+        ("if-none-match", "\"a\"", Seen::Literal),
+        ("location", "/", Seen::Literal),
+        ("set-cookie", "a=b", Seen::Literal),
+        ("authorization", "Basic YTpi", Seen::Never),
+        ("authorization", "", Seen::Never),
+        ("proxy-authorization", "Basic YTpi", Seen::Never),
+        ("cookie", "0123456789012345678", Seen::Never),
+        ("cookie", "01234567890123456789", Seen::Inserted),
+        ("user-agent", "raddle", Seen::Inserted),
+        ("x-custom", "value", Seen::Inserted),
+        ("x-custom", "", Seen::Inserted),
+    ] {
+        let mut encoder = Encoder::new(4096);
+        let got = encode(&mut encoder, name, value.as_bytes(), Indexing::Auto);
+        assert_eq!(got, seen, "{name}: {value}");
+        let again = encode(&mut encoder, name, value.as_bytes(), Indexing::Auto);
+        let expected = if seen == Seen::Inserted {
+            Seen::Indexed
+        } else {
+            seen
+        };
+        assert_eq!(again, expected, "{name}: {value} again");
+    }
+}
+
+#[test]
+fn auto_keeps_a_large_field_out_of_the_table() {
+    let mut encoder = Encoder::new(4096);
+    // 3/4 of the table, less 32 octets and the name.
+    let mut value = vec![b'x'; 3072 - 32 - 5];
+    assert_eq!(
+        encode(&mut encoder, "large", &value, Indexing::Auto),
+        Seen::Inserted
+    );
+    value.push(b'x');
+    assert_eq!(
+        encode(&mut encoder, "large", &value, Indexing::Auto),
+        Seen::Literal
+    );
+    assert_eq!(
+        encode(&mut encoder, "large", &value, Indexing::Index),
+        Seen::Inserted
+    );
+}
+
+#[test]
+fn a_field_larger_than_the_table_leaves_it_alone() {
+    let mut encoder = Encoder::new(4096);
+    let large = vec![b'x'; 4096 - 32 - 5 + 1];
+    assert_eq!(
+        encode(&mut encoder, "a", b"b", Indexing::Index),
+        Seen::Inserted
+    );
+    assert_eq!(
+        encode(&mut encoder, "large", &large, Indexing::Index),
+        Seen::Literal
+    );
+    assert_eq!(encoder.table_size(), 34);
+    let exact = &large[1..];
+    assert_eq!(
+        encode(&mut encoder, "large", exact, Indexing::Index),
+        Seen::Inserted
+    );
+    assert_eq!(encoder.table_size(), 4096);
+}
+
+#[test]
+fn explicit_choices() {
+    let mut encoder = Encoder::new(4096);
+    assert_eq!(
+        encode(&mut encoder, ":path", b"/a", Indexing::Skip),
+        Seen::Literal
+    );
+    assert_eq!(
+        encode(&mut encoder, ":path", b"/a", Indexing::Index),
+        Seen::Inserted
+    );
+    assert_eq!(
+        encode(&mut encoder, ":path", b"/a", Indexing::Skip),
+        Seen::Indexed
+    );
+    // Never is never a reference, not even to the static table.
+    assert_eq!(
+        encode(&mut encoder, ":path", b"/a", Indexing::Never),
+        Seen::Never
+    );
+    assert_eq!(
+        encode(&mut encoder, ":method", b"GET", Indexing::Never),
+        Seen::Never
+    );
+    assert_eq!(
+        encode(&mut encoder, "x-a", b"secret", Indexing::Never),
+        Seen::Never
+    );
+    assert_eq!(
+        encode(&mut encoder, "x-a", b"secret", Indexing::Skip),
+        Seen::Literal
+    );
+}
+
+#[test]
+fn a_proxy_hands_the_sensitive_mark_on() {
+    let mut first = Encoder::new(4096);
+    let mut wire = BytesMut::new();
+    first.begin(&mut wire);
+    first.field(b"x-token", b"secret", Indexing::Never, &mut wire);
+    first.field(b"x-open", b"value", Indexing::Auto, &mut wire);
+    let received = complete(&mut Decoder::new(unlimited()), &wire);
+    assert_eq!(received.sensitive, [true, false]);
+
+    let mut second = Encoder::new(4096);
+    let mut wire = BytesMut::new();
+    second.begin(&mut wire);
+    for ((name, value), sensitive) in received.list.iter().zip(&received.sensitive) {
+        let indexing = if *sensitive {
+            Indexing::Never
+        } else {
+            Indexing::Auto
+        };
+        second.field(name, value, indexing, &mut wire);
+    }
+    let forwarded: Fields = complete(&mut Decoder::new(unlimited()), &wire);
+    assert_eq!(forwarded, received);
+}
+
+#[test]
+fn an_encoder_finds_nearly_every_entry_of_a_large_table() {
+    // The search gives up after a few slots.
+    let mut encoder = Encoder::new(65_536);
+    encoder.set_peer_table_size(65_536);
+    let fields: Vec<String> = (0..1500).map(|n| format!("x-{n}")).collect();
+    for name in &fields {
+        assert_eq!(
+            encode(&mut encoder, name, b"v", Indexing::Index),
+            Seen::Inserted
+        );
+    }
+    let found = fields
+        .iter()
+        .filter(|name| encode(&mut encoder, name, b"v", Indexing::Skip) == Seen::Indexed)
+        .count();
+    assert!(found >= 1450, "{found} of 1500");
+}
