@@ -5,34 +5,36 @@ use alloc::vec::Vec;
 
 use crate::table::Table;
 
-/// Slots looked at per search. At most a third of them is in use, so that few
-/// entries are pushed out of the search, about 1 in 60 of a table that is full
-/// of names; such a field is merely sent as a literal.
-const WINDOW: usize = 4;
+/// Slots that a hash may be in.
+const WAYS: usize = 4;
 
-/// Slots of the first allocation: 256 octets.
-const SLOTS_MIN: usize = 32;
+/// Buckets of the first allocation: 256 octets.
+const BUCKETS_MIN: usize = 8;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     hash: u32,
-    /// Which insertion this is; stale once the table has evicted it. 0: free.
+    /// Which insertion this is; stale once the table has evicted it. Whether it
+    /// is, or was never used, needs no mark: every hit is compared in full.
     serial: u32,
 }
 
-/// A map from hashes to dynamic indices. A slot whose entry was evicted is free
-/// again without any deletion, so it needs no more room than the table has had
-/// entries at a time.
+/// A map from hashes to dynamic indices, built like a set-associative cache: a
+/// full bucket loses its oldest entry, which is then merely sent as a literal.
+/// Entries that the table has evicted go first, without any deletion.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// A power of two of them, at least three times the entries; none at first.
-    slots: Vec<Slot>,
+    /// A power of two of them, or none at first. At most a third of the slots
+    /// is of use: about 1 in 60 entries of a table full of names is lost.
+    buckets: Vec<[Slot; WAYS]>,
 }
 
 impl Search {
     /// Allocates nothing until the first insertion.
     pub(crate) fn new() -> Self {
-        Search { slots: Vec::new() }
+        Search {
+            buckets: Vec::new(),
+        }
     }
 
     /// The dynamic index of the entry with `hash` for which `same` holds.
@@ -43,18 +45,20 @@ impl Search {
         table: &Table,
         same: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Option<usize> {
-        let mask = self.slots.len().wrapping_sub(1);
-        for step in 0..WINDOW {
-            let slot = self.slots.get((hash as usize + step) & mask)?;
-            if slot.serial == 0 {
-                return None;
+        let mask = self.buckets.len().wrapping_sub(1);
+        let bucket = self.buckets.get(hash as usize & mask)?;
+        // No branch depends on which slot it is.
+        let mut hits = 0u32;
+        for (way, slot) in bucket.iter().enumerate() {
+            hits |= u32::from(slot.hash == hash) << way;
+        }
+        while hits != 0 {
+            let slot = bucket[hits.trailing_zeros() as usize % WAYS];
+            let index = table.inserted().wrapping_sub(slot.serial) as usize;
+            if table.get(index).is_some_and(|(n, v)| same(n, v)) {
+                return Some(index);
             }
-            if slot.hash == hash {
-                let index = table.inserted().wrapping_sub(slot.serial) as usize;
-                if table.get(index).is_some_and(|(n, v)| same(n, v)) {
-                    return Some(index);
-                }
-            }
+            hits &= hits - 1;
         }
         None
     }
@@ -63,44 +67,42 @@ impl Search {
     /// with the same hash gives way: the newest lives longest.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u32, table: &Table) {
-        if table.len() * 3 > self.slots.len() {
+        if table.len() * 3 > self.buckets.len() * WAYS {
             self.grow(table);
         }
-        self.place(hash, table.inserted(), table.inserted(), table.len());
+        self.place(hash, table.inserted(), table.inserted());
     }
 
     #[inline]
-    fn place(&mut self, hash: u32, serial: u32, newest: u32, live: usize) {
-        let mask = self.slots.len() - 1;
-        let mut chosen = hash as usize & mask;
-        let mut chosen_age = 0;
-        for step in 0..WINDOW {
-            let at = (hash as usize + step) & mask;
-            let slot = self.slots[at];
-            let age = newest.wrapping_sub(slot.serial);
-            if slot.serial == 0 || slot.hash == hash || age as usize >= live {
-                chosen = at;
-                break;
-            }
-            if age > chosen_age {
-                (chosen, chosen_age) = (at, age);
+    fn place(&mut self, hash: u32, serial: u32, newest: u32) {
+        let mask = self.buckets.len().wrapping_sub(1);
+        // There is a bucket: `insert` grows first.
+        let Some(bucket) = self.buckets.get_mut(hash as usize & mask) else {
+            return;
+        };
+        let mut chosen = 0;
+        let mut chosen_rank = 0;
+        for (way, slot) in bucket.iter().enumerate() {
+            let age = u64::from(newest.wrapping_sub(slot.serial));
+            let rank = if slot.hash == hash { u64::MAX } else { age };
+            if rank > chosen_rank {
+                (chosen, chosen_rank) = (way, rank);
             }
         }
-        // Serial 0 marks a free slot: the one entry in 2^32 that would carry it
-        // is simply not remembered.
-        self.slots[chosen] = Slot { hash, serial };
+        bucket[chosen] = Slot { hash, serial };
     }
 
-    /// Doubles the slots, paid for by as many insertions.
+    /// Doubles the buckets, paid for by as many insertions.
     #[cold]
     fn grow(&mut self, table: &Table) {
-        let slots = (table.len() * 3).next_power_of_two().max(SLOTS_MIN);
+        let buckets = (table.len() * 3).div_ceil(WAYS).next_power_of_two();
+        let buckets = vec![[Slot::default(); WAYS]; buckets.max(BUCKETS_MIN)];
         let newest = table.inserted();
-        let old = core::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
-        for slot in old {
+        let old = core::mem::replace(&mut self.buckets, buckets);
+        for slot in old.as_flattened() {
             // An evicted entry is further back than the table is long.
-            if slot.serial != 0 && (newest.wrapping_sub(slot.serial) as usize) < table.len() {
-                self.place(slot.hash, slot.serial, newest, table.len());
+            if (newest.wrapping_sub(slot.serial) as usize) < table.len() {
+                self.place(slot.hash, slot.serial, newest);
             }
         }
     }
