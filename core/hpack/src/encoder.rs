@@ -278,11 +278,26 @@ fn string(text: &[u8], at: usize, stage: &mut Stage, out: &mut BytesMut) {
         && end - start < text.len()
     {
         stage[at] = 0x80 | (end - start) as u8;
-        out.extend_from_slice(&stage[..end]);
+        append(stage, end, out);
     } else {
         stage[at] = text.len() as u8;
         out.extend_from_slice(&stage[..start]);
         out.extend_from_slice(text);
+    }
+}
+
+/// Octets copied at once: a copy of constant length needs no call.
+const COPY: usize = 48;
+
+/// Appends the first `len` octets of `stage`.
+#[inline(always)]
+fn append(stage: &Stage, len: usize, out: &mut BytesMut) {
+    if len <= COPY {
+        let end = out.len() + len;
+        out.extend_from_slice(&stage[..COPY]);
+        out.truncate(end);
+    } else {
+        out.extend_from_slice(&stage[..len]);
     }
 }
 
