@@ -1,0 +1,148 @@
+//! The peer's body, as it arrives.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use raddle_core::{ErrorCode, Role, StreamHandle};
+
+use crate::{convert, error::Error, shared::Shared, state::Half};
+
+/// The body of a response on a client, of a request on a server. Trailers come out of it as its last frame.
+///
+/// What is taken out gives its credit back to the peer, so that a reader who stops stops the sender as well, and
+/// nobody else. Dropped before its end, it resets a client's stream with CANCEL, and on a server it lets the rest of
+/// the upload pass unread.
+#[derive(Debug)]
+pub struct RecvBody {
+    /// `None` for a body that was empty from the start.
+    stream: Option<(Arc<Shared>, StreamHandle)>,
+    /// Bytes that content-length still promises.
+    expected: Option<u64>,
+    done: bool,
+}
+
+impl RecvBody {
+    pub(crate) fn new(shared: Arc<Shared>, handle: StreamHandle, expected: Option<u64>) -> Self {
+        Self {
+            stream: Some((shared, handle)),
+            expected,
+            done: false,
+        }
+    }
+
+    /// A body without a byte.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            stream: None,
+            expected: Some(0),
+            done: true,
+        }
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some((shared, handle)) = &self.stream else {
+            return Poll::Ready(None);
+        };
+        let mut state = shared.lock();
+        let Some(slot) = state.visit(*handle) else {
+            return Poll::Ready(None);
+        };
+        if let Some(data) = slot.data.pop_front() {
+            drop(state);
+            shared.command(|state| state.connection.release(*handle, data.len()));
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some(fields) = slot.trailers.take() {
+            return Poll::Ready(Some(convert::header_map(&fields).map(Frame::trailers)));
+        }
+        if slot.ended {
+            return Poll::Ready(None);
+        }
+        match slot.outcome {
+            Some(Err(outcome)) => {
+                let error = slot.error.clone();
+                Poll::Ready(Some(Err(state.failure(error, outcome))))
+            }
+            // The engine tells of the end of the message before that of the stream.
+            Some(Ok(())) => Poll::Ready(None),
+            None => {
+                match &mut slot.reader {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    empty => *empty = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Body for RecvBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let part = self.poll_part(cx);
+        match &part {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(expected), Some(data)) = (&mut self.expected, frame.data_ref()) {
+                    *expected = expected.saturating_sub(data.len() as u64);
+                }
+            }
+            Poll::Ready(None | Some(Err(_))) => self.done = true,
+            Poll::Pending => {}
+        }
+        part
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let Some((shared, handle)) = self.stream.as_ref().filter(|_| !self.done) else {
+            return true;
+        };
+        let mut state = shared.lock();
+        state
+            .slot(*handle)
+            .is_none_or(|slot| slot.ended && slot.data.is_empty() && slot.trailers.is_none())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.expected.filter(|_| !self.done).map_or_else(
+            || {
+                if self.done {
+                    SizeHint::with_exact(0)
+                } else {
+                    SizeHint::default()
+                }
+            },
+            SizeHint::with_exact,
+        )
+    }
+}
+
+impl Drop for RecvBody {
+    fn drop(&mut self) {
+        let Some((shared, handle)) = self.stream.take() else {
+            return;
+        };
+        shared.command(|state| {
+            let cut = state
+                .slot(handle)
+                .is_some_and(|slot| !slot.ended && slot.outcome.is_none());
+            if cut && state.connection.role() == Role::Client {
+                state.connection.reset(handle, ErrorCode::CANCEL);
+            }
+            state.leave(handle, Half::Reader);
+        });
+    }
+}

@@ -1,0 +1,353 @@
+//! The sending end of a client's connection.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use raddle_core::{
+    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamHandle, Then, Timestamp,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tower_service::Service;
+
+use crate::{
+    body::RecvBody,
+    convert,
+    driver::Driver,
+    error::{BoxError, Error, Kind},
+    shared::Shared,
+    state::Half,
+    upload::Upload,
+};
+
+/// Starts HTTP/2 as a client on `io`, which is open and, for TLS, has agreed on `h2`.
+///
+/// The driver has to be spawned. Requests may be made at once; they wait for nothing but the transport.
+///
+/// # Errors
+/// None today: what goes wrong with the connection is told by the driver and by the requests on it.
+#[expect(
+    clippy::unused_async,
+    reason = "a handshake that waits is not to change the signature"
+)]
+pub async fn connect<T>(io: T, config: Config) -> Result<(Client, Driver<T>), Error>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (read, write) = tokio::io::split(io);
+    let connection = Connection::new(Role::Client, config, Timestamp(0));
+    let shared = Shared::new(connection, Box::new(write), Instant::now());
+    shared.lock().clients = 1;
+    let driver = Driver::new(Arc::clone(&shared), read);
+    Ok((
+        Client {
+            shared,
+            permit: false,
+            ticket: None,
+        },
+        driver,
+    ))
+}
+
+/// Opens requests on one connection. Clones share it; when the last one is dropped, the connection ends after the
+/// streams that are in progress.
+///
+/// `poll_ready` answers `Ready` when a stream may be opened at once and keeps that place for the next `call`; callers
+/// are served in the order in which they asked. A `call` without it waits inside the engine instead, up to
+/// [`Config::open_queue_max`].
+#[derive(Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    /// A stream may be opened.
+    permit: bool,
+    /// The place in the line for a permit.
+    ticket: Option<u64>,
+}
+
+impl Client {
+    /// How many more streams could be opened at once.
+    #[must_use]
+    pub fn openable(&self) -> usize {
+        self.shared.lock().connection.openable()
+    }
+
+    /// Streams in use here, the ones that wait for their turn among them.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.shared.lock().live
+    }
+
+    /// Whether no request can be made here any more: the connection has ended, or one side has said that it will.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let state = self.shared.lock();
+        state.closed.is_some() || state.connection.lifecycle() >= Lifecycle::Draining
+    }
+
+    /// Takes no more requests and ends the connection after those in progress. Those that wait for a stream fail with
+    /// `Retry::Safe`.
+    pub fn drain(&self) {
+        self.shared.command(|state| state.connection.drain());
+    }
+
+    /// Counters of the connection.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().connection.stats()
+    }
+
+    /// Sends a PING and waits for its answer (RFC 9113 §6.7).
+    ///
+    /// Cancel safe: the answer to a PING that nobody waits for is dropped.
+    ///
+    /// # Errors
+    /// When the connection ends first, or several PINGs are in flight already.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let id = self.shared.command(|state| {
+            let id = state.connection.ping()?;
+            state.pongs.push((id, None, false));
+            Some(id)
+        });
+        let id = id.ok_or_else(|| Error::new(Kind::Closed))?;
+        let _guard = ForgetPong {
+            shared: &self.shared,
+            id,
+        };
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if state.closed.is_some() {
+                return Poll::Ready(Err(Shared::closed_error(&state)));
+            }
+            match state.pongs.iter_mut().find(|(other, ..)| *other == id) {
+                Some((_, waker, false)) => {
+                    *waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+                _ => Poll::Ready(Ok(())),
+            }
+        })
+        .await
+    }
+
+    fn open<B>(&mut self, request: Request<B>) -> Result<StreamHandle, Error>
+    where
+        B: Body + Send + 'static,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let head = convert::request_head(&parts)?;
+        let empty = body.is_end_stream();
+        let permit = std::mem::take(&mut self.permit);
+        let open = |state: &mut crate::state::State| {
+            if permit {
+                state.permits.settle();
+            }
+            if state.closed.is_some() {
+                return Err(Shared::closed_error(state));
+            }
+            let then = if empty { Then::End } else { Then::More };
+            let handle = state
+                .connection
+                .open(head, then)
+                .map_err(|(error, _)| Error::new(Kind::Open(error)))?;
+            state.track(handle);
+            if empty {
+                state.leave(handle, Half::Writer);
+            }
+            Ok(handle)
+        };
+        if empty {
+            return self.shared.command(open);
+        }
+        let handle = self.shared.command_unflushed(open)?;
+        let mut upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
+        // Most bodies are there at once, and then head and body leave in one write and without a task.
+        match Pin::new(&mut upload).poll(&mut Context::from_waker(Waker::noop())) {
+            // An error is with the stream now, whose reader tells it.
+            Poll::Ready(_) => {}
+            Poll::Pending => {
+                self.shared.command(|_| ());
+                tokio::spawn(upload);
+            }
+        }
+        Ok(handle)
+    }
+}
+
+impl<B> Service<Request<B>> for Client
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<RecvBody>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.permit {
+            return Poll::Ready(Ok(()));
+        }
+        let mut state = self.shared.lock();
+        if state.closed.is_some() {
+            return Poll::Ready(Err(Shared::closed_error(&state)));
+        }
+        if state.connection.lifecycle() >= Lifecycle::Draining {
+            return Poll::Ready(Err(Error::new(Kind::Closed)));
+        }
+        let openable = state.connection.openable();
+        self.permit = state
+            .permits
+            .acquire(&mut self.ticket, openable, cx.waker());
+        if self.permit {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// # Panics
+    /// Outside of a tokio runtime, for a request whose body is not there at once.
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let stream = self
+            .open(request)
+            .map(|handle| (Arc::clone(&self.shared), handle));
+        ResponseFuture {
+            stream: Some(stream),
+        }
+    }
+}
+
+impl Clone for Client {
+    /// The clone begins without a permit.
+    fn clone(&self) -> Self {
+        self.shared.lock().clients += 1;
+        Self {
+            shared: Arc::clone(&self.shared),
+            permit: false,
+            ticket: None,
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let (permit, ticket) = (self.permit, self.ticket);
+        self.shared.command(|state| {
+            if permit {
+                state.permits.settle();
+            }
+            if let Some(ticket) = ticket {
+                state.permits.leave(ticket);
+            }
+            state.clients -= 1;
+            if state.clients == 0 {
+                state.connection.drain();
+            }
+        });
+    }
+}
+
+/// The response to one request: its head, with the body still to come.
+///
+/// Dropped before it is ready, it resets the stream with CANCEL.
+#[must_use = "dropping it cancels the request"]
+#[derive(Debug)]
+pub struct ResponseFuture {
+    /// `None` once it has answered.
+    stream: Option<Result<(Arc<Shared>, StreamHandle), Error>>,
+}
+
+/// Interim (1xx) responses that came before a response. They are among its extensions.
+#[derive(Clone, Debug)]
+pub struct Informational(pub Vec<Response<()>>);
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<RecvBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (shared, handle) = match &self.stream {
+            Some(Ok((shared, handle))) => (shared, *handle),
+            Some(Err(error)) => {
+                let error = error.clone();
+                self.stream = None;
+                return Poll::Ready(Err(error));
+            }
+            None => return Poll::Ready(Err(Error::new(Kind::Closed))),
+        };
+        let mut state = shared.lock();
+        let Some(slot) = state.visit(handle) else {
+            return Poll::Ready(Err(Shared::closed_error(&state)));
+        };
+        if let Some(head) = slot.head.take() {
+            let interims = std::mem::take(&mut slot.interims);
+            let expected = if slot.ended && slot.data.is_empty() {
+                Some(0)
+            } else {
+                head.content_length()
+            };
+            drop(state);
+            let mut response = convert::response(&head)?;
+            let interims: Vec<_> = interims
+                .iter()
+                .filter_map(|head| convert::response(head).ok())
+                .collect();
+            if !interims.is_empty() {
+                response.extensions_mut().insert(Informational(interims));
+            }
+            // The stream is the body's from here on.
+            let Some(Ok((shared, handle))) = self.stream.take() else {
+                return Poll::Ready(Err(Error::new(Kind::Closed)));
+            };
+            return Poll::Ready(Ok(
+                response.map(|()| RecvBody::new(shared, handle, expected))
+            ));
+        }
+        if let Some(Err(outcome)) = slot.outcome {
+            let error = slot.error.clone();
+            return Poll::Ready(Err(state.failure(error, outcome)));
+        }
+        match &mut slot.reader {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for ResponseFuture {
+    fn drop(&mut self) {
+        let Some(Ok((shared, handle))) = self.stream.take() else {
+            return;
+        };
+        shared.command(|state| {
+            state.connection.reset(handle, ErrorCode::CANCEL);
+            state.leave(handle, Half::Reader);
+        });
+    }
+}
+
+/// Drops what is known of a PING.
+struct ForgetPong<'a> {
+    shared: &'a Shared,
+    id: raddle_core::PingId,
+}
+
+impl Drop for ForgetPong<'_> {
+    fn drop(&mut self) {
+        self.shared
+            .lock()
+            .pongs
+            .retain(|(other, ..)| *other != self.id);
+    }
+}

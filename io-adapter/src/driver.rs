@@ -1,0 +1,251 @@
+//! The task of a connection: it reads, keeps time, and writes for those who left it to it.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use raddle_core::{Input, Lifecycle, Timestamp, TransportEnd};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf},
+    time::Sleep,
+};
+
+use crate::{
+    error::Error,
+    shared::{Shared, wake_all},
+};
+
+/// Free space in the buffer before a read. One TLS record, one frame of the smallest maximum size, and their heads.
+const READ_BYTES: usize = 16 * 1024 + 512;
+/// Reads in one turn, after which other tasks get theirs.
+const READS_MAX: usize = 16;
+/// Turns that the driver gives to the tasks that it has woken before it writes. They are counted, so that it rarely
+/// takes more than two; the bound is for tasks that have other things to do.
+const YIELDS_MAX: u32 = 16;
+/// After our last byte, how long we read on for the peer's. Closing with unread input makes many systems destroy what
+/// the peer has not read yet.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes that are read and dropped in that time.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Drives one connection; a future that is to be spawned, and that ends with the connection.
+///
+/// Its result is `Ok` after a graceful end. Dropping it closes the transport, and every stream fails with a verdict on
+/// whether its request may be sent again.
+#[must_use = "a connection does nothing until its driver is polled"]
+#[derive(Debug)]
+pub struct Driver<T> {
+    shared: Arc<Shared>,
+    io: ReadHalf<T>,
+    buffer: BytesMut,
+    timer: Option<(Timestamp, Pin<Box<Sleep>>)>,
+    reading: Reading,
+    yields: u32,
+    /// The state's count of commands when the driver last looked.
+    commands: u64,
+}
+
+/// What becomes of the bytes that arrive.
+#[derive(Debug)]
+enum Reading {
+    /// They go to the engine.
+    On,
+    /// They are dropped, so many so far, until the sleep is over.
+    Lingering(usize, Pin<Box<Sleep>>),
+    /// None will come, or nobody cares.
+    Off,
+}
+
+impl<T: AsyncRead + AsyncWrite> Driver<T> {
+    pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>) -> Self {
+        Self {
+            shared,
+            io,
+            buffer: BytesMut::new(),
+            timer: None,
+            reading: Reading::On,
+            yields: 0,
+            commands: 0,
+        }
+    }
+
+    /// Reads what there is, a bounded number of times. Answers whether there may be more.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..READS_MAX {
+            if !matches!(self.reading, Reading::On) {
+                return false;
+            }
+            self.buffer.reserve(READ_BYTES);
+            match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0)) => {
+                    self.reading = Reading::Off;
+                    self.shared.end(TransportEnd::Eof, None);
+                }
+                Poll::Ready(Ok(_)) => self.input(),
+                Poll::Ready(Err(error)) => {
+                    self.reading = Reading::Off;
+                    self.shared.end(TransportEnd::Failed, Some(error));
+                }
+            }
+            // What has woken tasks goes on when they have had their turn.
+            if self.shared.lock().outstanding > 0 {
+                return true;
+            }
+        }
+        true
+    }
+
+    fn input(&mut self) {
+        let mut wakes = Vec::new();
+        let mut state = self.shared.lock();
+        let now = self.shared.now();
+        loop {
+            let input = state.connection.handle_input(&mut self.buffer, now);
+            state.process(&mut wakes);
+            match input {
+                Input::EventsFull => {}
+                Input::NeedMore { .. } => break,
+                Input::Closed => {
+                    self.buffer.clear();
+                    break;
+                }
+            }
+        }
+        drop(state);
+        wake_all(wakes);
+    }
+
+    /// Keeps the engine's deadline, and tells it when it has passed.
+    fn keep_time(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let Some(due) = self.shared.lock().connection.poll_timeout() else {
+                self.timer = None;
+                return;
+            };
+            match &mut self.timer {
+                // A timer that is set for earlier goes off for nothing once, which is cheaper than setting it anew
+                // for every deadline that moves.
+                Some((set, sleep)) if *set <= due => {
+                    if sleep.as_mut().poll(cx).is_pending() {
+                        return;
+                    }
+                    self.timer = None;
+                }
+                Some((set, sleep)) => {
+                    *set = due;
+                    sleep.as_mut().reset(self.shared.instant(due));
+                    continue;
+                }
+                None => {
+                    let sleep = Box::pin(tokio::time::sleep_until(self.shared.instant(due)));
+                    self.timer = Some((due, sleep));
+                    continue;
+                }
+            }
+            let mut wakes = Vec::new();
+            let mut state = self.shared.lock();
+            let now = self.shared.now();
+            state.connection.handle_timeout(now);
+            state.process(&mut wakes);
+            drop(state);
+            wake_all(wakes);
+        }
+    }
+
+    /// Whether to let other tasks run before writing: those that were woken and have not come back, and those that
+    /// are still giving commands.
+    fn yields(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let coming = state.outstanding > 0 || (state.flush_due && state.commands != self.commands);
+        self.commands = state.commands;
+        if coming && self.yields < YIELDS_MAX {
+            self.yields += 1;
+            return true;
+        }
+        state.outstanding = 0;
+        self.yields = 0;
+        false
+    }
+
+    /// The way out, once the engine has nothing more to say.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.shared.is_flushed() {
+            return Poll::Pending;
+        }
+        if self.shared.poll_shutdown(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if matches!(self.reading, Reading::On) {
+            self.reading = Reading::Lingering(0, Box::pin(tokio::time::sleep(LINGER)));
+        }
+        let Reading::Lingering(dropped, sleep) = &mut self.reading else {
+            return Poll::Ready(());
+        };
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(READ_BYTES);
+            match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(1..)) if *dropped < LINGER_BYTES_MAX => {
+                    *dropped += self.buffer.len()
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+        sleep.as_mut().poll(cx)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        {
+            let mut state = this.shared.lock();
+            match &mut state.driver {
+                Some(waker) => waker.clone_from(cx.waker()),
+                empty => *empty = Some(cx.waker().clone()),
+            }
+        }
+        this.keep_time(cx);
+        let more = this.read(cx);
+        if this.yields() {
+            // A wake from inside a poll goes behind every task that is ready to run.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        this.shared.flush();
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        // What the flush has changed may have moved the deadline.
+        this.keep_time(cx);
+        let lifecycle = this.shared.lock().connection.lifecycle();
+        if lifecycle < Lifecycle::Closing {
+            return Poll::Pending;
+        }
+        if this.poll_close(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let state = this.shared.lock();
+        Poll::Ready(match (state.connection.error(), &state.closed) {
+            (None, _) => Ok(()),
+            (Some(_), Some(error)) => Err(error.clone()),
+            (Some(error), None) => Err(Error::new(crate::Kind::Connection(error))),
+        })
+    }
+}
+
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        self.shared.lock().driver = None;
+        self.shared.end(TransportEnd::Failed, None);
+    }
+}

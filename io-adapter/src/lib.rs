@@ -1,0 +1,39 @@
+//! HTTP/2 client and server on tokio.
+//!
+//! The protocol lives in [`raddle_core`], which knows neither sockets nor clocks. This crate gives it both: a
+//! [`Driver`] that reads, a write lock under which whoever has something to send may send it, and handles that look
+//! like the rest of the ecosystem. [`Client`] is a [`tower_service::Service`] of [`http::Request`]; [`RecvBody`] is an
+//! [`http_body::Body`]; [`serve_connection`] takes any such service.
+//!
+//! What is dropped is undone, by one command to the engine and without waiting:
+//!
+//! | dropped | what the peer sees |
+//! |---|---|
+//! | [`ResponseFuture`], or a client's [`RecvBody`] before its end | RST_STREAM(CANCEL) |
+//! | a request or response body that fails or is given up | RST_STREAM, never a silent END_STREAM |
+//! | [`Responder`] without an answer | RST_STREAM(INTERNAL_ERROR) |
+//! | [`Server`] with requests that nobody accepted | RST_STREAM(REFUSED_STREAM): safe to send again |
+//! | the last [`Client`] | a graceful end, after the streams in progress |
+//! | [`Driver`] | the transport closes; every stream here fails with a verdict |
+#![forbid(unsafe_code)]
+
+mod body;
+mod client;
+mod convert;
+mod driver;
+mod error;
+mod permits;
+mod serve;
+mod server;
+mod shared;
+mod state;
+mod upload;
+
+pub use body::RecvBody;
+pub use client::{Client, Informational, ResponseFuture, connect};
+pub use driver::Driver;
+pub use error::{BoxError, Error, Kind};
+pub use raddle_core as core;
+pub use raddle_core::{Config, ErrorCode, Origin, Retry, Stats, Violation};
+pub use serve::{Serve, serve_connection};
+pub use server::{Responder, Server, accept};

@@ -1,0 +1,117 @@
+//! A whole server connection for a `tower` service.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use raddle_core::{Config, ErrorCode};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
+
+use crate::{
+    body::RecvBody,
+    driver::Driver,
+    error::{BoxError, Error},
+    server::{self, Responder, Server},
+};
+
+/// Serves every request that comes over `io` with a clone of `service`, each in a task of its own.
+///
+/// A request that its client gives up takes its task with it. A service that fails resets the stream with
+/// INTERNAL_ERROR.
+pub fn serve_connection<T, S, B>(io: T, service: S, config: Config) -> Serve<T, S>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<RecvBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    let (server, driver) = server::start(io, config);
+    Serve {
+        server,
+        driver,
+        service,
+    }
+}
+
+/// A connection that is being served; a future that ends with it.
+///
+/// # Panics
+/// When polled outside of a tokio runtime.
+#[must_use = "a connection is served only while it is polled"]
+#[derive(Debug)]
+pub struct Serve<T, S> {
+    server: Server,
+    driver: Driver<T>,
+    service: S,
+}
+
+impl<T, S> Serve<T, S> {
+    /// Announces the end: requests that are on their way are still served, then the connection ends, and with it this
+    /// future.
+    pub fn graceful_shutdown(self: Pin<&mut Self>)
+    where
+        Self: Unpin,
+    {
+        self.server.drain();
+    }
+}
+
+impl<T, S, B> Future for Serve<T, S>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<RecvBody>, Response = Response<B>> + Clone + Send + Unpin + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let driven = Pin::new(&mut this.driver).poll(cx);
+        while let Poll::Ready(Some((request, responder))) = this.server.poll_accept(cx) {
+            tokio::spawn(serve_request(this.service.clone(), request, responder));
+        }
+        driven
+    }
+}
+
+async fn serve_request<S, B>(mut service: S, request: Request<RecvBody>, responder: Responder)
+where
+    S: Service<Request<RecvBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    let Some((shared, handle)) = responder.parts() else {
+        return;
+    };
+    let answer = async {
+        // What the error was is for the service to have told; the client learns only that there was one.
+        poll_fn(|cx| service.poll_ready(cx)).await.map_err(drop)?;
+        service.call(request).await.map_err(drop)
+    };
+    let mut answer = std::pin::pin!(answer);
+    let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => Responder::poll_cancelled(&shared, handle, cx).map(|()| None),
+    });
+    match answered.await {
+        // A body that fails has told the client by the reset of the stream.
+        Some(Ok(response)) => drop(responder.respond(response).await),
+        Some(Err(_)) => responder.reset(ErrorCode::INTERNAL_ERROR),
+        None => drop(responder),
+    }
+}

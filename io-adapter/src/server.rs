@@ -1,0 +1,333 @@
+//! The receiving end of a server's connection.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http::{Request, Response};
+use http_body::Body;
+use raddle_core::{
+    Config, Connection, ErrorCode, ResponseHead, Role, StreamHandle, Then, Timestamp,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+use crate::{
+    body::RecvBody,
+    convert,
+    driver::Driver,
+    error::{BoxError, Error, Kind},
+    shared::Shared,
+    state::Half,
+    upload::Upload,
+};
+
+/// Starts HTTP/2 as a server on `io`, which is open and, for TLS, has agreed on `h2`.
+///
+/// The driver has to be spawned, or polled beside [`Server::accept`].
+///
+/// # Errors
+/// None today: what goes wrong with the connection is told by the driver.
+#[expect(
+    clippy::unused_async,
+    reason = "a handshake that waits is not to change the signature"
+)]
+pub async fn accept<T>(io: T, config: Config) -> Result<(Server, Driver<T>), Error>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Ok(start(io, config))
+}
+
+pub(crate) fn start<T>(io: T, config: Config) -> (Server, Driver<T>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (read, write) = tokio::io::split(io);
+    let connection = Connection::new(Role::Server, config, Timestamp(0));
+    let shared = Shared::new(connection, Box::new(write), Instant::now());
+    let driver = Driver::new(Arc::clone(&shared), read);
+    (Server { shared }, driver)
+}
+
+/// Takes the requests of one connection.
+///
+/// Dropped, it refuses those that nobody has accepted, in a way that lets the client send them elsewhere, and ends the
+/// connection after those in progress.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// The next request, with the means to answer it; `None` when the connection has ended.
+    ///
+    /// Cancel safe: no request is taken before it is handed out.
+    pub async fn accept(&mut self) -> Option<(Request<RecvBody>, Responder)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    pub(crate) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(Request<RecvBody>, Responder)>> {
+        loop {
+            let mut state = self.shared.lock();
+            let Some((handle, head)) = state.incoming.pop_front() else {
+                if state.closed.is_some() {
+                    return Poll::Ready(None);
+                }
+                state.acceptor = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            let expected = match state.slot(handle) {
+                Some(slot) if slot.ended && slot.data.is_empty() => Some(0),
+                _ => head.content_length(),
+            };
+            drop(state);
+            let body = RecvBody::new(Arc::clone(&self.shared), handle, expected);
+            let responder = Responder::new(Arc::clone(&self.shared), handle);
+            match convert::request(&head) {
+                Ok(request) => return Poll::Ready(Some((request.map(|()| body), responder))),
+                // Legal in HTTP/2, and yet nothing that the application could be shown.
+                Err(_) => responder.respond_full(bad_request()),
+            }
+        }
+    }
+
+    /// Announces the end: requests that are on their way are still served, then the connection ends (RFC 9113 §6.8).
+    pub fn drain(&self) {
+        self.shared.command(|state| state.connection.drain());
+    }
+}
+
+fn bad_request() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    response
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.command(|state| {
+            state.refuses = true;
+            while let Some((handle, _)) = state.incoming.pop_front() {
+                state.connection.reset(handle, ErrorCode::REFUSED_STREAM);
+                state.leave(handle, Half::Reader);
+                state.leave(handle, Half::Writer);
+            }
+            state.connection.drain();
+        });
+    }
+}
+
+/// Answers one request. Dropped without an answer, it resets the stream with INTERNAL_ERROR.
+#[must_use = "dropping it resets the stream"]
+#[derive(Debug)]
+pub struct Responder {
+    stream: Option<(Arc<Shared>, StreamHandle)>,
+}
+
+impl Responder {
+    fn new(shared: Arc<Shared>, handle: StreamHandle) -> Self {
+        Self {
+            stream: Some((shared, handle)),
+        }
+    }
+
+    /// Sends an interim (1xx) response before the final one.
+    ///
+    /// # Errors
+    /// When the stream has ended, the status is not interim, or the head has no form in HTTP/2.
+    pub fn inform(&mut self, response: Response<()>) -> Result<(), Error> {
+        let Some((shared, handle)) = &self.stream else {
+            return Err(Error::new(Kind::Closed));
+        };
+        let head = convert::response_head(&response.into_parts().0)?;
+        shared
+            .command(|state| state.connection.inform(*handle, head))
+            .map_err(|error| Error::new(Kind::Send(error)))
+    }
+
+    /// Sends the response, and its body as fast as the peer takes it; ready when all of it was given to the engine.
+    ///
+    /// Dropped before that, it resets the stream: half a response never looks whole.
+    ///
+    /// # Errors
+    /// When the head has no form in HTTP/2, or the body fails. A client that has gone is no error.
+    pub async fn respond<B>(mut self, response: Response<B>) -> Result<(), Error>
+    where
+        B: Body + Send + 'static,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = response.into_parts();
+        let head = convert::response_head(&parts)?;
+        if body.is_end_stream() {
+            return self.give(head, Bytes::new());
+        }
+        let Some((shared, handle)) = self.stream.take() else {
+            return Err(Error::new(Kind::Closed));
+        };
+        let upload = Upload::new(Arc::clone(&shared), handle, body, ErrorCode::INTERNAL_ERROR);
+        shared.command_unflushed(|state| {
+            match state.connection.respond(handle, head, Then::More) {
+                Ok(()) | Err(raddle_core::SendError::Gone) => Ok(()),
+                Err(error) => Err(Error::new(Kind::Send(error))),
+            }
+        })?;
+        Eager {
+            upload,
+            shared,
+            first: true,
+        }
+        .await
+    }
+
+    /// Sends the response with a body that is there already.
+    pub fn respond_full(mut self, response: Response<Bytes>) {
+        let (parts, body) = response.into_parts();
+        // A head that cannot be sent leaves the stream unanswered, which the drop of `self` tells the peer.
+        if let Ok(head) = convert::response_head(&parts) {
+            let _ = self.give(head, body);
+        }
+    }
+
+    fn give(&mut self, head: ResponseHead, body: Bytes) -> Result<(), Error> {
+        let Some((shared, handle)) = self.stream.clone() else {
+            return Err(Error::new(Kind::Closed));
+        };
+        if !body.is_empty() {
+            let upload = Upload::new(
+                Arc::clone(&shared),
+                handle,
+                Whole(Some(body)),
+                ErrorCode::INTERNAL_ERROR,
+            );
+            self.stream = None;
+            shared
+                .command_unflushed(|state| state.connection.respond(handle, head, Then::More))
+                .map_err(|error| Error::new(Kind::Send(error)))?;
+            run_or_spawn(upload, &shared);
+            return Ok(());
+        }
+        shared.command(
+            |state| match state.connection.respond(handle, head, Then::End) {
+                Ok(()) | Err(raddle_core::SendError::Gone) => {
+                    if let Some(slot) = state.slot(handle) {
+                        slot.given = true;
+                    }
+                    state.leave(handle, Half::Writer);
+                    self.stream = None;
+                    Ok(())
+                }
+                Err(error) => Err(Error::new(Kind::Send(error))),
+            },
+        )
+    }
+
+    /// Resets the stream instead of answering.
+    pub fn reset(mut self, code: ErrorCode) {
+        self.abandon(code);
+    }
+
+    /// Ready when the client has given the request up, or the connection is gone.
+    pub(crate) fn poll_cancelled(
+        shared: &Shared,
+        handle: StreamHandle,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut state = shared.lock();
+        match state.visit(handle) {
+            Some(slot) if slot.outcome.is_none() => {
+                slot.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    pub(crate) fn parts(&self) -> Option<(Arc<Shared>, StreamHandle)> {
+        self.stream.clone()
+    }
+
+    fn abandon(&mut self, code: ErrorCode) {
+        let Some((shared, handle)) = self.stream.take() else {
+            return;
+        };
+        shared.command(|state| {
+            state.connection.reset(handle, code);
+            state.leave(handle, Half::Writer);
+        });
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.abandon(ErrorCode::INTERNAL_ERROR);
+    }
+}
+
+/// An upload behind a head that was not flushed: flushed with the first part, or alone when that is late.
+struct Eager<B> {
+    upload: Upload<B>,
+    shared: Arc<Shared>,
+    first: bool,
+}
+
+impl<B> std::future::Future for Eager<B>
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = std::pin::Pin::new(&mut self.upload).poll(cx);
+        if std::mem::take(&mut self.first) && polled.is_pending() {
+            self.shared.command(|_| ());
+        }
+        polled
+    }
+}
+
+/// Runs an upload that ends at once here, and any other in a task.
+pub(crate) fn run_or_spawn<B>(mut upload: Upload<B>, shared: &Shared)
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    let polled =
+        std::pin::Pin::new(&mut upload).poll(&mut Context::from_waker(std::task::Waker::noop()));
+    // An error is with the stream now, whose reader tells it.
+    if polled.is_pending() {
+        shared.command(|_| ());
+        tokio::spawn(upload);
+    }
+}
+
+/// A body of one piece.
+struct Whole(Option<Bytes>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(http_body::Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}

@@ -1,0 +1,249 @@
+//! The two locks of a connection, and the rule of who writes when.
+//!
+//! The *state* lock guards the engine. The *write* lock guards the transport's writing half and the bytes that are on
+//! their way to it; a half-written frame stays inside it, so that a flusher that goes away loses nothing. The order is
+//! write lock, then state lock; nobody waits for the write lock: who finds it taken leaves the work to its holder, who
+//! looks again before going.
+//!
+//! Who flushes: a lone sender does so itself, at once. When other streams are open, a sender leaves it to the driver,
+//! which lets the tasks that it has woken run first and then writes for all of them at once.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Buf;
+use raddle_core::{Connection, Timestamp, Transmit, TransportEnd};
+use tokio::{io::AsyncWrite, time::Instant};
+
+use crate::{
+    error::{Error, Kind},
+    state::State,
+};
+
+/// Slices of one vectored write. What the kernel takes at once is more; beyond this a longer list saves nothing.
+const SLICES_MAX: usize = 64;
+
+/// What every handle of a connection shares.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    writer: Mutex<Writer>,
+    start: Instant,
+}
+
+struct Writer {
+    io: Box<dyn AsyncWrite + Send + Unpin>,
+    out: Transmit,
+    /// Bytes were written that the transport may keep in a buffer of its own.
+    unflushed: bool,
+    failed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        connection: Connection,
+        io: Box<dyn AsyncWrite + Send + Unpin>,
+        start: Instant,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::new(connection)),
+            writer: Mutex::new(Writer {
+                io,
+                out: Transmit::new(),
+                unflushed: false,
+                failed: false,
+            }),
+            start,
+        })
+    }
+
+    /// The engine's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment on the runtime's clock that the engine calls `at`.
+    pub(crate) fn instant(&self, at: Timestamp) -> Instant {
+        self.start + std::time::Duration::from_nanos(at.0)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a bug of ours that has been reported; the others need not hang for it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a command under the state lock, wakes whom it concerns, and sees to it that its frames get written.
+    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        let mut wakes = Vec::new();
+        let mut state = self.lock();
+        let result = command(&mut state);
+        state.process(&mut wakes);
+        let flush = self.plan_flush(&mut state, &mut wakes);
+        drop(state);
+        wake_all(wakes);
+        if flush {
+            self.flush();
+        }
+        result
+    }
+
+    /// Runs a command whose frames are written with those of the next one.
+    pub(crate) fn command_unflushed<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        command(&mut self.lock())
+    }
+
+    /// Whether the caller is to flush; otherwise the driver will, if there is anything to write.
+    fn plan_flush(&self, state: &mut State, wakes: &mut Vec<Waker>) -> bool {
+        if !state.connection.wants_transmit() {
+            return false;
+        }
+        state.commands += 1;
+        if state.flush_due {
+            return false;
+        }
+        if state.live <= 1 && state.outstanding == 0 {
+            return true;
+        }
+        state.flush_due = true;
+        wakes.extend(state.driver.clone());
+        false
+    }
+
+    /// Writes what the engine has, until the transport takes no more. Whoever is blocked there is the driver: its waker
+    /// is the one that the transport keeps.
+    pub(crate) fn flush(&self) {
+        loop {
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                // The holder looks again when it is done.
+                Err(TryLockError::WouldBlock) => return,
+            };
+            let blocked = self.flush_with(&mut writer);
+            drop(writer);
+            if blocked || !self.lock().connection.wants_transmit() {
+                return;
+            }
+        }
+    }
+
+    /// Answers whether the transport took no more, or never will.
+    fn flush_with(&self, writer: &mut Writer) -> bool {
+        loop {
+            if writer.failed {
+                return true;
+            }
+            let mut wakes = Vec::new();
+            let mut state = self.lock();
+            state.flush_due = false;
+            let now = self.now();
+            state.connection.poll_transmit(&mut writer.out, now);
+            state.process(&mut wakes);
+            let driver = state.driver.clone();
+            drop(state);
+            wake_all(wakes);
+            if writer.out.is_empty() && !writer.unflushed {
+                return false;
+            }
+            // Without a driver there is nobody who would go on; `Driver` flushes when it starts.
+            let Some(driver) = driver else { return true };
+            match writer.write(&mut Context::from_waker(&driver)) {
+                Poll::Pending => return true,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    writer.failed = true;
+                    self.end(TransportEnd::Failed, Some(error));
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Tells everyone that the transport is gone.
+    pub(crate) fn end(&self, end: TransportEnd, error: Option<io::Error>) {
+        let mut wakes = Vec::new();
+        let mut state = self.lock();
+        if let Some(error) = error {
+            state.closed.get_or_insert(Error::io(error));
+        }
+        let now = self.now();
+        state.connection.handle_transport_end(end, now);
+        state.process(&mut wakes);
+        drop(state);
+        wake_all(wakes);
+    }
+
+    /// Whether everything that the engine had is with the transport.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.with_writer(|writer| writer.failed || (writer.out.is_empty() && !writer.unflushed))
+            && !self.lock().connection.wants_transmit()
+    }
+
+    /// Closes the writing half.
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.with_writer(|writer| match writer.failed {
+            true => Poll::Ready(()),
+            // The connection is over either way; a transport that cannot say goodbye changes nothing.
+            false => Pin::new(&mut writer.io).poll_shutdown(cx).map(|_| ()),
+        })
+    }
+
+    fn with_writer<R>(&self, run: impl FnOnce(&mut Writer) -> R) -> R {
+        run(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The error that answers for a connection that is over.
+    pub(crate) fn closed_error(state: &State) -> Error {
+        state
+            .closed
+            .clone()
+            .unwrap_or_else(|| Error::new(Kind::Closed))
+    }
+}
+
+impl Writer {
+    /// Writes everything that waits, in as few calls as it takes.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut count = 0;
+            for (slice, part) in slices.iter_mut().zip(self.out.parts()) {
+                *slice = IoSlice::new(part);
+                count += 1;
+            }
+            let io = Pin::new(&mut self.io);
+            let written = match io.is_write_vectored() {
+                true => io.poll_write_vectored(cx, &slices[..count]),
+                false => io.poll_write(cx, self.out.chunk()),
+            };
+            match written {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.out.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        // A transport with a buffer of its own, TLS for one, must not keep the end of it back.
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.unflushed = flushed.is_pending();
+        flushed
+    }
+}
+
+pub(crate) fn wake_all(wakes: Vec<Waker>) {
+    for waker in wakes {
+        waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,345 @@
+//! What a connection's lock guards: the engine, and what the handles know of its streams.
+
+use std::{collections::VecDeque, task::Waker};
+
+use bytes::Bytes;
+use raddle_core::{
+    Connection, ConnectionError, ErrorCode, Event, Fields, RequestHead, ResponseHead, Role,
+    StreamError, StreamHandle,
+};
+
+use crate::{
+    error::{Error, Kind},
+    permits::Permits,
+};
+
+/// Everything behind the lock. Held for work of constant size, never across a system call, a wake or an await.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) connection: Connection,
+    /// By [`StreamHandle::index`].
+    slots: Vec<Option<Slot>>,
+    pub(crate) live: usize,
+    pub(crate) permits: Permits,
+    /// Requests that nobody has accepted yet. The engine's limit of concurrent streams bounds them.
+    pub(crate) incoming: VecDeque<(StreamHandle, RequestHead)>,
+    pub(crate) acceptor: Option<Waker>,
+    /// Nobody will accept any more.
+    pub(crate) refuses: bool,
+    /// Handles that can open streams.
+    pub(crate) clients: usize,
+    /// The driver's waker: to write for others, and to read on.
+    pub(crate) driver: Option<Waker>,
+    /// Why nothing goes on any more.
+    pub(crate) closed: Option<Error>,
+    /// Tasks that the driver has woken and that have not come back yet.
+    pub(crate) outstanding: usize,
+    /// The driver is to flush when it runs next.
+    pub(crate) flush_due: bool,
+    /// Counts commands, for the driver to see whether more are coming.
+    pub(crate) commands: u64,
+    /// The peer has sent its SETTINGS.
+    pub(crate) ready: bool,
+    pub(crate) pongs: Vec<(raddle_core::PingId, Option<Waker>, bool)>,
+}
+
+/// What the adapter knows of one stream.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) handle: StreamHandle,
+    pub(crate) head: Option<ResponseHead>,
+    pub(crate) interims: Vec<ResponseHead>,
+    pub(crate) data: VecDeque<Bytes>,
+    pub(crate) trailers: Option<Fields>,
+    /// The peer's message is whole.
+    pub(crate) ended: bool,
+    /// How the stream ended, once it has.
+    pub(crate) outcome: Option<Result<(), StreamError>>,
+    /// What went wrong on our side, which tells more than the reset that it caused.
+    pub(crate) error: Option<Error>,
+    /// The peer wants no more of our body.
+    pub(crate) stopped: bool,
+    /// Our side has given its whole message.
+    pub(crate) given: bool,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+    reader_gone: bool,
+    writer_gone: bool,
+    /// Woken by the driver and not back yet.
+    woken: bool,
+}
+
+/// The two users that a stream has on our side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// Whoever takes the peer's message.
+    Reader,
+    /// Whoever gives our message.
+    Writer,
+}
+
+impl State {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            slots: Vec::new(),
+            live: 0,
+            permits: Permits::default(),
+            incoming: VecDeque::new(),
+            acceptor: None,
+            refuses: false,
+            clients: 0,
+            driver: None,
+            closed: None,
+            outstanding: 0,
+            flush_due: false,
+            commands: 0,
+            ready: false,
+            pongs: Vec::new(),
+        }
+    }
+
+    /// Makes room for what will be known of a stream.
+    pub(crate) fn track(&mut self, handle: StreamHandle) {
+        let at = handle.index();
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, || None);
+        }
+        debug_assert!(
+            self.slots[at].is_none(),
+            "the engine reuses a place only when its stream is gone"
+        );
+        self.live += 1;
+        self.slots[at] = Some(Slot {
+            handle,
+            head: None,
+            interims: Vec::new(),
+            data: VecDeque::new(),
+            trailers: None,
+            ended: false,
+            outcome: None,
+            error: None,
+            stopped: false,
+            given: false,
+            reader: None,
+            writer: None,
+            reader_gone: false,
+            writer_gone: false,
+            woken: false,
+        });
+    }
+
+    pub(crate) fn slot(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(handle.index())?
+            .as_mut()
+            .filter(|slot| slot.handle == handle)
+    }
+
+    /// The slot of a stream whose user is running: it has come back from its wake.
+    pub(crate) fn visit(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
+        let slot = self
+            .slots
+            .get_mut(handle.index())?
+            .as_mut()
+            .filter(|slot| slot.handle == handle)?;
+        if std::mem::take(&mut slot.woken) {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        Some(slot)
+    }
+
+    /// Gives one user of a stream up. The last one takes the slot with it, once the stream has ended.
+    pub(crate) fn leave(&mut self, handle: StreamHandle, half: Half) {
+        let Some(slot) = self.visit(handle) else {
+            return;
+        };
+        match half {
+            Half::Reader => {
+                slot.reader_gone = true;
+                slot.reader = None;
+                slot.data = VecDeque::new();
+                self.connection.discard(handle);
+            }
+            Half::Writer => {
+                slot.writer_gone = true;
+                slot.writer = None;
+            }
+        }
+        self.stop_upload(handle);
+        self.forget_if_done(handle);
+    }
+
+    /// Server: stops an upload that nobody reads, once the answer is given (RFC 9113 §8.1). The engine sends the
+    /// answer first.
+    pub(crate) fn stop_upload(&mut self, handle: StreamHandle) {
+        if self.connection.role() == Role::Client {
+            return;
+        }
+        if let Some(slot) = self.slot(handle)
+            && slot.reader_gone
+            && slot.given
+            && !slot.ended
+            && slot.outcome.is_none()
+        {
+            self.connection.reset(handle, ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// Why a stream that has failed did so.
+    pub(crate) fn failure(&self, slot_error: Option<Error>, outcome: StreamError) -> Error {
+        match (slot_error, &self.closed) {
+            (Some(error), _) => error,
+            // What happened to the transport tells more than what the stream was told, but not whether the request
+            // may be sent again.
+            (None, Some(closed))
+                if closed.kind() == Kind::Io && outcome.retry != raddle_core::Retry::Safe =>
+            {
+                closed.clone()
+            }
+            _ => Error::new(Kind::Stream(outcome)),
+        }
+    }
+
+    fn forget_if_done(&mut self, handle: StreamHandle) {
+        let done = self
+            .slot(handle)
+            .is_some_and(|slot| slot.reader_gone && slot.writer_gone && slot.outcome.is_some());
+        if done {
+            self.slots[handle.index()] = None;
+            self.live -= 1;
+        }
+    }
+
+    /// Takes every event of the engine. Wakers go to `wakes`, to be woken when the lock is free.
+    pub(crate) fn process(&mut self, wakes: &mut Vec<Waker>) {
+        while let Some(event) = self.connection.poll_event() {
+            self.take(event, wakes);
+        }
+        if self.closed.is_none() {
+            wakes.extend(self.permits.due(self.connection.openable()).cloned());
+        }
+    }
+
+    fn take(&mut self, event: Event, wakes: &mut Vec<Waker>) {
+        match event {
+            Event::Ready => self.ready = true,
+            Event::Request { stream, head, then } => {
+                self.take_request(stream, head, then.is_end(), wakes)
+            }
+            Event::Interim { stream, head } => {
+                self.tell_reader(stream, wakes, |slot| slot.interims.push(head))
+            }
+            Event::Response { stream, head, then } => self.tell_reader(stream, wakes, |slot| {
+                slot.head = Some(head);
+                slot.ended |= then.is_end();
+            }),
+            Event::Data { stream, data, then } => self.tell_reader(stream, wakes, |slot| {
+                if !data.is_empty() {
+                    slot.data.push_back(data);
+                }
+                slot.ended |= then.is_end();
+            }),
+            Event::Trailers { stream, fields } => self.tell_reader(stream, wakes, |slot| {
+                slot.trailers = Some(fields);
+                slot.ended = true;
+            }),
+            Event::Writable { stream } => self.tell_writer(stream, wakes, |_| ()),
+            Event::StopSending { stream } => {
+                self.tell_writer(stream, wakes, |slot| slot.stopped = true)
+            }
+            Event::Finished { stream } => self.take_outcome(stream, Ok(()), wakes),
+            Event::Failed { stream, error } => self.take_outcome(stream, Err(error), wakes),
+            Event::Pong { id } => {
+                if let Some((_, waker, done)) =
+                    self.pongs.iter_mut().find(|(other, ..)| *other == id)
+                {
+                    *done = true;
+                    wakes.extend(waker.take());
+                }
+            }
+            Event::Openable | Event::PeerDraining => {}
+            Event::Closed { error } => self.take_closed(error, wakes),
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        stream: StreamHandle,
+        head: RequestHead,
+        ended: bool,
+        wakes: &mut Vec<Waker>,
+    ) {
+        if self.refuses {
+            self.connection.discard(stream);
+            self.connection.reset(stream, ErrorCode::REFUSED_STREAM);
+            return;
+        }
+        self.track(stream);
+        if let Some(slot) = self.slot(stream) {
+            slot.ended = ended;
+        }
+        self.incoming.push_back((stream, head));
+        wakes.extend(self.acceptor.take());
+    }
+
+    fn tell_reader(
+        &mut self,
+        stream: StreamHandle,
+        wakes: &mut Vec<Waker>,
+        change: impl FnOnce(&mut Slot),
+    ) {
+        let Some(slot) = self.slots.get_mut(stream.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        if slot.handle != stream || slot.reader_gone {
+            return;
+        }
+        change(slot);
+        if let Some(waker) = slot.reader.take() {
+            self.outstanding += usize::from(!std::mem::replace(&mut slot.woken, true));
+            wakes.push(waker);
+        }
+    }
+
+    fn tell_writer(
+        &mut self,
+        stream: StreamHandle,
+        wakes: &mut Vec<Waker>,
+        change: impl FnOnce(&mut Slot),
+    ) {
+        let Some(slot) = self.slot(stream) else {
+            return;
+        };
+        change(slot);
+        wakes.extend(slot.writer.take());
+    }
+
+    fn take_outcome(
+        &mut self,
+        stream: StreamHandle,
+        outcome: Result<(), StreamError>,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let failed = outcome.is_err();
+        self.tell_writer(stream, wakes, |slot| slot.outcome = Some(outcome));
+        // A reader that has its message whole has nothing to hear of the end.
+        if failed && let Some(slot) = self.slot(stream) {
+            wakes.extend(slot.reader.take());
+        }
+        self.forget_if_done(stream);
+    }
+
+    fn take_closed(&mut self, error: Option<ConnectionError>, wakes: &mut Vec<Waker>) {
+        self.closed
+            .get_or_insert(Error::new(error.map_or(Kind::Closed, Kind::Connection)));
+        wakes.extend(self.permits.all());
+        wakes.extend(self.acceptor.take());
+        wakes.extend(
+            self.pongs
+                .iter_mut()
+                .filter_map(|(_, waker, _)| waker.take()),
+        );
+        wakes.extend(self.driver.clone());
+    }
+}

@@ -1,0 +1,155 @@
+//! Client and server of this crate over a pipe in memory.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full, StreamBody};
+use raddle_io::{Config, RecvBody};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+#[path = "support/mod.rs"]
+mod support;
+use support::{client_of, echo, get};
+
+#[tokio::test]
+async fn a_get_is_answered() {
+    let mut client = client_of(echo);
+    let response = client.call(get("/hello")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "GET /hello"
+    );
+}
+
+#[tokio::test]
+async fn a_large_body_comes_back_with_trailers() {
+    let mut client = client_of(echo);
+    let whole = Bytes::from(
+        (0..3_000_000u32)
+            .map(|at| (at % 251) as u8)
+            .collect::<Vec<_>>(),
+    );
+    let request = Request::post("http://test/echo")
+        .body(Full::new(whole.clone()))
+        .unwrap();
+    let collected = client
+        .call(request)
+        .await
+        .unwrap()
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-end"], "yes");
+    assert_eq!(collected.to_bytes(), whole);
+}
+
+#[tokio::test]
+async fn a_thousand_requests_share_a_connection() {
+    let client = client_of(echo);
+    let mut tasks = JoinSet::new();
+    for n in 0..1_000 {
+        let mut client = client.clone();
+        tasks.spawn(async move {
+            std::future::poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut client, cx))
+                .await
+                .unwrap();
+            let response = client.call(get(&format!("/{n}"))).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, format!("GET /{n}"));
+        });
+    }
+    while let Some(result) = tasks.join_next().await {
+        result.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_upload_arrives_part_by_part() {
+    let mut client = client_of(echo);
+    let (send, mut receive) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let body = StreamBody::new(futures_of(move |cx| {
+        receive
+            .poll_recv(cx)
+            .map(|part| part.map(|data| Ok::<_, std::io::Error>(http_body::Frame::data(data))))
+    }));
+    let request = Request::post("http://test/echo").body(body).unwrap();
+    let mut response = client.call(request).await.unwrap().into_body();
+    for n in 0..10u8 {
+        send.send(Bytes::from(vec![n; 10])).await.unwrap();
+        assert_eq!(
+            response
+                .frame()
+                .await
+                .unwrap()
+                .unwrap()
+                .into_data()
+                .unwrap(),
+            vec![n; 10]
+        );
+    }
+    drop(send);
+    assert!(response.frame().await.unwrap().unwrap().is_trailers());
+    assert!(response.frame().await.is_none());
+}
+
+/// A stream out of a function.
+fn futures_of<T>(
+    poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
+) -> impl futures_core::Stream<Item = T> {
+    struct Stream<F>(F);
+    impl<T, F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin>
+        futures_core::Stream for Stream<F>
+    {
+        type Item = T;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<T>> {
+            (self.0)(cx)
+        }
+    }
+    Stream(poll)
+}
+
+#[tokio::test]
+async fn dropping_the_last_client_ends_the_connection_gracefully() {
+    let (near, far) = tokio::io::duplex(65_536);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let server = tokio::spawn(raddle_io::serve_connection(
+        far,
+        support::Echo(echo),
+        Config::default(),
+    ));
+    let driver = tokio::spawn(driver);
+    let mut last = client.clone();
+    drop(client);
+    let response = last.call(get("/")).await.unwrap();
+    drop(last);
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "GET /"
+    );
+    driver.await.unwrap().unwrap();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_driver_fails_every_request() {
+    let (near, _far) = tokio::io::duplex(65_536);
+    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let pending = client.call(get("/"));
+    drop(driver);
+    assert!(pending.await.is_err());
+    assert!(client.call(get("/")).await.is_err());
+}
+
+#[allow(
+    dead_code,
+    reason = "shows that the body is what the ecosystem expects"
+)]
+fn body_is_send(body: RecvBody) -> impl http_body::Body<Data = Bytes> + Send + Unpin {
+    let _: Option<Response<HeaderMap>> = None;
+    body
+}
