@@ -35,10 +35,6 @@ use crate::{
 ///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver and by the requests on it.
-#[expect(
-    clippy::unused_async,
-    reason = "a handshake that waits is not to change the signature"
-)]
 pub async fn connect<T>(io: T, config: Config) -> Result<(Client, Driver<T>), Error>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

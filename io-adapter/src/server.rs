@@ -33,10 +33,6 @@ use crate::{
 ///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver.
-#[expect(
-    clippy::unused_async,
-    reason = "a handshake that waits is not to change the signature"
-)]
 pub async fn accept<T>(io: T, config: Config) -> Result<(Server, Driver<T>), Error>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
