@@ -20,6 +20,7 @@
 mod body;
 mod client;
 mod convert;
+mod dial;
 mod driver;
 mod error;
 mod permits;
@@ -27,10 +28,13 @@ mod serve;
 mod server;
 mod shared;
 mod state;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod upload;
 
 pub use body::RecvBody;
 pub use client::{Client, Informational, ResponseFuture, connect};
+pub use dial::{Dialer, Target, Transport};
 pub use driver::Driver;
 pub use error::{BoxError, Error, Kind};
 pub use raddle_core as core;

@@ -1,0 +1,179 @@
+//! From an origin to a connection: name, TCP, TLS, HTTP/2.
+
+use std::time::Duration;
+
+use http::Uri;
+use raddle_core::Config;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use crate::{
+    client::{self, Client},
+    error::{Error, Kind},
+};
+
+/// Whom requests go to: a scheme, a host and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+impl Target {
+    /// The origin of a URI, with the scheme's port where it names none.
+    ///
+    /// # Errors
+    /// [`Kind::Head`] for a scheme other than `http` and `https`, and for a URI without a host.
+    pub fn of(uri: &Uri) -> Result<Self, Error> {
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => {
+                return Err(Error::new(Kind::Head(
+                    "the URI begins with neither http:// nor https://",
+                )));
+            }
+        };
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host
+            .ok_or_else(|| Error::new(Kind::Head("the URI names no host")))?
+            .to_owned();
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Ok(Self { https, host, port })
+    }
+
+    /// Whether the transport is TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The host, an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+/// Opens connections: TCP with prior knowledge of HTTP/2 for `http`, TLS with ALPN for `https`.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    config: Config,
+    timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: crate::tls::Connector,
+}
+
+/// Time for name, TCP and TLS together. Two lost SYNs cost 3 s; what takes longer than 10 is rarely worth the wait.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Dialer {
+    /// A dialer whose connections get `config`.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            timeout: TIMEOUT,
+            #[cfg(feature = "tls")]
+            tls: crate::tls::Connector::new(crate::tls::Trust::Public),
+        }
+    }
+
+    /// Dials TLS by `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::Connector) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Gives up after `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Opens a connection and spawns its driver.
+    ///
+    /// Cancel safe: a connection that is not complete is closed.
+    ///
+    /// # Errors
+    /// [`Kind::Connect`], [`Kind::ConnectTimeout`] or [`Kind::Tls`]; nothing was sent then.
+    pub async fn dial(&self, target: &Target) -> Result<Client, Error> {
+        let dial = async {
+            let io = self.open(target).await?;
+            let (client, driver) = client::connect(io, self.config.clone()).await?;
+            // Its result is told by the requests on the connection.
+            tokio::spawn(driver);
+            Ok(client)
+        };
+        match tokio::time::timeout(self.timeout, dial).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(Kind::ConnectTimeout)),
+        }
+    }
+
+    /// Opens the transport alone: for callers who want to watch the bytes.
+    ///
+    /// # Errors
+    /// As [`Dialer::dial`], without the limit in time.
+    pub async fn open(&self, target: &Target) -> Result<Box<dyn Transport>, Error> {
+        let connect = |error| Error::with_source(Kind::Connect, error);
+        let host = target.host.trim_start_matches('[').trim_end_matches(']');
+        let io = TcpStream::connect((host, target.port))
+            .await
+            .map_err(connect)?;
+        // Frames are gathered before they are written; what is written is meant to leave.
+        io.set_nodelay(true).map_err(connect)?;
+        if !target.https {
+            return Ok(Box::new(io));
+        }
+        #[cfg(feature = "tls")]
+        return Ok(Box::new(self.tls.connect(&target.host, io).await?));
+        #[cfg(not(feature = "tls"))]
+        Err(Error::with_source(
+            Kind::Tls,
+            "raddle-io was built without its feature `tls`",
+        ))
+    }
+}
+
+/// Whatever carries a connection.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_what_the_uri_says() {
+        let target =
+            |uri: &'static str| Target::of(&Uri::from_static(uri)).map(|target| target.to_string());
+        assert_eq!(target("https://a/x").as_deref().ok(), Some("https://a:443"));
+        assert_eq!(
+            target("http://[::1]:8080/").as_deref().ok(),
+            Some("http://[::1]:8080")
+        );
+        assert!(target("ftp://a/").is_err());
+        assert!(target("/x").is_err());
+    }
+}
