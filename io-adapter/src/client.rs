@@ -134,6 +134,29 @@ impl Client {
         .await
     }
 
+    /// Ready when a stream may be opened at once.
+    pub(crate) fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.permit {
+            return Poll::Ready(Ok(()));
+        }
+        let mut state = self.shared.lock();
+        if state.closed.is_some() {
+            return Poll::Ready(Err(Shared::closed_error(&state)));
+        }
+        if state.connection.lifecycle() >= Lifecycle::Draining {
+            return Poll::Ready(Err(Error::new(Kind::Closed)));
+        }
+        let openable = state.connection.openable();
+        self.permit = state
+            .permits
+            .acquire(&mut self.ticket, openable, cx.waker());
+        if self.permit {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
     fn open<B>(&mut self, request: Request<B>) -> Result<StreamHandle, Error>
     where
         B: Body + Send + 'static,
@@ -191,25 +214,7 @@ where
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.permit {
-            return Poll::Ready(Ok(()));
-        }
-        let mut state = self.shared.lock();
-        if state.closed.is_some() {
-            return Poll::Ready(Err(Shared::closed_error(&state)));
-        }
-        if state.connection.lifecycle() >= Lifecycle::Draining {
-            return Poll::Ready(Err(Error::new(Kind::Closed)));
-        }
-        let openable = state.connection.openable();
-        self.permit = state
-            .permits
-            .acquire(&mut self.ticket, openable, cx.waker());
-        if self.permit {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
+        self.poll_permit(cx)
     }
 
     /// # Panics

@@ -62,6 +62,12 @@ impl Error {
         Self::with_source(Kind::Io, error)
     }
 
+    /// A transport that could not be opened: for connectors of one's own.
+    #[must_use]
+    pub fn connect(source: impl Into<BoxError>) -> Self {
+        Self::with_source(Kind::Connect, source)
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> Kind {

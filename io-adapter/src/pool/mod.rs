@@ -1,0 +1,441 @@
+//! Several connections to each origin, behind one service.
+//!
+//! A request goes to the connection with the most free streams. When none has one, the pool dials another, up to a
+//! limit, and the request waits for whichever comes first: the new connection, or a free stream on an old one. One
+//! dial serves all who wait, and belongs to the pool: a request that is given up takes nobody's connection with it.
+
+mod origin;
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use raddle_core::Retry;
+use tokio::sync::watch;
+use tower_service::Service;
+
+use crate::{
+    body::RecvBody,
+    client::Client,
+    dial::{Dialer, Target},
+    error::{BoxError, Error, Kind},
+};
+use origin::{Choice, Origin};
+
+/// A future of a connection that is being opened.
+pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
+
+/// Opens connections for a pool.
+pub trait Connect: Send + Sync + 'static {
+    /// Opens a connection to `target` and sees to its driver.
+    fn connect(&self, target: Target) -> Dialing;
+}
+
+impl Connect for Dialer {
+    fn connect(&self, target: Target) -> Dialing {
+        let dialer = self.clone();
+        Box::pin(async move { dialer.dial(&target).await })
+    }
+}
+
+/// The bounds of a pool.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// Connections to one origin. Four carry hundreds of streams; more share one bottleneck.
+    pub connections_max: usize,
+    /// Origins in all. The one that was used least recently gives way.
+    pub origins_max: usize,
+    /// Requests of one origin that may wait for a stream.
+    pub waiting_max: usize,
+    /// How long one may wait.
+    pub wait_max: Duration,
+    /// How long a connection without streams is kept.
+    pub idle_max: Duration,
+    /// After a failed dial, requests fail at once for so long, and twice as long after each further failure, up to 64
+    /// times: who waits for a dead server is not helped by dialing it for each request.
+    pub back_off: Duration,
+    /// How often a request without a body is sent again when its verdict is `Safe`.
+    pub resends_max: u32,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 4,
+            origins_max: 256,
+            waiting_max: 10_000,
+            wait_max: Duration::from_secs(10),
+            idle_max: Duration::from_secs(90),
+            back_off: Duration::from_millis(50),
+            resends_max: 2,
+        }
+    }
+}
+
+/// Where a request is to be sent, when that is not what its URI says. A proxy puts it among the request's extensions:
+/// it dials the backend, and sends the authority that its client named (RFC 9113 §8.3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolTarget(pub Target);
+
+/// What a pool holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Origins that are known.
+    pub origins: usize,
+    /// Connections that take requests.
+    pub connections: usize,
+    /// Requests in progress on them.
+    pub streams: usize,
+    /// Connections opened since the pool was made.
+    pub opened: u64,
+    /// Dials that failed since then.
+    pub dials_failed: u64,
+    /// Requests that were sent again.
+    pub resent: u64,
+}
+
+/// A client for any number of origins. Clones share the connections.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connector: Box<dyn Connect>,
+    config: PoolConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    origins: BTreeMap<Target, Origin>,
+    /// Tags each connection, so that what is said about one never hits another.
+    last_token: u64,
+    /// Orders the origins by use.
+    uses: u64,
+    stats: PoolStats,
+}
+
+impl Pool {
+    /// A pool without connections.
+    #[must_use]
+    pub fn new(connector: impl Connect, config: PoolConfig) -> Self {
+        let inner = Inner {
+            connector: Box::new(connector),
+            config,
+            state: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// What the pool holds now.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        let mut state = self.inner.lock();
+        let origins = state.origins.len();
+        let (mut connections, mut streams) = (0, 0);
+        for origin in state.origins.values_mut() {
+            origin.retire_closed();
+            connections += origin.connections();
+            streams += origin.streams();
+        }
+        PoolStats {
+            origins,
+            connections,
+            streams,
+            ..state.stats
+        }
+    }
+
+    /// Closes every connection after the requests in progress. New requests open new ones.
+    pub fn drain(&self) {
+        let origins = std::mem::take(&mut self.inner.lock().origins);
+        for origin in origins.into_values() {
+            origin.drain();
+        }
+    }
+
+    /// A connection to `target` that has room for a stream.
+    ///
+    /// # Errors
+    /// The dial's error, or [`Kind::PoolExhausted`]. Nothing was sent then.
+    async fn acquire(&self, target: &Target) -> Result<Client, Error> {
+        let _place = self.inner.queue(target)?;
+        match tokio::time::timeout(self.inner.config.wait_max, self.wait(target)).await {
+            Ok(client) => client,
+            Err(_) => Err(Error::with_source(
+                Kind::PoolExhausted,
+                "waited too long for a free stream",
+            )),
+        }
+    }
+
+    async fn wait(&self, target: &Target) -> Result<Client, Error> {
+        loop {
+            let choice = {
+                let mut state = self.inner.lock();
+                state
+                    .touch(target, &self.inner.config)
+                    .choose(&self.inner.config)
+            };
+            match choice {
+                Choice::Use(client) => return Ok(client),
+                Choice::Failing(error) => return Err(error),
+                Choice::Wait { mut oldest, dial } => {
+                    let mut dial = match dial {
+                        Some(dial) => Some(dial),
+                        None if oldest.is_none() => Some(self.dial(target)),
+                        None => self.inner.may_dial(target).then(|| self.dial(target)),
+                    };
+                    let dialed = async {
+                        match &mut dial {
+                            Some(dial) => outcome(dial).await,
+                            None => std::future::pending().await,
+                        }
+                    };
+                    let freed = async {
+                        match &mut oldest {
+                            Some(client) => ready(client).await.is_ok(),
+                            None => std::future::pending().await,
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        free = freed => if free && let Some(client) = oldest {
+                            return Ok(client);
+                        },
+                        dialed = dialed => dialed?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts a dial, in a task of the pool's, or joins the one in progress.
+    fn dial(&self, target: &Target) -> watch::Receiver<Option<Result<(), Error>>> {
+        let (done, dial) = watch::channel(None);
+        if let Some(origin) = self.inner.lock().origins.get_mut(target) {
+            // Between the choice and now somebody else may have begun.
+            if let Some(dial) = &origin.dialing {
+                return dial.clone();
+            }
+            origin.dialing = Some(dial.clone());
+        }
+        let dialing = self.inner.connector.connect(target.clone());
+        let (inner, target) = (Arc::downgrade(&self.inner), target.clone());
+        tokio::spawn(async move {
+            let result = dialing.await;
+            let told = match &result {
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.clone()),
+            };
+            if let Some(inner) = inner.upgrade() {
+                inner.dialed(&target, result);
+            }
+            // Nobody may be waiting any more.
+            let _ = done.send(Some(told));
+        });
+        dial
+    }
+}
+
+/// How a dial ended.
+async fn outcome(dial: &mut watch::Receiver<Option<Result<(), Error>>>) -> Result<(), Error> {
+    match dial.wait_for(Option::is_some).await {
+        Ok(done) => done.clone().unwrap_or(Ok(())),
+        // The runtime is going down with the task.
+        Err(_) => Err(Error::new(Kind::Closed)),
+    }
+}
+
+async fn ready(client: &mut Client) -> Result<(), Error> {
+    std::future::poll_fn(|cx| client.poll_permit(cx)).await
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place among those who wait.
+    fn queue<'a>(self: &'a Arc<Self>, target: &'a Target) -> Result<Place<'a>, Error> {
+        let mut state = self.lock();
+        let origin = state.touch(target, &self.config);
+        if origin.waiting >= self.config.waiting_max {
+            return Err(Error::with_source(
+                Kind::PoolExhausted,
+                "too many requests wait for a free stream",
+            ));
+        }
+        origin.waiting += 1;
+        Ok(Place {
+            inner: self,
+            target,
+        })
+    }
+
+    fn may_dial(&self, target: &Target) -> bool {
+        self.lock()
+            .origins
+            .get(target)
+            .is_some_and(|origin| origin.may_dial(&self.config))
+    }
+
+    /// Takes in what a dial has brought.
+    fn dialed(self: &Arc<Self>, target: &Target, result: Result<Client, Error>) {
+        let mut state = self.lock();
+        match &result {
+            Ok(_) => state.stats.opened += 1,
+            Err(_) => state.stats.dials_failed += 1,
+        }
+        state.last_token += 1;
+        let token = state.last_token;
+        let Some(origin) = state.origins.get_mut(target) else {
+            return;
+        };
+        let opened = result.is_ok();
+        origin.dialed(token, result, &self.config);
+        if opened {
+            tokio::spawn(reap(
+                Arc::downgrade(self),
+                target.clone(),
+                token,
+                self.config.idle_max,
+            ));
+        }
+    }
+}
+
+/// Drops a connection once it has been idle for long enough, or has ended.
+async fn reap(inner: Weak<Inner>, target: Target, token: u64, idle_max: Duration) {
+    loop {
+        tokio::time::sleep(idle_max).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let mut state = inner.lock();
+        if !state
+            .origins
+            .get_mut(&target)
+            .is_some_and(|origin| origin.keep(token, idle_max))
+        {
+            return;
+        }
+    }
+}
+
+impl State {
+    /// The origin of a target, made when it is new; the one that was used least recently gives way.
+    fn touch(&mut self, target: &Target, config: &PoolConfig) -> &mut Origin {
+        self.uses += 1;
+        if !self.origins.contains_key(target) && self.origins.len() >= config.origins_max {
+            let unused = self
+                .origins
+                .iter()
+                .filter(|(_, origin)| origin.waiting == 0);
+            let oldest = unused
+                .min_by_key(|(_, origin)| origin.last_use)
+                .map(|(target, _)| target.clone());
+            if let Some(origin) = oldest.and_then(|oldest| self.origins.remove(&oldest)) {
+                origin.drain();
+            }
+        }
+        let origin = self.origins.entry(target.clone()).or_default();
+        origin.last_use = self.uses;
+        origin
+    }
+}
+
+/// A place among those who wait, given up on drop.
+struct Place<'a> {
+    inner: &'a Arc<Inner>,
+    target: &'a Target,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(origin) = self.inner.lock().origins.get_mut(self.target) {
+            origin.waiting = origin.waiting.saturating_sub(1);
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Pool
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<RecvBody>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<RecvBody>, Error>> + Send>>;
+
+    /// Always ready: which connection a request needs is known when it is there.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let pool = self.clone();
+        Box::pin(async move { pool.send(request).await })
+    }
+}
+
+impl Pool {
+    async fn send<B>(self, request: Request<B>) -> Result<Response<RecvBody>, Error>
+    where
+        B: Body + Send + 'static,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        let target = match request.extensions().get::<PoolTarget>() {
+            Some(PoolTarget(target)) => target.clone(),
+            None => Target::of(request.uri())?,
+        };
+        let mut client = self.acquire(&target).await?;
+        if !request.body().is_end_stream() {
+            // The body can be read once.
+            return client.call(request).await;
+        }
+        let (parts, body) = request.into_parts();
+        let mut body = Some(body);
+        let mut resends = 0;
+        loop {
+            let head = parts.clone();
+            let result = match body.take() {
+                Some(body) => client.call(Request::from_parts(head, body)).await,
+                None => {
+                    client
+                        .call(Request::from_parts(head, RecvBody::empty()))
+                        .await
+                }
+            };
+            match result {
+                Err(error)
+                    if error.retry() == Retry::Safe && resends < self.inner.config.resends_max =>
+                {
+                    resends += 1;
+                    self.inner.lock().stats.resent += 1;
+                    client = self.acquire(&target).await?;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
