@@ -1,0 +1,197 @@
+//! The backends: who can be reached, and who has the least to do.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use raddle_io::Target;
+use tokio::time::Instant;
+
+use crate::limits::Limits;
+
+/// Every backend, in the order of the command line.
+#[derive(Debug)]
+pub struct Backends {
+    list: Vec<Backend>,
+    /// Where the search for the least busy begins, so that equals take turns.
+    turn: AtomicUsize,
+    back_off_min: Duration,
+    back_off_max: Duration,
+}
+
+/// One backend.
+#[derive(Debug)]
+pub struct Backend {
+    target: Target,
+    outstanding: AtomicUsize,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    down_until: Option<Instant>,
+}
+
+/// A backend that was chosen, and counts this request as its own until it is dropped.
+#[derive(Debug)]
+pub struct Chosen {
+    backends: std::sync::Arc<Backends>,
+    at: usize,
+}
+
+impl Backends {
+    /// Backends that are all taken for healthy.
+    #[must_use]
+    pub fn new(targets: Vec<Target>, limits: &Limits) -> Self {
+        let backend = |target| Backend {
+            target,
+            outstanding: AtomicUsize::new(0),
+            health: Mutex::default(),
+        };
+        Self {
+            list: targets.into_iter().map(backend).collect(),
+            turn: AtomicUsize::new(0),
+            back_off_min: limits.back_off_min,
+            back_off_max: limits.back_off_max,
+        }
+    }
+
+    /// The healthy backend with the fewest requests in progress; one that is not in `tried`, if there is any.
+    pub fn choose(self: &std::sync::Arc<Self>, tried: &[usize]) -> Option<Chosen> {
+        let now = Instant::now();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..self.list.len()).map(|step| (turn + step) % self.list.len());
+        let healthy = in_turn.filter(|&at| self.list[at].is_healthy(now));
+        let busy = |&at: &usize| {
+            (
+                tried.contains(&at),
+                self.list[at].outstanding.load(Ordering::Relaxed),
+            )
+        };
+        let at = healthy.min_by_key(busy)?;
+        self.list[at].outstanding.fetch_add(1, Ordering::Relaxed);
+        Some(Chosen {
+            backends: std::sync::Arc::clone(self),
+            at,
+        })
+    }
+
+    /// How long until the first backend that is marked down is tried again.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        let now = Instant::now();
+        let waits = self
+            .list
+            .iter()
+            .filter_map(|backend| backend.health().down_until);
+        waits
+            .min()
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+}
+
+impl Backend {
+    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_healthy(&self, now: Instant) -> bool {
+        self.health().down_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Chosen {
+    /// Its place in the list, for `tried`.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.at
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.backends.list[self.at].target
+    }
+
+    /// It has answered.
+    pub fn succeeded(&self) {
+        let mut health = self.backends.list[self.at].health();
+        health.failures = 0;
+        health.down_until = None;
+    }
+
+    /// It could not be reached: nobody tries it for a while, and longer after each further failure.
+    pub fn unreachable(&self) {
+        let mut health = self.backends.list[self.at].health();
+        let pause = self
+            .backends
+            .back_off_min
+            .saturating_mul(1 << health.failures.min(16));
+        health.failures = health.failures.saturating_add(1);
+        health.down_until = Some(Instant::now() + pause.min(self.backends.back_off_max));
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.backends.list[self.at]
+            .outstanding
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn two() -> Arc<Backends> {
+        let targets =
+            ["http://a:1", "http://b:1"].map(|uri| Target::of(&uri.parse().unwrap()).unwrap());
+        Arc::new(Backends::new(targets.to_vec(), &Limits::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_least_busy_is_chosen_and_equals_take_turns() {
+        let backends = two();
+        let first = backends.choose(&[]).unwrap();
+        let second = backends.choose(&[]).unwrap();
+        assert_ne!(first.index(), second.index());
+        let busy = second.index();
+        drop(first);
+        assert_ne!(backends.choose(&[]).unwrap().index(), busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_down_is_left_alone_for_a_while() {
+        let backends = two();
+        let first = backends.choose(&[]).unwrap();
+        first.unreachable();
+        let down = first.index();
+        drop(first);
+        for _ in 0..4 {
+            assert_ne!(backends.choose(&[]).unwrap().index(), down);
+        }
+        let other = backends.choose(&[]).unwrap();
+        other.unreachable();
+        assert!(backends.choose(&[]).is_none());
+        assert_eq!(backends.retry_after(), Limits::default().back_off_min);
+        tokio::time::advance(Limits::default().back_off_min).await;
+        // `other` still counts a request of its own.
+        let chosen = backends.choose(&[]).unwrap();
+        assert_eq!(chosen.index(), down);
+        chosen.succeeded();
+        chosen.unreachable();
+        assert_eq!(
+            backends.retry_after(),
+            Duration::ZERO,
+            "the other one may be tried at once"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! `test_backend_echo`: an HTTP/2 server to point a load balancer at.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use raddle_lb::{
+    echo::{Echo, PATHS},
+    shutdown::Shutdown,
+    start::{StartError, cannot_listen, say, server_tls, signal},
+};
+
+/// How long requests in progress may take after Ctrl-C.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// An HTTP/2 server (prior knowledge, or TLS with --tls) that echoes request bodies.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 100, after_help = PATHS)]
+struct Flags {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Serve over TLS, with a self-signed certificate made for this run.
+    #[arg(long)]
+    tls: bool,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&StartError::new(format!("no runtime: {error}"))),
+    };
+    match runtime.block_on(run(flags)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(flags: Flags) -> Result<(), StartError> {
+    let tls = if flags.tls {
+        Some(server_tls(None, false)?)
+    } else {
+        None
+    };
+    let scheme = if flags.tls { "https" } else { "http" };
+    let echo = Echo::bind(flags.listen, tls)
+        .await
+        .map_err(|error| cannot_listen(flags.listen, &error))?;
+    let address = echo
+        .address()
+        .map_err(|error| StartError::new(error.to_string()))?;
+    say(format_args!("listening on {scheme}://{address}"));
+    let shutdown = Shutdown::default();
+    tokio::spawn(echo.run(shutdown.guard()));
+    signal()
+        .await
+        .map_err(|error| StartError::new(format!("signals cannot be watched: {error}")))?;
+    // What has not finished by then is cut.
+    let _ = tokio::time::timeout(DRAIN, shutdown.finish()).await;
+    Ok(())
+}
+
+fn fail(error: &StartError) -> ExitCode {
+    eprintln!("test_backend_echo: {error}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,190 @@
+//! The clients' side: accept, TLS, and one of two protocols in front of the same proxy.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use raddle_io::{Config, RecvBody, serve_connection, tls};
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Duration, sleep, timeout},
+};
+use tower_service::Service;
+
+use crate::{body::AnyBody, fields::Client, limits::Limits, proxy::Proxy, shutdown::Guard};
+
+/// After a failed accept, for instance because descriptors have run out: a moment for connections to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts clients until the end begins.
+#[derive(Debug)]
+pub struct Front {
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    proxy: Arc<Proxy>,
+    limits: Limits,
+}
+
+impl Front {
+    /// A front that listens on `listener` already.
+    #[must_use]
+    pub fn new(
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        proxy: Arc<Proxy>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            listener,
+            tls,
+            proxy,
+            limits,
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the end begins; each connection holds a guard until it has drained.
+    pub async fn run(self, mut guard: Guard) {
+        let places = Arc::new(Semaphore::new(self.limits.front_connections_max));
+        loop {
+            let accepted = async {
+                // Never closed, so that a place is only a question of time.
+                let place = Arc::clone(&places).acquire_owned().await.ok();
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                biased;
+                () = guard.begun() => return,
+                accepted = accepted => accepted,
+            };
+            let Ok((io, address)) = accepted else {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let connection = Connection {
+                tls: Arc::clone(&self.tls),
+                limits: self.limits.clone(),
+                service: ProxyService {
+                    proxy: Arc::clone(&self.proxy),
+                    client: Client {
+                        address: address.ip(),
+                        encrypted: true,
+                    },
+                },
+                guard: guard.clone(),
+            };
+            tokio::spawn(async move {
+                connection.serve(io).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+struct Connection {
+    tls: Arc<ServerConfig>,
+    limits: Limits,
+    service: ProxyService,
+    guard: Guard,
+}
+
+impl Connection {
+    /// Serves one client. What goes wrong with it is its own affair.
+    async fn serve(mut self, io: TcpStream) {
+        // Frames are gathered before they are written; a delay here would be for nothing.
+        let _ = io.set_nodelay(true);
+        let handshake = timeout(
+            self.limits.tls_handshake,
+            tls::accept(Arc::clone(&self.tls), io),
+        );
+        let shaken = tokio::select! {
+            biased;
+            () = self.guard.begun() => return,
+            shaken = handshake => shaken,
+        };
+        match shaken {
+            Ok(Ok((io, true))) => self.serve_h2(io).await,
+            Ok(Ok((io, false))) => self.serve_h1(io).await,
+            _ => {}
+        }
+    }
+
+    async fn serve_h2(mut self, io: tls::TlsStream<TcpStream>) {
+        let config = Config {
+            concurrent_streams_max: self.limits.http2_streams_max,
+            ..Config::default()
+        };
+        let mut serving = std::pin::pin!(serve_connection(io, self.service, config));
+        tokio::select! {
+            biased;
+            _ = &mut serving => return,
+            () = self.guard.begun() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+
+    async fn serve_h1(mut self, io: tls::TlsStream<TcpStream>) {
+        let service = self.service.clone();
+        let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.answer(request.map(AnyBody::stream)).await) }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.http1_head)
+            .max_buf_size(self.limits.http1_head_bytes_max)
+            .serve_connection(TokioIo::new(io), service);
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            biased;
+            _ = &mut serving => return,
+            () = self.guard.begun() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+}
+
+/// The proxy, for one client.
+#[derive(Clone, Debug)]
+struct ProxyService {
+    proxy: Arc<Proxy>,
+    client: Client,
+}
+
+impl ProxyService {
+    async fn answer(&self, request: Request<AnyBody>) -> Response<AnyBody> {
+        self.proxy.answer(request, self.client).await
+    }
+}
+
+impl Service<Request<RecvBody>> for ProxyService {
+    type Response = Response<AnyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<AnyBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RecvBody>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.answer(request.map(AnyBody::stream)).await) })
+    }
+}

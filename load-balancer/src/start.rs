@@ -1,0 +1,254 @@
+//! From flags to a running process: what both binaries share.
+
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use raddle_io::{Config, Dialer, Pool, PoolConfig, Target, tls};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    backends::Backends, echo::Echo, front::Front, limits::Limits, proxy::Proxy, shutdown::Shutdown,
+};
+
+/// What a load balancer is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen for clients.
+    pub listen: SocketAddr,
+    /// The backends; with none, two echo backends are started in this process.
+    pub backends: Vec<Target>,
+    /// Certificate chain and private key, as PEM files; without them a self-signed certificate is made.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Take any certificate of an `https` backend.
+    pub insecure_backends: bool,
+    /// The bounds to work under.
+    pub limits: Limits,
+}
+
+/// Why a process cannot start. Reads as one line.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl StartError {
+    /// An error that says this.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A load balancer that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where its backends are.
+    pub backends: Vec<Target>,
+    /// What answers.
+    pub proxy: Arc<Proxy>,
+    /// The front ends first: its last requests need the backends.
+    front: Shutdown,
+    embedded: Shutdown,
+    limits: Limits,
+}
+
+/// Starts a load balancer in tasks of the current runtime.
+///
+/// # Errors
+/// When an address cannot be listened on, or a certificate cannot be used.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let limits = options.limits;
+    let tls = server_tls(options.certificate.as_ref(), true)?;
+    let listener = listen(options.listen).await?;
+    let (front_end, embedded_end) = (Shutdown::default(), Shutdown::default());
+    let mut backends = options.backends;
+    if backends.is_empty() {
+        for _ in 0..2 {
+            backends.push(embedded(&embedded_end).await?);
+        }
+    }
+    if backends.len() > limits.backends_max {
+        return Err(StartError(format!(
+            "more than {} backends",
+            limits.backends_max
+        )));
+    }
+    let trust = if options.insecure_backends {
+        tls::Trust::Anyone
+    } else {
+        tls::Trust::Public
+    };
+    let dialer = Dialer::new(Config::default())
+        .tls(tls::Connector::new(trust))
+        .timeout(limits.dial);
+    let pool = PoolConfig {
+        connections_max: limits.backend_connections_max,
+        // The proxy sends again on another backend, which the pool cannot.
+        resends_max: 0,
+        ..PoolConfig::default()
+    };
+    let proxy = Arc::new(Proxy::new(
+        Backends::new(backends.clone(), &limits),
+        Pool::new(dialer, pool),
+        limits.clone(),
+    ));
+    let front = Front::new(listener, tls, Arc::clone(&proxy), limits.clone());
+    let address = front
+        .address()
+        .map_err(|error| StartError(error.to_string()))?;
+    tokio::spawn(front.run(front_end.guard()));
+    Ok(Running {
+        address,
+        backends,
+        proxy,
+        front: front_end,
+        embedded: embedded_end,
+        limits,
+    })
+}
+
+impl Running {
+    /// Takes no more clients, lets the requests in progress finish within the limit, and ends. Answers whether they
+    /// all did.
+    pub async fn finish(self) -> bool {
+        let limit = self.limits.drain;
+        let drained = tokio::time::timeout(limit, self.front.finish()).await;
+        self.proxy.pool().drain();
+        // Their connections have nothing left but the goodbye.
+        let _ = tokio::time::timeout(limit, self.embedded.finish()).await;
+        drained.is_ok()
+    }
+}
+
+/// Listens, or says in one line why not.
+///
+/// # Errors
+/// When the system refuses the address.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| cannot_listen(address, &error))
+}
+
+/// Why an address cannot be listened on, and what to do about it.
+#[must_use]
+pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
+    StartError(match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "cannot listen on {address}: another program does; choose a free port with --listen"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "cannot listen on {address}: ports below 1024 are for the superuser; choose another with --listen"
+            )
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    })
+}
+
+async fn embedded(shutdown: &Shutdown) -> Result<Target, StartError> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let echo = Echo::bind(address, None)
+        .await
+        .map_err(|error| cannot_listen(address, &error))?;
+    let bound = echo
+        .address()
+        .map_err(|error| StartError(error.to_string()))?;
+    tokio::spawn(echo.run(shutdown.guard()));
+    let uri = format!("http://{bound}")
+        .parse()
+        .map_err(|_| StartError::new("an address is not a URI"))?;
+    Target::of(&uri).map_err(|error| StartError(error.to_string()))
+}
+
+/// TLS for a server: from files, or with a certificate made for this run.
+///
+/// # Errors
+/// One line that names the file.
+pub fn server_tls(
+    files: Option<&(PathBuf, PathBuf)>,
+    http1: bool,
+) -> Result<Arc<ServerConfig>, StartError> {
+    let (chain, key) = match files {
+        None => self_signed()?,
+        Some((certificate, key)) => {
+            let bad = |path: &PathBuf, what: &dyn fmt::Display| {
+                StartError(format!("{}: {what}", path.display()))
+            };
+            let pem = fs::read(certificate).map_err(|error| bad(certificate, &error))?;
+            let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+                .collect::<Result<_, _>>()
+                .map_err(|_| bad(certificate, &"not a certificate in PEM"))?;
+            if chain.is_empty() {
+                return Err(bad(certificate, &"holds no certificate in PEM"));
+            }
+            let pem = fs::read(key).map_err(|error| bad(key, &error))?;
+            let key = PrivateKeyDer::from_pem_slice(&pem)
+                .map_err(|_| bad(key, &"holds no private key in PEM"))?;
+            (chain, key)
+        }
+    };
+    tls::server_config(chain, key, http1)
+        .map_err(|error| StartError(format!("the certificate cannot be used: {error}")))
+}
+
+fn self_signed() -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), StartError> {
+    let failed = |error: rcgen::Error| StartError(format!("no certificate could be made: {error}"));
+    let names = ["localhost", "127.0.0.1", "::1"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut params = rcgen::CertificateParams::new(names).map_err(failed)?;
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "raddle");
+    let key = rcgen::KeyPair::generate().map_err(failed)?;
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok((vec![certificate.der().clone()], key))
+}
+
+/// Prints a line for whoever watches. Nobody has to: a closed pipe is no reason to stop serving.
+pub fn say(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    let _ = out
+        .write_fmt(line)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+}
+
+/// Ready at the first Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub async fn signal() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

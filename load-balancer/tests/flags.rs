@@ -1,0 +1,138 @@
+//! The binaries as a user meets them.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Output, Stdio},
+};
+
+const BALANCER: &str = env!("CARGO_BIN_EXE_load_balancer");
+const ECHO: &str = env!("CARGO_BIN_EXE_test_backend_echo");
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().unwrap()
+}
+
+/// Asserts exit status 2 and one line on stderr with this in it.
+fn assert_refused(program: &str, arguments: &[&str], what: &str) {
+    let output = run(program, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert!(stderr.contains(what), "{arguments:?}: {stderr}");
+}
+
+/// A process that is ended with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a program and waits for its first line, which names what it listens on.
+fn start(program: &str, arguments: &[&str]) -> (Process, String) {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut process = Process(child);
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (process, line)
+}
+
+#[test]
+fn wrong_flags_are_refused_with_status_2() {
+    assert_refused(BALANCER, &["--bogus"], "--bogus");
+    assert_refused(BALANCER, &["--listen", "nowhere"], "nowhere");
+    assert_refused(
+        BALANCER,
+        &["--backend", "127.0.0.1:80"],
+        "write http://HOST:PORT",
+    );
+    assert_refused(
+        BALANCER,
+        &["--backend", "http://a/path"],
+        "must end after the port",
+    );
+    assert_refused(BALANCER, &["--cert", "c.pem"], "--key");
+    assert_refused(ECHO, &[], "--listen");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_one_line() {
+    let missing = [
+        "--listen",
+        "127.0.0.1:0",
+        "--cert",
+        "no-such.pem",
+        "--key",
+        "no-such.pem",
+    ];
+    let output = run(BALANCER, &missing);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.starts_with("load_balancer: no-such.pem: ") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    assert_refused(
+        BALANCER,
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--cert",
+            manifest,
+            "--key",
+            manifest,
+        ],
+        "holds no certificate in PEM",
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for program in [BALANCER, ECHO] {
+        let output = run(program, &["--listen", &address]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains("another program does") && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn help_is_not_an_error() {
+    let output = run(BALANCER, &["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("curl -k https://127.0.0.1:9443/"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_drains_and_exits_with_0() {
+    for (program, arguments) in [
+        (BALANCER, &["--listen", "127.0.0.1:0"][..]),
+        (ECHO, &["--listen", "127.0.0.1:0", "--tls"]),
+    ] {
+        let (mut process, line) = start(program, arguments);
+        assert!(
+            line.starts_with("listening on https://127.0.0.1:"),
+            "{line}"
+        );
+        let interrupted = Command::new("kill")
+            .args(["-INT", &process.0.id().to_string()])
+            .status();
+        assert!(interrupted.unwrap().success());
+        assert_eq!(process.0.wait().unwrap().code(), Some(0));
+    }
+}
