@@ -232,23 +232,46 @@ pub fn say(line: fmt::Arguments<'_>) {
         .and_then(|()| out.flush());
 }
 
-/// Ready at the first Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// When signals cannot be watched.
-pub async fn signal() -> io::Result<()> {
+/// Ctrl-C and SIGTERM, watched from the moment this exists: one that comes early is not lost, and does not kill.
+#[derive(Debug)]
+pub struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Begins to watch. Must be called within a runtime, and before anybody is told that the process is ready.
+    ///
+    /// # Errors
+    /// When signals cannot be watched.
+    pub fn watch() -> Result<Self, StartError> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let watch = |kind| {
+                signal(kind)
+                    .map_err(|error| StartError(format!("signals cannot be watched: {error}")))
+            };
+            Ok(Self {
+                interrupt: watch(SignalKind::interrupt())?,
+                terminate: watch(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Ready at the next signal. Cancel safe.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
         tokio::select! {
             biased;
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        Ok(())
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

@@ -7,7 +7,7 @@ use http::Uri;
 use raddle_io::Target;
 use raddle_lb::{
     limits::Limits,
-    start::{Options, Running, StartError, say, signal, start},
+    start::{Options, Running, Signals, StartError, say, start},
 };
 
 /// An HTTPS load balancer: HTTP/1.1 and HTTP/2 for clients, few HTTP/2 connections to the backends.
@@ -63,23 +63,23 @@ async fn run(flags: Flags) -> ExitCode {
         insecure_backends: flags.insecure_backends,
         limits: Limits::default(),
     };
+    let mut signals = match Signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error),
+    };
     let running = match start(options).await {
         Ok(running) => running,
         Err(error) => return fail(&error),
     };
     greet(&running);
-    if let Err(error) = signal().await {
-        return fail(&StartError::new(format!(
-            "signals cannot be watched: {error}"
-        )));
-    }
+    signals.next().await;
     say(format_args!("draining; a second Ctrl-C ends at once"));
     tokio::select! {
         biased;
         drained = running.finish() => if !drained {
             eprintln!("load_balancer: some requests did not finish in time and were cut");
         },
-        _ = signal() => {}
+        () = signals.next() => {}
     }
     ExitCode::SUCCESS
 }

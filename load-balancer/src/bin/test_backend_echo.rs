@@ -6,7 +6,7 @@ use clap::Parser;
 use raddle_lb::{
     echo::{Echo, PATHS},
     shutdown::Shutdown,
-    start::{StartError, cannot_listen, say, server_tls, signal},
+    start::{Signals, StartError, cannot_listen, say, server_tls},
 };
 
 /// How long requests in progress may take after Ctrl-C.
@@ -49,12 +49,11 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     let address = echo
         .address()
         .map_err(|error| StartError::new(error.to_string()))?;
+    let mut signals = Signals::watch()?;
     say(format_args!("listening on {scheme}://{address}"));
     let shutdown = Shutdown::default();
     tokio::spawn(echo.run(shutdown.guard()));
-    signal()
-        .await
-        .map_err(|error| StartError::new(format!("signals cannot be watched: {error}")))?;
+    signals.next().await;
     // What has not finished by then is cut.
     let _ = tokio::time::timeout(DRAIN, shutdown.finish()).await;
     Ok(())
