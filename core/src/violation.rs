@@ -167,7 +167,6 @@ violations! {
     ResetFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer opens and resets streams too fast";
     StreamErrorFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer makes this side reset streams too fast";
     EmptyDataFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends empty DATA frames too fast";
-    SmallDataFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends tiny DATA frames too fast";
     WindowUpdateFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends WINDOW_UPDATE frames too fast";
     PriorityFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends PRIORITY frames too fast";
     UnknownFrameFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends frames of unknown kinds too fast";

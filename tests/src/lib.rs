@@ -1,5 +1,7 @@
 //! What the tests and benchmarks of several packages share.
 
+pub mod engine;
 pub mod patience;
 pub mod peers;
 pub mod samples;
+pub mod wire;
