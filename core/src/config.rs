@@ -2,6 +2,11 @@
 
 use core::time::Duration;
 
+/// The largest window that either side may ever see (RFC 9113 §6.9.1).
+pub(crate) const WINDOW_MAX: u32 = (1 << 31) - 1;
+/// The window of the connection at its start, and the initial value of SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
+pub(crate) const WINDOW_INITIAL: u32 = 65_535;
+
 /// How one connection behaves and what it lets its peer do.
 ///
 /// Values outside a field's stated range are brought into it by [`Connection::new`](crate::Connection::new);
@@ -82,9 +87,10 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn clamped(mut self) -> Self {
-        const WINDOW_MAX: u32 = (1 << 31) - 1;
         self.stream_window_bytes = self.stream_window_bytes.min(WINDOW_MAX);
-        self.connection_window_bytes = self.connection_window_bytes.clamp(65_535, WINDOW_MAX);
+        self.connection_window_bytes = self
+            .connection_window_bytes
+            .clamp(WINDOW_INITIAL, WINDOW_MAX);
         self.frame_size_max = self.frame_size_max.clamp(16_384, (1 << 24) - 1);
         self.open_queue_max = self.open_queue_max.max(1);
         self.send_buffer_bytes = self.send_buffer_bytes.max(1);

@@ -1,8 +1,7 @@
 //! Both sides' SETTINGS: what the peer told us, and what we told the peer and it has acknowledged (RFC 9113 §6.5).
 
 use crate::{
-    config::Config,
-    flow::WINDOW_INITIAL,
+    config::{Config, WINDOW_INITIAL},
     frame::{self, Setting, SettingsFrame},
     id::Role,
     violation::Violation,

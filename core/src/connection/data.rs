@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::{Connection, receive::Fault, target::Target};
 use crate::{
+    config::WINDOW_INITIAL,
     event::{Event, Then},
-    flow::WINDOW_INITIAL,
     id::StreamId,
     limits::Cause,
     stream::RecvState,

@@ -1,7 +1,7 @@
 //! Why a stream does not move.
 
 use super::Connection;
-use crate::{flow::WINDOW_INITIAL, id::StreamHandle, stream::SendState};
+use crate::{config::WINDOW_INITIAL, id::StreamHandle, stream::SendState};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

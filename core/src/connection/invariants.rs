@@ -17,7 +17,7 @@ impl Connection {
             "credit of the connection is held by its streams alone"
         );
         assert!(
-            self.window.window(crate::flow::WINDOW_INITIAL) >= 0,
+            self.window.window(crate::config::WINDOW_INITIAL) >= 0,
             "the connection's send window was overspent"
         );
         assert!(

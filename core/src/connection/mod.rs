@@ -22,10 +22,10 @@ pub use lifecycle::{Lifecycle, TransportEnd};
 pub use receive::Input;
 
 use crate::{
-    config::Config,
+    config::{Config, WINDOW_INITIAL},
     error::ConnectionError,
     event::Event,
-    flow::{Inbound, Outbound, WINDOW_INITIAL},
+    flow::{Inbound, Outbound},
     frame,
     head::BlockSink,
     id::{ErrorCode, Role, StreamHandle, StreamId},

@@ -1,7 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{event::Event, flow::WINDOW_INITIAL, limits::Cause, streams::Queue, time::Timestamp};
+use crate::{config::WINDOW_INITIAL, event::Event, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.

@@ -4,9 +4,9 @@ use bytes::{Buf, BytesMut};
 
 use super::{Connection, EVENTS_MAX, EVENTS_SPARE, Lifecycle};
 use crate::{
+    config::WINDOW_MAX,
     error::{Origin, StreamError},
     event::Event,
-    flow::WINDOW_MAX,
     frame::{Frame, PREFACE, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
@@ -248,7 +248,7 @@ impl Connection {
                 continue;
             };
             // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
-            if stream.send.window.window(base) > WINDOW_MAX {
+            if stream.send.window.window(base) > i64::from(WINDOW_MAX) {
                 return Err(Violation::InitialWindowOverflow);
             }
             self.streams.settle(handle);

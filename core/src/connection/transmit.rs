@@ -4,8 +4,8 @@ use bytes::{Buf, BufMut, BytesMut};
 
 use super::{Connection, GoAway, Lifecycle};
 use crate::{
+    config::WINDOW_INITIAL,
     error::Origin,
-    flow::WINDOW_INITIAL,
     frame::{self, encode},
     head::Field,
     id::{ErrorCode, Role, StreamHandle, StreamId},

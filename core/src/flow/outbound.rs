@@ -1,6 +1,6 @@
 //! A window of the peer's: how many bytes of DATA it still takes.
 
-use super::WINDOW_MAX;
+use crate::config::WINDOW_MAX;
 
 /// The distance of a send window from its base, in bytes.
 ///
@@ -31,7 +31,7 @@ impl Outbound {
     #[must_use]
     pub(crate) fn grow(&mut self, increment: u32, base: u32) -> bool {
         // RFC 9113 §6.9.1: a sender MUST NOT allow a window to exceed 2^31-1.
-        if self.window(base) + i64::from(increment) > WINDOW_MAX {
+        if self.window(base) + i64::from(increment) > i64::from(WINDOW_MAX) {
             return false;
         }
         self.offset += i64::from(increment);
@@ -61,6 +61,6 @@ mod tests {
         let mut window = Outbound::default();
         assert!(window.grow(0x7fff_ffff - 65_535, 65_535));
         assert!(!window.grow(1, 65_535));
-        assert_eq!(window.window(65_535), WINDOW_MAX);
+        assert_eq!(window.window(65_535), i64::from(WINDOW_MAX));
     }
 }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::encode;
 use super::{Flags, Kind, MAX_FRAME_SIZE_MAX, MAX_FRAME_SIZE_MIN};
+use crate::config::WINDOW_MAX;
 use crate::id::StreamId;
 use crate::violation::Violation;
 use crate::wire;
@@ -14,9 +15,6 @@ pub(crate) const ENTRY_LEN: usize = 6;
 /// How many entries one frame may have. Ten are registered today, so 32 leaves room for every one of them, for greased
 /// identifiers and for repetitions; without a cap, 2,730 entries fit one frame and each costs the receiver work.
 pub(crate) const ENTRIES_MAX: usize = 32;
-
-/// The largest value of SETTINGS_INITIAL_WINDOW_SIZE: the largest window (RFC 9113 §6.5.2).
-const INITIAL_WINDOW_MAX: u32 = 0x7fff_ffff;
 
 /// One parameter that this engine knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ impl Setting {
             0x2 => Self::EnablePush(switch(Violation::SettingEnablePushInvalid)?),
             0x3 => Self::MaxConcurrentStreams(value),
             // RFC 9113 §6.5.2: values above 2^31-1 MUST be treated as a FLOW_CONTROL_ERROR.
-            0x4 if value > INITIAL_WINDOW_MAX => {
+            0x4 if value > WINDOW_MAX => {
                 return Err(Violation::SettingInitialWindowTooLarge);
             }
             0x4 => Self::InitialWindowSize(value),

@@ -82,92 +82,71 @@ fn a_get_is_answered_and_both_ends_finish() {
     assert_eq!(pair.client.connection.explain(stream), Waiting::Nothing);
 }
 
+/// Sends `whole` up, and back down with trailers once all of it has arrived; what each end was told of its stream.
+fn echo_in_cuts_of(cut: usize, whole: &Bytes) -> [(StreamHandle, Vec<Event>); 2] {
+    let mut pair = Pair::established();
+    pair.cut = cut;
+    let stream = pair
+        .client
+        .connection
+        .open(post("/echo"), Then::More)
+        .unwrap();
+    let (mut up, mut down) = (whole.clone(), Bytes::new());
+    let (mut told, mut heard) = (Vec::new(), Vec::new());
+    let mut served = None;
+    loop {
+        if !up.is_empty() {
+            let connection = &mut pair.client.connection;
+            connection.send_data(stream, &mut up, Then::End).unwrap();
+        }
+        if let (Some(served), false) = (served, down.is_empty()) {
+            let connection = &mut pair.server.connection;
+            connection.send_data(served, &mut down, Then::More).unwrap();
+            if down.is_empty() {
+                let trailers = Fields::from_iter([(&b"checksum"[..], &b"fine"[..])]);
+                connection.send_trailers(served, trailers).unwrap();
+            }
+        }
+        if !pair.carry() && up.is_empty() && down.is_empty() {
+            break;
+        }
+        for event in pair.server.take_events() {
+            let connection = &mut pair.server.connection;
+            if let Event::Request { stream, .. } = &event {
+                served = Some(*stream);
+                let head = ResponseHead::new(200).finish();
+                connection.respond(*stream, head, Then::More).unwrap();
+            }
+            if let Event::Data { stream, data, then } = &event {
+                connection.release(*stream, data.len());
+                if then.is_end() {
+                    down = whole.clone();
+                }
+            }
+            heard.push(event);
+        }
+        for event in pair.client.take_events() {
+            if let Event::Data { stream, data, .. } = &event {
+                pair.client.connection.release(*stream, data.len());
+            }
+            told.push(event);
+        }
+    }
+    [(stream, told), (served.unwrap(), heard)]
+}
+
 #[test]
 fn bodies_larger_than_every_window_pass_both_ways_with_trailers() {
     for cut in [usize::MAX, 16_384, 1_000, 100, 9, 1] {
-        let mut pair = Pair::established();
-        pair.cut = cut;
         let size = if cut < 100 { 300_000 } else { 3_000_000 };
-        let whole = Bytes::from(
-            (0..size)
-                .map(|at: u32| (at % 251) as u8)
-                .collect::<Vec<_>>(),
-        );
-        let stream = pair
-            .client
-            .connection
-            .open(post("/echo"), Then::More)
-            .unwrap();
-        let (mut up, mut down) = (whole.clone(), Bytes::new());
-        let mut sent = false;
-        let (mut client, mut server) = (Vec::new(), Vec::new());
-        let mut served = None;
-        for _ in 0..100_000 {
-            if !up.is_empty() {
-                pair.client
-                    .connection
-                    .send_data(stream, &mut up, Then::End)
-                    .unwrap();
-            }
-            if let (Some(served), false) = (served, down.is_empty()) {
-                pair.server
-                    .connection
-                    .send_data(served, &mut down, Then::More)
-                    .unwrap();
-                if down.is_empty() {
-                    let trailers = Fields::from_iter([(&b"checksum"[..], &b"fine"[..])]);
-                    pair.server
-                        .connection
-                        .send_trailers(served, trailers)
-                        .unwrap();
-                }
-            }
-            let moved = pair.carry();
-            for event in pair.server.take_events() {
-                match &event {
-                    Event::Request { stream, .. } => {
-                        served = Some(*stream);
-                        pair.server
-                            .connection
-                            .respond(*stream, ResponseHead::new(200).finish(), Then::More)
-                            .unwrap();
-                    }
-                    Event::Data { stream, data, then } => {
-                        pair.server.connection.release(*stream, data.len());
-                        sent |= then.is_end();
-                        if then.is_end() {
-                            down = whole.clone();
-                        }
-                    }
-                    _ => {}
-                }
-                server.push(event);
-            }
-            for event in pair.client.take_events() {
-                if let Event::Data { stream, data, .. } = &event {
-                    pair.client.connection.release(*stream, data.len());
-                }
-                client.push(event);
-            }
-            if !moved && up.is_empty() && down.is_empty() && sent {
-                break;
-            }
+        let whole = Bytes::from_iter((0..size).map(|at: u32| (at % 251) as u8));
+        let [client, server] = echo_in_cuts_of(cut, &whole);
+        for (stream, events) in [&client, &server] {
+            assert_eq!(body_of(events, *stream), whole, "in cuts of {cut}");
+            assert_eq!(assert_ends_once(events), 1);
         }
-        assert_eq!(
-            body_of(&server, served.unwrap()),
-            whole,
-            "upload in cuts of {cut}"
-        );
-        assert_eq!(body_of(&client, stream), whole, "download in cuts of {cut}");
-        assert!(
-            client
-                .iter()
-                .any(|event| matches!(event, Event::Trailers { .. }))
-        );
-        assert_eq!(
-            (assert_ends_once(&client), assert_ends_once(&server)),
-            (1, 1)
-        );
+        let trailers = |event: &Event| matches!(event, Event::Trailers { .. });
+        assert!(client.1.iter().any(trailers));
     }
 }
 
