@@ -1,1 +1,15 @@
 //! Deterministic simulation of raddle.
+//!
+//! Every run is made of choices that come from one [`Tape`](tape::Tape): the workload, the sizes of reads and writes,
+//! latencies and faults. The same tape gives the same run, to the last event, and a run that fails is told by the seed
+//! of its tape. What happens goes into a [`Trace`](trace::Trace), a chain of hashes by which two runs are compared,
+//! and past an [`Oracle`](oracle::Oracle), which knows what was sent and so what may be received.
+//!
+//! [`pair`] runs two engines against each other without a runtime. It is fast, and sees every event.
+#![forbid(unsafe_code)]
+
+pub mod oracle;
+pub mod outcome;
+pub mod pair;
+pub mod tape;
+pub mod trace;

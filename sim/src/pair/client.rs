@@ -1,0 +1,108 @@
+//! The client's application.
+
+use raddle_core::{
+    ErrorCode, OpenError, RequestHead, ResponseHead, Retry, Role, StreamHandle, Then,
+};
+
+use super::{
+    Task, World,
+    end::{Live, Sending},
+};
+use crate::{oracle::Message, outcome::Fault};
+
+impl World<'_> {
+    pub(super) fn open(&mut self, n: u64) -> Result<(), Fault> {
+        self.unmade -= 1;
+        let request = self.plan.requests[n as usize].clone();
+        let message = Message::stamped(2 * n, request.body, request.trailers);
+        let empty = message.body.is_empty() && message.trailers.is_none();
+        self.oracle.register(n, message.clone())?;
+        let method: &[u8] = if empty { b"GET" } else { b"POST" };
+        let path = format!("/{n}");
+        let mut head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
+        if request.length && !empty {
+            let length = request.body.to_string();
+            head = head.field(b"content-length", length.as_bytes());
+        }
+        // An empty body may also end with a frame of its own.
+        let then = if empty && self.tape.chance(3, 4) {
+            Then::End
+        } else {
+            Then::More
+        };
+        self.log(&format!("Client: #{n} opens, {} bytes", request.body));
+        let handle = match self.client.conn.open(head.finish(), then) {
+            Ok(handle) => handle,
+            Err((error, _)) => return self.not_taken(n, error),
+        };
+        let sending = Sending::new(message, &self.plan, self.tape);
+        let live = Live {
+            n,
+            sending: (!then.is_end()).then_some(sending),
+            reply: None,
+            stops: false,
+        };
+        if self.client.streams.insert(handle, live).is_some() {
+            return Err(Fault::of(n, format!("{handle:?} is in use already")));
+        }
+        if let Some(delay) = request.give_up {
+            self.later(delay, Task::GiveUp(n, handle));
+        }
+        self.write(Role::Client, handle)
+    }
+
+    /// A request that was not taken may go to another connection, so it ends as safe to send again.
+    fn not_taken(&mut self, n: u64, error: OpenError) -> Result<(), Fault> {
+        self.log(&format!("Client: #{n} is not taken: {error}"));
+        match error {
+            OpenError::QueueFull => self.marks.hit("queue full"),
+            OpenError::Closing => self.marks.hit("opened while closing"),
+            error => return Err(Fault::of(n, format!("was not taken: {error}"))),
+        }
+        self.oracle.failed(n, Retry::Safe)
+    }
+
+    pub(super) fn give_up(&mut self, n: u64, handle: StreamHandle) -> Result<(), Fault> {
+        if !self.client.streams.contains_key(&handle) {
+            return Ok(());
+        }
+        self.log(&format!("Client: #{n} is given up"));
+        self.marks.hit("reset by client");
+        self.oracle.gave_up(n)?;
+        self.client.conn.reset(handle, ErrorCode::CANCEL);
+        Ok(())
+    }
+
+    pub(super) fn on_interim(
+        &mut self,
+        stream: StreamHandle,
+        head: &ResponseHead,
+    ) -> Result<(), Fault> {
+        let n = self.number(Role::Client, stream, "Interim")?;
+        self.log(&format!("Client: #{n} interim {}", head.status()));
+        self.marks.hit("interim");
+        if head.status() != 103 {
+            return Err(Fault::of(n, format!("interim status {}", head.status())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_response(
+        &mut self,
+        stream: StreamHandle,
+        head: &ResponseHead,
+        then: Then,
+    ) -> Result<(), Fault> {
+        let n = self.number(Role::Client, stream, "Response")?;
+        self.log(&format!("Client: #{n} response, {then:?}"));
+        self.oracle.head(n)?;
+        let number = head.fields().find(|field| field.name == b"x-n");
+        if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {
+            return Err(Fault::of(n, format!("got another's response: {head:?}")));
+        }
+        if then.is_end() {
+            return self.whole(Role::Client, stream, n);
+        }
+        Ok(())
+    }
+}

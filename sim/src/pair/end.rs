@@ -1,0 +1,184 @@
+//! One end of the connection, and what its application knows of each stream.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use raddle_core::{
+    Config, Connection, Fields, Role, SendError, StreamHandle, Then, Timestamp, Transmit,
+};
+
+use super::plan::Plan;
+use crate::{oracle::Message, outcome::Fault, tape::Tape};
+
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) conn: Connection,
+    pub(super) out: Transmit,
+    /// Bytes that have arrived and are not read.
+    pub(super) input: BytesMut,
+    /// Bytes have arrived since the engine was last asked, or it stopped for want of room for events.
+    pub(super) unread: bool,
+    pub(super) streams: BTreeMap<StreamHandle, Live>,
+    /// The event `Closed` was told.
+    pub(super) closed: bool,
+    /// This end has closed the transport.
+    pub(super) hung_up: bool,
+}
+
+/// What an application knows of one of its streams.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The request's number.
+    pub(super) n: u64,
+    /// What is being sent.
+    pub(super) sending: Option<Sending>,
+    /// How a server is going to answer, until it does.
+    pub(super) reply: Option<Reply>,
+    /// A server stops the upload once its answer is given.
+    pub(super) stops: bool,
+}
+
+/// How a server answers.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) body: usize,
+    pub(super) trailers: bool,
+    pub(super) length: bool,
+    pub(super) interims: u64,
+    /// Whether it answers only when the request is whole.
+    pub(super) waits: bool,
+    /// How long it takes, in nanoseconds.
+    pub(super) delay: u64,
+    /// Whether it stops the upload once its answer is given.
+    pub(super) stops: bool,
+}
+
+/// A message on its way into the engine.
+#[derive(Debug)]
+pub(super) struct Sending {
+    body: Bytes,
+    at: usize,
+    trailers: Option<Bytes>,
+    /// The most bytes that are offered at once.
+    part_max: usize,
+    pauses: bool,
+}
+
+/// Where a [`Sending`] stands after it was driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The engine has all of it, or wants no more.
+    Whole,
+    Gone,
+    /// The engine will say when there is room.
+    Blocked,
+    /// The application takes its time.
+    Paused,
+}
+
+impl End {
+    pub(super) fn new(role: Role, config: Config) -> Self {
+        Self {
+            conn: Connection::new(role, config, Timestamp(0)),
+            out: Transmit::new(),
+            input: BytesMut::new(),
+            unread: false,
+            streams: BTreeMap::new(),
+            closed: false,
+            hung_up: false,
+        }
+    }
+
+    /// What each of its streams waits for.
+    pub(super) fn explain(&self) -> String {
+        let lines = self.streams.iter().map(|(&handle, live)| {
+            let n = live.n;
+            let waiting = self.conn.explain(handle);
+            let mine = live.sending.as_ref().map(|s| (s.at, s.body.len()));
+            format!("#{n} waits for {waiting:?}, given (bytes, of) {mine:?}; ")
+        });
+        format!(
+            "{:?} is {:?}: {}",
+            self.conn.role(),
+            self.conn.lifecycle(),
+            lines.collect::<String>()
+        )
+    }
+}
+
+impl Sending {
+    pub(super) fn new(message: Message, plan: &Plan, tape: &mut Tape) -> Self {
+        Self {
+            body: message.body,
+            at: 0,
+            trailers: message.trailers,
+            part_max: 1 + tape.size(2 * plan.body_max),
+            pauses: plan.features.slow_writers,
+        }
+    }
+
+    /// Gives the engine as much as it takes.
+    pub(super) fn drive(
+        &mut self,
+        conn: &mut Connection,
+        handle: StreamHandle,
+        tape: &mut Tape,
+    ) -> Result<Sent, SendError> {
+        loop {
+            let end = self.body.len().min(self.at + self.part_max);
+            let mut part = self.body.slice(self.at..end);
+            // The end may come with the last part or, sometimes, alone behind it.
+            let last = end == self.body.len() && self.trailers.is_none();
+            let alone = last && !part.is_empty() && tape.chance(1, 4);
+            let then = if last && !alone {
+                Then::End
+            } else {
+                Then::More
+            };
+            if !part.is_empty() || last {
+                match conn.send_data(handle, &mut part, then) {
+                    Ok(taken) => self.at += taken,
+                    Err(SendError::Gone) => return Ok(Sent::Gone),
+                    Err(error) => return Err(error),
+                }
+                if !part.is_empty() {
+                    return Ok(Sent::Blocked);
+                }
+                if then.is_end() {
+                    return Ok(Sent::Whole);
+                }
+            }
+            if self.at == self.body.len()
+                && let Some(value) = &self.trailers
+            {
+                return match conn.send_trailers(handle, trailers(value)) {
+                    Ok(()) => Ok(Sent::Whole),
+                    Err(SendError::Gone) => Ok(Sent::Gone),
+                    Err(error) => Err(error),
+                };
+            }
+            if self.pauses && tape.chance(1, 3) {
+                return Ok(Sent::Paused);
+            }
+        }
+    }
+}
+
+/// Trailers of the one field that messages here have.
+pub(super) fn trailers(value: &[u8]) -> Fields {
+    let mut builder = Fields::builder();
+    builder.push(b"x-end", value, false);
+    builder.finish()
+}
+
+/// The value of the one field of trailers.
+pub(super) fn trailers_value(n: u64, fields: &Fields) -> Result<Bytes, Fault> {
+    let mut all = fields.iter();
+    match (all.next(), all.next()) {
+        (Some(field), None) if field.name == b"x-end" => Ok(Bytes::copy_from_slice(field.value)),
+        _ => Err(Fault::of(
+            n,
+            format!("other trailers than were sent: {fields:?}"),
+        )),
+    }
+}

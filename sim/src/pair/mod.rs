@@ -1,0 +1,417 @@
+//! Two engines against each other: no runtime, no sockets, a clock that jumps from one event to the next.
+//!
+//! The transport between them is a pair of byte pipes that cut what is written into pieces, delay it, stand still for a
+//! while, and break at any byte. Both applications are honest: they send whole messages, give them up, reset, refuse,
+//! drain and close, but never break a rule, so that any accusation by an engine is a fault of the engine.
+
+mod client;
+mod end;
+mod pipe;
+mod plan;
+mod planted;
+mod server;
+mod streams;
+
+use std::collections::BTreeMap;
+
+use bytes::Buf;
+use raddle_core::{Input, Lifecycle, Role, StreamHandle, Timestamp, TransportEnd};
+
+pub use self::planted::Planted;
+use self::{
+    end::End,
+    pipe::{Piece, Pipe},
+    plan::{Plan, Trouble},
+};
+use crate::{
+    oracle::{Oracle, Way},
+    outcome::{Fault, Marks, Outcome},
+    tape::Tape,
+    trace::Trace,
+};
+
+/// Moments at which something happened, after which a run counts as endless.
+const STEPS_MAX: u64 = 2_000_000;
+/// Nanoseconds of the run's clock after which it counts as stuck: one day. Keep-alive may keep it busy for ever.
+const NANOS_MAX: u64 = 24 * 3_600 * 1_000_000_000;
+/// Turns of one end at one moment, after which it counts as spinning.
+const TURNS_MAX: u32 = 100_000;
+
+/// Runs one connection from its beginning to its end by the choices of `tape`.
+///
+/// # Errors
+/// The first thing that was wrong, with the end of the trace.
+pub fn run(tape: &mut Tape) -> Result<Outcome, Fault> {
+    run_with(tape, None)
+}
+
+/// As [`run`], with a fault planted between the engines and what judges them, by which the judge is judged.
+///
+/// # Errors
+/// The first thing that was wrong; a run in which the planted fault comes to pass must end in this way.
+pub fn run_with(tape: &mut Tape, planted: Option<Planted>) -> Result<Outcome, Fault> {
+    let mut world = World::new(tape);
+    world.planted = planted;
+    match world.drive() {
+        Ok(()) => Ok(Outcome {
+            hash: world.trace.hash(),
+            events: world.trace.events(),
+            ends: world.oracle.ends(),
+            marks: world.marks,
+        }),
+        Err(fault) => Err(fault.with_trace(&world.trace)),
+    }
+}
+
+/// What is going to happen at a moment of the clock.
+#[derive(Clone, Debug)]
+enum Task {
+    /// The client makes a request.
+    Open(u64),
+    /// The client gives a request up, if it has not ended.
+    GiveUp(u64, StreamHandle),
+    /// The server answers.
+    Answer(StreamHandle),
+    /// The server resets a stream instead of going on with it.
+    Reset(StreamHandle, raddle_core::ErrorCode),
+    /// A writer goes on.
+    Write(Role, StreamHandle),
+    /// A reader gives back credit.
+    Release(Role, StreamHandle, usize),
+    Trouble(Trouble),
+}
+
+struct World<'t> {
+    tape: &'t mut Tape,
+    plan: Plan,
+    /// Nanoseconds since the beginning.
+    now: u64,
+    client: End,
+    server: End,
+    up: Pipe,
+    down: Pipe,
+    /// By moment, and in the order in which they were put there.
+    agenda: BTreeMap<(u64, u64), Task>,
+    /// Entries made in the agenda so far.
+    entries: u64,
+    /// Requests that are still to be made.
+    unmade: usize,
+    planted: Option<Planted>,
+    /// The last drain has begun.
+    ending: bool,
+    oracle: Oracle,
+    trace: Trace,
+    marks: Marks,
+}
+
+impl<'t> World<'t> {
+    fn new(tape: &'t mut Tape) -> Self {
+        let plan = Plan::draw(tape);
+        let mut world = Self {
+            tape,
+            now: 0,
+            client: End::new(Role::Client, plan.client.clone()),
+            server: End::new(Role::Server, plan.server.clone()),
+            up: Pipe::new(plan.style, plan.cuts[0]),
+            down: Pipe::new(plan.style, plan.cuts[1]),
+            agenda: BTreeMap::new(),
+            entries: 0,
+            unmade: plan.requests.len(),
+            planted: None,
+            ending: false,
+            oracle: Oracle::default(),
+            trace: Trace::default(),
+            marks: Marks::default(),
+            plan,
+        };
+        world.trace.push(format!("{:?}", world.plan));
+        for n in 0..world.plan.requests.len() {
+            let at = world.plan.requests[n].at;
+            world.later(at, Task::Open(n as u64));
+        }
+        for (at, trouble) in world.plan.troubles.clone() {
+            world.later(at, Task::Trouble(trouble));
+        }
+        world
+    }
+
+    /// Puts `task` on the agenda, `delay` nanoseconds from now.
+    fn later(&mut self, delay: u64, task: Task) {
+        self.entries += 1;
+        self.agenda.insert((self.now + delay, self.entries), task);
+    }
+
+    fn end(&mut self, role: Role) -> &mut End {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
+    fn log(&mut self, text: &str) {
+        self.trace.push(format!("{}ns {text}", self.now));
+    }
+
+    fn drive(&mut self) -> Result<(), Fault> {
+        for _ in 0..STEPS_MAX {
+            self.settle(Role::Client)?;
+            self.settle(Role::Server)?;
+            if self.is_over() {
+                return self.finish();
+            }
+            if self.begin_end() {
+                continue;
+            }
+            match self.next() {
+                None => return Err(self.stuck("nothing would ever happen again")),
+                Some(next) if next > NANOS_MAX => return Err(self.stuck("no end within a day")),
+                Some(next) => self.now = self.now.max(next),
+            }
+            self.happen()?;
+        }
+        Err(self.stuck("no end within the bound of steps"))
+    }
+
+    /// The next moment at which anything happens.
+    fn next(&self) -> Option<u64> {
+        let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let timers = [&self.client, &self.server].map(|end| end.conn.poll_timeout());
+        [task, self.up.next(), self.down.next()]
+            .into_iter()
+            .chain(timers.map(|at| at.map(|at| at.0)))
+            .flatten()
+            .min()
+    }
+
+    /// Lets one thing happen that is due: bytes first, then tasks, then deadlines.
+    fn happen(&mut self) -> Result<(), Fault> {
+        if self.arrive(Role::Server) || self.arrive(Role::Client) {
+            // A moment may bring more than one thing.
+        } else if let Some(entry) = self.agenda.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let task = entry.remove();
+            self.perform(task)?;
+        } else {
+            let now = Timestamp(self.now);
+            self.client.conn.handle_timeout(now);
+            self.server.conn.handle_timeout(now);
+        }
+        Ok(())
+    }
+
+    /// Brings what has arrived for `role`; answers whether there was anything.
+    fn arrive(&mut self, role: Role) -> bool {
+        let mut any = false;
+        loop {
+            let now = self.now;
+            let (end, pipe) = match role {
+                Role::Client => (&mut self.client, &mut self.down),
+                Role::Server => (&mut self.server, &mut self.up),
+            };
+            match pipe.read(now) {
+                None => return any,
+                Some(Piece::Bytes(bytes)) => {
+                    end.input.extend_from_slice(&bytes);
+                    end.unread = true;
+                }
+                // What has arrived before it is read before it.
+                Some(Piece::End(how)) if end.unread => {
+                    pipe.unread(Piece::End(how), now);
+                    return true;
+                }
+                Some(Piece::End(how)) => {
+                    end.conn.handle_transport_end(how, Timestamp(now));
+                    self.log(&format!("{role:?}: transport ends by {how:?}"));
+                }
+            }
+            any = true;
+            if !self.plan.style.gathers {
+                return true;
+            }
+        }
+    }
+
+    fn perform(&mut self, task: Task) -> Result<(), Fault> {
+        match task {
+            Task::Open(n) => self.open(n),
+            Task::GiveUp(n, handle) => self.give_up(n, handle),
+            Task::Answer(handle) => self.answer(handle),
+            Task::Reset(handle, code) => self.reset(handle, code),
+            Task::Write(role, handle) => self.write(role, handle),
+            Task::Release(role, handle, bytes) => {
+                self.end(role).conn.release(handle, bytes);
+                Ok(())
+            }
+            Task::Trouble(trouble) => {
+                self.trouble(trouble);
+                Ok(())
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.log(&format!("{trouble:?}"));
+        match trouble {
+            Trouble::Drain(role) => {
+                self.marks.hit(match role {
+                    Role::Client => "drain by client",
+                    Role::Server => "drain by server",
+                });
+                self.end(role).conn.drain();
+            }
+            Trouble::Close(role, code) => {
+                self.marks.hit("close");
+                let debug = bytes::Bytes::from_static(b"simulated");
+                self.end(role).conn.close(code, debug);
+            }
+            Trouble::Stall(way, long) => {
+                self.marks.hit("stall");
+                let until = self.now + long;
+                match way {
+                    Way::Up => self.up.stall(until),
+                    Way::Down => self.down.stall(until),
+                }
+            }
+            Trouble::Ping(role) => {
+                if self.end(role).conn.ping().is_some() {
+                    self.marks.hit("ping");
+                }
+            }
+        }
+    }
+
+    /// Gives one end turns until it has nothing more to do at this moment.
+    fn settle(&mut self, role: Role) -> Result<(), Fault> {
+        for turn in 0..TURNS_MAX {
+            let mut moved = self.read(role);
+            while let Some(event) = self.end(role).conn.poll_event() {
+                moved = true;
+                for event in self.plant(role, event) {
+                    self.event(role, event)?;
+                }
+            }
+            moved |= self.transmit(role)?;
+            if !moved {
+                // It walks all streams: only when something may have changed.
+                if turn > 0 {
+                    self.end(role).conn.check();
+                }
+                self.hang_up(role);
+                return Ok(());
+            }
+        }
+        Err(self.stuck(&format!("{role:?} spins")))
+    }
+
+    fn read(&mut self, role: Role) -> bool {
+        let now = Timestamp(self.now);
+        let end = self.end(role);
+        if !std::mem::take(&mut end.unread) {
+            return false;
+        }
+        match end.conn.handle_input(&mut end.input, now) {
+            Input::NeedMore { .. } => {}
+            Input::EventsFull => {
+                end.unread = true;
+                self.marks.hit("events full");
+            }
+            Input::Closed => end.input.clear(),
+        }
+        true
+    }
+
+    /// Cuts frames and gives them to the transport; answers whether there were any.
+    fn transmit(&mut self, role: Role) -> Result<bool, Fault> {
+        let now = self.now;
+        let end = self.end(role);
+        let (wants, before) = (end.conn.wants_transmit(), end.out.remaining());
+        let cut = end.conn.poll_transmit(&mut end.out, Timestamp(now));
+        if before == 0 && wants != (cut > 0) {
+            return Err(Fault::run(format!(
+                "{role:?} wants to transmit: {wants}, but {cut} bytes came"
+            )));
+        }
+        let (end, pipe) = match role {
+            Role::Client => (&mut self.client, &mut self.up),
+            Role::Server => (&mut self.server, &mut self.down),
+        };
+        if pipe.write(&mut end.out, now, self.tape) {
+            self.cut();
+        }
+        Ok(cut > 0)
+    }
+
+    /// The transport breaks: what is on its way may be lost, and both ends hear of it in some way.
+    fn cut(&mut self) {
+        self.log("the transport breaks");
+        self.marks.hit("cut");
+        for pipe in [&mut self.up, &mut self.down] {
+            if self.tape.chance(1, 2) {
+                pipe.lose(self.tape);
+            }
+            let how = self.tape.pick(&[TransportEnd::Eof, TransportEnd::Failed]);
+            pipe.end(how, self.now, self.tape);
+        }
+    }
+
+    /// Closes the transport when the engine has no more use for it.
+    fn hang_up(&mut self, role: Role) {
+        let end = self.end(role);
+        if end.hung_up || end.conn.lifecycle() != Lifecycle::Closed || end.out.has_remaining() {
+            return;
+        }
+        end.hung_up = true;
+        self.log(&format!("{role:?}: hangs up"));
+        let pipe = match role {
+            Role::Client => &mut self.up,
+            Role::Server => &mut self.down,
+        };
+        pipe.end(TransportEnd::Eof, self.now, self.tape);
+    }
+
+    /// Drains once every request has ended. Answers whether it did so now.
+    fn begin_end(&mut self) -> bool {
+        if self.ending || self.unmade > 0 || self.oracle.unended().next().is_some() {
+            return false;
+        }
+        self.ending = true;
+        let role = self.tape.pick(&[Role::Client, Role::Server]);
+        self.log(&format!("{role:?}: drains at the end"));
+        self.end(role).conn.drain();
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        let is_over = |end: &End| end.closed && end.hung_up;
+        self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
+    }
+
+    fn finish(&self) -> Result<(), Fault> {
+        self.oracle.finish()?;
+        if let Some(n) = self.oracle.unended_on_server().next() {
+            return Err(Fault::of(n, "never ended on the server"));
+        }
+        for end in [&self.client, &self.server] {
+            if let Some(live) = end.streams.values().next() {
+                return Err(Fault::of(live.n, "its stream outlived the connection"));
+            }
+            if end.conn.poll_timeout().is_some() {
+                return Err(Fault::run("a deadline outlived its connection"));
+            }
+        }
+        Ok(())
+    }
+
+    fn stuck(&self, what: &str) -> Fault {
+        let first = self.oracle.unended().next();
+        let mut fault = Fault::run(format!(
+            "{what} at {}ns.\n{}\n{}",
+            self.now,
+            self.client.explain(),
+            self.server.explain()
+        ));
+        fault.request = first;
+        fault
+    }
+}

@@ -1,0 +1,144 @@
+//! One direction of a transport: bytes in order, each with the moment of its arrival.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+use raddle_core::{Transmit, TransportEnd};
+
+use crate::tape::Tape;
+
+/// How a transport behaves in one run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// The most bytes that one write takes.
+    pub(super) piece_max: usize,
+    /// Shortest and longest way, in nanoseconds.
+    pub(super) latency: (u64, u64),
+    /// Bytes that are on their way at most.
+    pub(super) capacity: usize,
+    /// Whether a read takes all that has arrived, or one piece at a time.
+    pub(super) gathers: bool,
+}
+
+/// What arrives.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Bytes),
+    End(TransportEnd),
+}
+
+#[derive(Debug)]
+pub(super) struct Pipe {
+    style: Style,
+    pieces: VecDeque<(u64, Piece)>,
+    /// Bytes on their way.
+    held: usize,
+    full: bool,
+    /// When the latest piece arrives; nothing overtakes it.
+    last: u64,
+    /// Bytes until the transport breaks.
+    pub(super) cut_after: Option<usize>,
+    /// The end is on its way: what is written further goes nowhere.
+    ended: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(style: Style, cut_after: Option<usize>) -> Self {
+        Self {
+            style,
+            pieces: VecDeque::new(),
+            held: 0,
+            full: false,
+            last: 0,
+            cut_after,
+            ended: false,
+        }
+    }
+
+    /// Takes what fits off the front of `out`; answers whether the transport broke over it.
+    pub(super) fn write(&mut self, out: &mut Transmit, now: u64, tape: &mut Tape) -> bool {
+        while out.has_remaining() {
+            if self.ended {
+                out.advance(out.remaining());
+                return false;
+            }
+            if self.cut_after == Some(0) {
+                self.cut_after = None;
+                return true;
+            }
+            let room = self.style.capacity.saturating_sub(self.held);
+            // As a socket does: once full, writable again when half of it has drained.
+            self.full = room == 0 || (self.full && room < self.style.capacity / 2);
+            if self.full {
+                return false;
+            }
+            let wish = 1 + tape.size(self.style.piece_max - 1);
+            let len = wish
+                .min(room)
+                .min(out.remaining())
+                .min(self.cut_after.unwrap_or(usize::MAX));
+            if let Some(left) = &mut self.cut_after {
+                *left -= len;
+            }
+            self.held += len;
+            let piece = Piece::Bytes(out.copy_to_bytes(len));
+            self.push(piece, now, tape);
+        }
+        false
+    }
+
+    fn push(&mut self, piece: Piece, now: u64, tape: &mut Tape) {
+        let (low, high) = self.style.latency;
+        self.last = self.last.max(now + tape.between(low, high));
+        self.pieces.push_back((self.last, piece));
+    }
+
+    /// Ends this direction behind what is on its way.
+    pub(super) fn end(&mut self, end: TransportEnd, now: u64, tape: &mut Tape) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.push(Piece::End(end), now, tape);
+        }
+    }
+
+    /// Loses a part of what is on its way, the latest first.
+    pub(super) fn lose(&mut self, tape: &mut Tape) {
+        let keep = tape.index(self.pieces.len() + 1);
+        self.pieces.truncate(keep);
+        self.held = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
+    }
+
+    /// Holds back everything, what is on its way and what follows, until the moment `until`.
+    pub(super) fn stall(&mut self, until: u64) {
+        self.last = self.last.max(until);
+        for (arrives, _) in &mut self.pieces {
+            *arrives = until.max(*arrives);
+        }
+    }
+
+    /// When the next piece arrives.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.pieces.front().map(|(arrives, _)| *arrives)
+    }
+
+    /// The piece that has arrived by `now`.
+    pub(super) fn read(&mut self, now: u64) -> Option<Piece> {
+        let (_, piece) = self.pieces.pop_front_if(|(arrives, _)| *arrives <= now)?;
+        self.held -= piece.len();
+        Some(piece)
+    }
+
+    /// Puts back what was read last.
+    pub(super) fn unread(&mut self, piece: Piece, now: u64) {
+        self.held += piece.len();
+        self.pieces.push_front((now, piece));
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::End(_) => 0,
+        }
+    }
+}

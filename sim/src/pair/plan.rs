@@ -1,0 +1,204 @@
+//! What one run is going to be, as far as it is decided before it begins.
+
+use std::time::Duration;
+
+use raddle_core::{Config, ErrorCode, Role};
+
+use super::pipe::Style;
+use crate::{oracle::Way, tape::Tape};
+
+const MILLISECOND: u64 = 1_000_000;
+/// The most bytes of a body.
+const BODY_MAX: usize = 200_000;
+/// Windows, writes and buffers that one body may take. Bounds the length of a run whose windows are tiny.
+const ROUNDS_MAX: usize = 200;
+/// Faults happen before this moment.
+const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
+
+/// The parts of a run that are decided beforehand.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) client: Config,
+    pub(super) server: Config,
+    pub(super) style: Style,
+    pub(super) body_max: usize,
+    pub(super) requests: Vec<Request>,
+    pub(super) features: Features,
+    /// Bytes until the transport breaks, on the way up and on the way down.
+    pub(super) cuts: [Option<usize>; 2],
+    pub(super) troubles: Vec<(u64, Trouble)>,
+    /// Whether an honest peer may run out of time.
+    pub(super) impatient: bool,
+}
+
+/// One request of the client's.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// When it is made, in nanoseconds.
+    pub(super) at: u64,
+    pub(super) body: usize,
+    pub(super) trailers: bool,
+    /// Whether its head tells the length of the body.
+    pub(super) length: bool,
+    /// How long after it is made the client gives it up.
+    pub(super) give_up: Option<u64>,
+}
+
+/// Something that happens to the whole connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    Drain(Role),
+    Close(Role, ErrorCode),
+    /// One way stands still for so many nanoseconds.
+    Stall(Way, u64),
+    Ping(Role),
+}
+
+/// What may happen in this run at all. Each run leaves some out, so that the rest meet more often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features {
+    pub(super) trailers: bool,
+    pub(super) interims: bool,
+    pub(super) client_resets: bool,
+    pub(super) server_resets: bool,
+    pub(super) discards: bool,
+    /// Readers give credit back late.
+    pub(super) slow_readers: bool,
+    /// Writers pause between two parts.
+    pub(super) slow_writers: bool,
+    /// The server takes its time before it answers.
+    pub(super) slow_server: bool,
+}
+
+impl Plan {
+    pub(super) fn draw(tape: &mut Tape) -> Self {
+        let features = Features {
+            trailers: tape.chance(1, 2),
+            interims: tape.chance(1, 3),
+            client_resets: tape.chance(1, 3),
+            server_resets: tape.chance(1, 3),
+            discards: tape.chance(1, 4),
+            slow_readers: tape.chance(1, 2),
+            slow_writers: tape.chance(1, 3),
+            slow_server: tape.chance(1, 2),
+        };
+        let latency = tape.pick(&[0, 1, 10, 100]) * MILLISECOND;
+        let style = Style {
+            piece_max: tape.pick(&[65_536, 8, 100, 1_500, 16_384]),
+            latency: (tape.below(latency + 1), latency),
+            capacity: tape.pick(&[1 << 20, 1_000, 16_384, 65_536]),
+            gathers: tape.chance(1, 2),
+        };
+        let impatient = tape.chance(1, 8);
+        let client = config(tape, impatient);
+        let server = config(tape, impatient);
+        let narrow = [&client, &server]
+            .into_iter()
+            .map(|config| {
+                let windows = config
+                    .stream_window_bytes
+                    .min(config.connection_window_bytes);
+                config.send_buffer_bytes.min(windows as usize)
+            })
+            .fold(style.piece_max, usize::min);
+        let body_max = BODY_MAX.min(narrow.saturating_mul(ROUNDS_MAX));
+        let spread = tape.pick(&[0, 100, 1_000]) * MILLISECOND;
+        let requests = (0..tape.between(1, 60))
+            .map(|_| Request::draw(tape, spread, body_max, &features))
+            .collect();
+        Self {
+            cuts: cuts(tape, body_max),
+            troubles: troubles(tape),
+            client,
+            server,
+            style,
+            body_max,
+            requests,
+            features,
+            impatient,
+        }
+    }
+}
+
+impl Request {
+    fn draw(tape: &mut Tape, spread: u64, body_max: usize, features: &Features) -> Self {
+        let has_body = tape.chance(1, 2);
+        Self {
+            at: tape.below(spread + 1),
+            body: if has_body { tape.size(body_max) } else { 0 },
+            trailers: features.trailers && tape.chance(1, 3),
+            length: tape.chance(1, 3),
+            give_up: (features.client_resets && tape.chance(1, 4))
+                .then(|| tape.moment(2_000 * MILLISECOND)),
+        }
+    }
+}
+
+fn config(tape: &mut Tape, impatient: bool) -> Config {
+    let default = Config::default();
+    let patience = if impatient {
+        Duration::from_millis(tape.between(20, 400))
+    } else {
+        // A slow transport is no fault of the peer's: nobody runs out of time.
+        Duration::from_secs(3_600)
+    };
+    Config {
+        concurrent_streams_max: tape.pick(&[100, 100, 1, 2, 5, 20]),
+        concurrent_streams_assumed: tape.pick(&[100, 1, 5, 20]),
+        open_queue_max: tape.pick(&[1_024, 1_024, 1_024, 1_024, 1_024, 1_024, 10, 1]),
+        stream_window_bytes: tape.pick(&[262_144, 1, 10, 1_000, 16_384, 65_535, 70_000]),
+        connection_window_bytes: tape.pick(&[1_048_576, 65_535, 65_536, 100_000]),
+        frame_size_max: tape.pick(&[16_384, 16_385, 65_536]),
+        header_table_bytes: tape.pick(&[4_096, 0, 64, 200]),
+        send_buffer_bytes: tape.pick(&[65_536, 1, 100, 5_000, 300_000]),
+        settings_timeout: patience,
+        header_block_timeout: patience,
+        keep_alive_interval: tape
+            .chance(1, 4)
+            .then(|| Duration::from_millis(tape.between(20, 30_000))),
+        keep_alive_timeout: patience,
+        ..default
+    }
+}
+
+fn cuts(tape: &mut Tape, body_max: usize) -> [Option<usize>; 2] {
+    if !tape.chance(1, 6) {
+        return [None; 2];
+    }
+    let after = Some(tape.size(body_max.saturating_mul(8).max(2_000)));
+    if tape.chance(1, 2) {
+        [after, None]
+    } else {
+        [None, after]
+    }
+}
+
+fn troubles(tape: &mut Tape) -> Vec<(u64, Trouble)> {
+    let mut troubles = Vec::new();
+    let mut at = |tape: &mut Tape, trouble| {
+        let at = tape.moment(FAULTS_UNTIL);
+        troubles.push((at, trouble));
+    };
+    let role = |tape: &mut Tape| tape.pick(&[Role::Client, Role::Server]);
+    if tape.chance(1, 5) {
+        let role = role(tape);
+        at(tape, Trouble::Drain(role));
+    }
+    if tape.chance(1, 12) {
+        let role = role(tape);
+        let code = tape.pick(&[ErrorCode::NO_ERROR, ErrorCode::INTERNAL_ERROR]);
+        at(tape, Trouble::Close(role, code));
+    }
+    if tape.chance(1, 4) {
+        for _ in 0..=tape.below(4) {
+            let way = tape.pick(&[Way::Up, Way::Down]);
+            let long = tape.between(1, 2_000) * MILLISECOND;
+            at(tape, Trouble::Stall(way, long));
+        }
+    }
+    if tape.chance(1, 4) {
+        let role = role(tape);
+        at(tape, Trouble::Ping(role));
+    }
+    troubles
+}

@@ -1,0 +1,179 @@
+//! The server's application.
+
+use raddle_core::{ErrorCode, RequestHead, ResponseHead, Role, SendError, StreamHandle, Then};
+
+use super::{
+    Task, World,
+    end::{Live, Reply, Sending},
+};
+use crate::{
+    oracle::{Message, Way},
+    outcome::Fault,
+};
+
+/// The longest time that an answer or a reset takes, in nanoseconds.
+const DELAY_MAX: u64 = 500_000_000;
+
+impl World<'_> {
+    pub(super) fn on_request(
+        &mut self,
+        stream: StreamHandle,
+        head: &RequestHead,
+        then: Then,
+    ) -> Result<(), Fault> {
+        let path = head.path().and_then(|path| std::str::from_utf8(path).ok());
+        let n = path
+            .and_then(|path| path.strip_prefix('/')?.parse().ok())
+            .ok_or_else(|| Fault::run(format!("a request that nobody made: {head:?}")))?;
+        self.log(&format!("Server: #{n} request, {then:?}"));
+        self.oracle.shown(n)?;
+        let reply = self.draw_reply();
+        let waits = reply.waits;
+        let delay = reply.delay;
+        let live = Live {
+            n,
+            sending: None,
+            reply: Some(reply),
+            stops: false,
+        };
+        if self.server.streams.insert(stream, live).is_some() {
+            return Err(Fault::of(n, format!("{stream:?} is in use already")));
+        }
+        self.draw_reset(stream);
+        if then.is_end() {
+            self.whole(Role::Server, stream, n)
+        } else {
+            if !waits {
+                self.later(delay, Task::Answer(stream));
+            }
+            Ok(())
+        }
+    }
+
+    fn draw_reply(&mut self) -> Reply {
+        let features = self.plan.features;
+        let slow = features.slow_server && self.tape.chance(1, 2);
+        Reply {
+            body: self.tape.size(self.plan.body_max),
+            trailers: features.trailers && self.tape.chance(1, 3),
+            length: self.tape.chance(1, 3),
+            interims: if features.interims {
+                self.tape.below(6)
+            } else {
+                0
+            },
+            waits: self.tape.chance(1, 2),
+            delay: if slow { self.tape.moment(DELAY_MAX) } else { 0 },
+            stops: features.server_resets && self.tape.chance(1, 2),
+        }
+    }
+
+    /// Sometimes the server gives up at some moment, wherever its stream is then.
+    fn draw_reset(&mut self, stream: StreamHandle) {
+        if self.plan.features.server_resets && self.tape.chance(1, 5) {
+            let code = self.tape.pick(&[
+                ErrorCode::INTERNAL_ERROR,
+                ErrorCode::REFUSED_STREAM,
+                ErrorCode::CANCEL,
+            ]);
+            let delay = self.tape.moment(DELAY_MAX);
+            self.later(delay, Task::Reset(stream, code));
+        }
+    }
+
+    /// Answers a request that was only waited for to be whole.
+    pub(super) fn answer_if_waiting(&mut self, role: Role, stream: StreamHandle) {
+        let reply = match self.end(role).streams.get(&stream) {
+            Some(Live {
+                reply: Some(reply), ..
+            }) => reply,
+            _ => return,
+        };
+        // One that does not wait is on the agenda already, unless the request was whole with its head.
+        let delay = reply.delay;
+        self.later(delay, Task::Answer(stream));
+    }
+
+    pub(super) fn answer(&mut self, stream: StreamHandle) -> Result<(), Fault> {
+        let Some(live) = self.server.streams.get_mut(&stream) else {
+            return Ok(());
+        };
+        let n = live.n;
+        let Some(reply) = live.reply.take() else {
+            return Ok(());
+        };
+        let stops = reply.stops;
+        self.inform(stream, n, reply.interims)?;
+        let message = Message::stamped(2 * n + 1, reply.body, reply.trailers);
+        let empty = message.body.is_empty() && message.trailers.is_none();
+        let number = n.to_string();
+        let mut head = ResponseHead::new(200).field(b"x-n", number.as_bytes());
+        if reply.length {
+            let length = reply.body.to_string();
+            head = head.field(b"content-length", length.as_bytes());
+        }
+        let then = if empty { Then::End } else { Then::More };
+        self.log(&format!("Server: #{n} answers, {} bytes", reply.body));
+        self.oracle.answered(n, message.clone())?;
+        match self.server.conn.respond(stream, head.finish(), then) {
+            Ok(()) => {}
+            Err(SendError::Gone) => return Ok(()),
+            Err(error) => return Err(Fault::of(n, format!("cannot answer: {error}"))),
+        }
+        let sending = Sending::new(message, &self.plan, self.tape);
+        if let Some(live) = self.server.streams.get_mut(&stream) {
+            live.sending = (!empty).then_some(sending);
+            live.stops = stops;
+        }
+        if empty {
+            return self.answered_whole(stream);
+        }
+        self.write(Role::Server, stream)
+    }
+
+    fn inform(&mut self, stream: StreamHandle, n: u64, interims: u64) -> Result<(), Fault> {
+        for _ in 0..interims {
+            let hint = ResponseHead::new(103).field(b"link", b"</style>").finish();
+            match self.server.conn.inform(stream, hint) {
+                Ok(()) | Err(SendError::Gone) => {}
+                Err(error) => return Err(Fault::of(n, format!("cannot inform: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole answer is with the engine: the rest of the upload may be of no more use.
+    pub(super) fn answered_whole(&mut self, stream: StreamHandle) -> Result<(), Fault> {
+        let Some(live) = self.server.streams.get(&stream).filter(|live| live.stops) else {
+            return Ok(());
+        };
+        let n = live.n;
+        self.log(&format!("Server: #{n} stops the upload"));
+        self.oracle.unwanted(n, Way::Up)?;
+        self.server.conn.reset(stream, ErrorCode::NO_ERROR);
+        Ok(())
+    }
+
+    pub(super) fn reset(&mut self, stream: StreamHandle, code: ErrorCode) -> Result<(), Fault> {
+        let Some(live) = self.server.streams.get(&stream) else {
+            return Ok(());
+        };
+        let n = live.n;
+        // Once there was an answer, nobody can say that nothing was done.
+        let code = match (&live.reply, code) {
+            (None, ErrorCode::REFUSED_STREAM) => ErrorCode::CANCEL,
+            _ => code,
+        };
+        self.log(&format!("Server: #{n} is reset with {code}"));
+        self.marks.hit("reset by server");
+        if code == ErrorCode::REFUSED_STREAM {
+            self.oracle.declined(n)?;
+        }
+        self.server.conn.reset(stream, code);
+        // It will not be answered, also if the engine has not told the end yet.
+        if let Some(live) = self.server.streams.get_mut(&stream) {
+            live.reply = None;
+        }
+        Ok(())
+    }
+}

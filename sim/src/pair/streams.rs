@@ -1,0 +1,206 @@
+//! What both applications do alike: they read, write and hear how streams end.
+
+use raddle_core::{Event, Role, StreamHandle, Then, Violation};
+
+use super::{
+    Task, World,
+    end::{Sent, trailers_value},
+};
+use crate::{oracle::Way, outcome::Fault};
+
+/// The longest pause of a reader or a writer, in nanoseconds.
+const PAUSE_MAX: u64 = 300_000_000;
+
+impl World<'_> {
+    pub(super) fn event(&mut self, role: Role, event: Event) -> Result<(), Fault> {
+        if self.end(role).closed {
+            return Err(Fault::run(format!("{role:?}: {event:?} after Closed")));
+        }
+        match event {
+            Event::Request { stream, head, then } => self.on_request(stream, &head, then),
+            Event::Interim { stream, head } => self.on_interim(stream, &head),
+            Event::Response { stream, head, then } => self.on_response(stream, &head, then),
+            Event::Data { stream, data, then } => self.on_data(role, stream, &data, then),
+            Event::Trailers { stream, fields } => {
+                let n = self.number(role, stream, "Trailers")?;
+                self.log(&format!("{role:?}: #{n} trailers"));
+                self.marks.hit("trailers");
+                let value = trailers_value(n, &fields)?;
+                self.oracle.trailers(n, incoming(role), &value)?;
+                self.whole(role, stream, n)
+            }
+            Event::Writable { stream } => {
+                let n = self.number(role, stream, "Writable")?;
+                self.log(&format!("{role:?}: #{n} writable"));
+                self.write(role, stream)
+            }
+            Event::StopSending { stream } => {
+                let n = self.number(role, stream, "StopSending")?;
+                self.log(&format!("{role:?}: #{n} stop sending"));
+                self.marks.hit("stop sending");
+                self.forget_sending(role, stream);
+                Ok(())
+            }
+            Event::Finished { stream } => {
+                let n = self.number(role, stream, "Finished")?;
+                self.end(role).streams.remove(&stream);
+                self.log(&format!("{role:?}: #{n} finished"));
+                match role {
+                    Role::Client => self.oracle.complete(n),
+                    Role::Server => self.oracle.server_ended(n, true),
+                }
+            }
+            Event::Failed { stream, error } => {
+                let n = self.number(role, stream, "Failed")?;
+                self.end(role).streams.remove(&stream);
+                self.log(&format!("{role:?}: #{n} failed: {error}"));
+                self.accused(role, Some(n), error.violation)?;
+                match role {
+                    Role::Client => self.oracle.failed(n, error.retry),
+                    Role::Server => self.oracle.server_ended(n, false),
+                }
+            }
+            Event::Closed { error } => {
+                self.log(&format!("{role:?}: closed, {error:?}"));
+                self.end(role).closed = true;
+                self.accused(role, None, error.and_then(|error| error.violation))
+            }
+            Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {
+                self.log(&format!("{role:?}: {event:?}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Both peers keep to the rules. One that is slow may run out of time, in runs that ask for it.
+    fn accused(
+        &self,
+        role: Role,
+        request: Option<u64>,
+        violation: Option<Violation>,
+    ) -> Result<(), Fault> {
+        let late = matches!(
+            violation,
+            Some(
+                Violation::HandshakeTimeout
+                    | Violation::SettingsTimeout
+                    | Violation::HeaderBlockTimeout
+                    | Violation::PingTimeout
+            )
+        );
+        match violation {
+            Some(violation) if !(late && self.plan.impatient) => Err(Fault {
+                request,
+                what: format!("{role:?} accuses an honest peer: {violation}"),
+                trace: String::new(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of the request on `stream`, which must be one that has not ended.
+    pub(super) fn number(
+        &mut self,
+        role: Role,
+        stream: StreamHandle,
+        what: &str,
+    ) -> Result<u64, Fault> {
+        match self.end(role).streams.get(&stream) {
+            Some(live) => Ok(live.n),
+            None => Err(Fault::run(format!(
+                "{role:?}: {what} for {stream:?}, which has ended or never was"
+            ))),
+        }
+    }
+
+    fn on_data(
+        &mut self,
+        role: Role,
+        stream: StreamHandle,
+        data: &[u8],
+        then: Then,
+    ) -> Result<(), Fault> {
+        let n = self.number(role, stream, "Data")?;
+        let way = incoming(role);
+        self.log(&format!("{role:?}: #{n} {} bytes, {then:?}", data.len()));
+        self.oracle.data(n, way, data)?;
+        if self.plan.features.discards && self.tape.chance(1, 16) {
+            self.log(&format!("{role:?}: #{n} discards the rest"));
+            self.discard(role, stream, n)?;
+        } else if self.plan.features.slow_readers && self.tape.chance(1, 2) {
+            let delay = self.tape.moment(PAUSE_MAX);
+            // Not always all at once.
+            let some = self.tape.index(data.len() + 1);
+            self.later(delay, Task::Release(role, stream, some));
+            self.later(delay, Task::Release(role, stream, data.len() - some));
+        } else {
+            self.end(role).conn.release(stream, data.len());
+        }
+        if then.is_end() {
+            return self.whole(role, stream, n);
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, role: Role, stream: StreamHandle, n: u64) -> Result<(), Fault> {
+        self.marks.hit("discard");
+        self.oracle.unwanted(n, incoming(role))?;
+        self.end(role).conn.discard(stream);
+        self.answer_if_waiting(role, stream);
+        Ok(())
+    }
+
+    /// The peer's message on `stream` is whole.
+    pub(super) fn whole(&mut self, role: Role, stream: StreamHandle, n: u64) -> Result<(), Fault> {
+        self.oracle.whole(n, incoming(role))?;
+        self.answer_if_waiting(role, stream);
+        Ok(())
+    }
+
+    /// Sends what the engine takes of a message.
+    pub(super) fn write(&mut self, role: Role, stream: StreamHandle) -> Result<(), Fault> {
+        let end = match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        };
+        let Some(live) = end.streams.get_mut(&stream) else {
+            return Ok(());
+        };
+        let n = live.n;
+        let Some(sending) = &mut live.sending else {
+            return Ok(());
+        };
+        let sent = sending
+            .drive(&mut end.conn, stream, self.tape)
+            .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
+        self.log(&format!("{role:?}: #{n} sends, {sent:?}"));
+        match sent {
+            Sent::Blocked => {}
+            Sent::Paused => {
+                let delay = self.tape.moment(PAUSE_MAX);
+                self.later(delay, Task::Write(role, stream));
+            }
+            Sent::Whole | Sent::Gone => {
+                self.forget_sending(role, stream);
+                if role == Role::Server && sent == Sent::Whole {
+                    self.answered_whole(stream)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_sending(&mut self, role: Role, stream: StreamHandle) {
+        if let Some(live) = self.end(role).streams.get_mut(&stream) {
+            live.sending = None;
+        }
+    }
+}
+
+/// The way of the messages that `role` receives.
+fn incoming(role: Role) -> Way {
+    match role {
+        Role::Client => Way::Down,
+        Role::Server => Way::Up,
+    }
+}
