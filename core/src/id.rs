@@ -89,7 +89,8 @@ impl StreamHandle {
     }
 
     /// The stream's place in its connection's table. Small, and no two streams that live at once share it, so that
-    /// callers can keep what they know of a stream in a vector. A place is used again after its stream is gone.
+    /// callers can keep what they know of a stream in a vector. A place is used again once the end of its stream was
+    /// told and its credit given back, whoever still keeps the old handle.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot as usize

@@ -28,6 +28,7 @@ mod pool;
 mod serve;
 mod server;
 mod shared;
+mod slots;
 mod state;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -11,14 +11,14 @@ use raddle_core::{
 use crate::{
     error::{Error, Kind},
     permits::Permits,
+    slots::Slots,
 };
 
 /// Everything behind the lock. Held for work of constant size, never across a system call, a wake or an await.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) connection: Connection,
-    /// By [`StreamHandle::index`].
-    slots: Vec<Option<Slot>>,
+    slots: Slots,
     pub(crate) live: usize,
     pub(crate) permits: Permits,
     /// Requests that nobody has accepted yet. The engine's limit of concurrent streams bounds them.
@@ -82,7 +82,7 @@ impl State {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
-            slots: Vec::new(),
+            slots: Slots::default(),
             live: 0,
             permits: Permits::default(),
             incoming: VecDeque::new(),
@@ -101,16 +101,8 @@ impl State {
 
     /// Makes room for what will be known of a stream.
     pub(crate) fn track(&mut self, handle: StreamHandle) {
-        let at = handle.index();
-        if at >= self.slots.len() {
-            self.slots.resize_with(at + 1, || None);
-        }
-        debug_assert!(
-            self.slots[at].is_none(),
-            "the engine reuses a place only when its stream is gone"
-        );
         self.live += 1;
-        self.slots[at] = Some(Slot {
+        self.slots.insert(Slot {
             handle,
             head: None,
             interims: Vec::new(),
@@ -130,19 +122,12 @@ impl State {
     }
 
     pub(crate) fn slot(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(handle.index())?
-            .as_mut()
-            .filter(|slot| slot.handle == handle)
+        self.slots.get_mut(handle)
     }
 
     /// The slot of a stream whose user is running: it has come back from its wake.
     pub(crate) fn visit(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
-        let slot = self
-            .slots
-            .get_mut(handle.index())?
-            .as_mut()
-            .filter(|slot| slot.handle == handle)?;
+        let slot = self.slots.get_mut(handle)?;
         if std::mem::take(&mut slot.woken) {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
@@ -206,7 +191,7 @@ impl State {
             .slot(handle)
             .is_some_and(|slot| slot.reader_gone && slot.writer_gone && slot.outcome.is_some());
         if done {
-            self.slots[handle.index()] = None;
+            self.slots.remove(handle);
             self.live -= 1;
         }
     }
@@ -289,12 +274,9 @@ impl State {
         wakes: &mut Vec<Waker>,
         change: impl FnOnce(&mut Slot),
     ) {
-        let Some(slot) = self.slots.get_mut(stream.index()).and_then(Option::as_mut) else {
+        let Some(slot) = self.slots.get_mut(stream).filter(|slot| !slot.reader_gone) else {
             return;
         };
-        if slot.handle != stream || slot.reader_gone {
-            return;
-        }
         change(slot);
         if let Some(waker) = slot.reader.take() {
             self.outstanding += usize::from(!std::mem::replace(&mut slot.woken, true));
