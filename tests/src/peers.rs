@@ -252,3 +252,22 @@ impl fmt::Display for Printed {
         write!(f, "{text}\n{}", self.stderr)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "sleep [\"60\"]: not done after 50ms")]
+    async fn a_client_that_hangs_is_named() {
+        let sleep = Program::new("sleep", "coreutils").find().unwrap();
+        sleep.run(Duration::from_millis(50), ["60"]).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "false ended before it listened")]
+    async fn a_server_that_ends_at_once_is_named() {
+        let program = Program::new("false", "coreutils").find().unwrap();
+        program.serve(|port| [port.to_string()]).await;
+    }
+}
