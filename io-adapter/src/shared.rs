@@ -2,8 +2,8 @@
 //!
 //! The *state* lock guards the engine. The *write* lock guards the transport's writing half and the bytes that are on
 //! their way to it; a half-written frame stays inside it, so that a flusher that goes away loses nothing. The order is
-//! write lock, then state lock; nobody waits for the write lock: who finds it taken leaves the work to its holder, who
-//! looks again before going.
+//! write lock, then state lock; nobody waits for the write lock: who finds it taken says so and leaves the work to its
+//! holder, who looks again after letting go.
 //!
 //! Who flushes: a lone sender does so itself, at once. When other streams are open, a sender leaves it to the driver,
 //! which lets the tasks that it has woken run first and then writes for all of them at once.
@@ -11,7 +11,10 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -31,6 +34,8 @@ const SLICES_MAX: usize = 64;
 pub(crate) struct Shared {
     state: Mutex<State>,
     writer: Mutex<Writer>,
+    /// Somebody found the write lock taken since its holder last looked.
+    missed: AtomicBool,
     start: Instant,
 }
 
@@ -56,6 +61,7 @@ impl Shared {
                 unflushed: false,
                 failed: false,
             }),
+            missed: AtomicBool::new(false),
             start,
         })
     }
@@ -115,19 +121,29 @@ impl Shared {
     /// Writes what the engine has, until the transport takes no more. Whoever is blocked there is the driver: its waker
     /// is the one that the transport keeps.
     pub(crate) fn flush(&self) {
-        loop {
-            let mut writer = match self.writer.try_lock() {
-                Ok(writer) => writer,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                // The holder looks again when it is done.
-                Err(TryLockError::WouldBlock) => return,
-            };
+        while let Some(mut writer) = self.try_writer() {
             let blocked = self.flush_with(&mut writer);
             drop(writer);
-            if blocked || !self.lock().connection.wants_transmit() {
+            // Also when blocked: whom the transport has woken meanwhile was turned away and is asleep again.
+            let missed = self.missed.swap(false, Ordering::SeqCst);
+            if !missed && (blocked || !self.lock().connection.wants_transmit()) {
                 return;
             }
         }
+    }
+
+    /// The write lock, if it is free. If it is not, its holder will look again.
+    fn try_writer(&self) -> Option<MutexGuard<'_, Writer>> {
+        let attempt = || match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        attempt().or_else(|| {
+            self.missed.store(true, Ordering::SeqCst);
+            // The holder may have looked just before that, and gone.
+            attempt()
+        })
     }
 
     /// Answers whether the transport took no more, or never will.
@@ -191,8 +207,28 @@ impl Shared {
         })
     }
 
+    /// Lets go of the writing half, so that the transport closes although handles still share this.
+    pub(crate) fn close(&self) {
+        self.with_writer(|writer| {
+            writer.io = Box::new(tokio::io::sink());
+            writer.out = Transmit::new();
+            writer.failed = true;
+        });
+    }
+
     fn with_writer<R>(&self, run: impl FnOnce(&mut Writer) -> R) -> R {
         run(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The error for a request that was not taken because the connection is over: safe to send elsewhere, whatever
+    /// became of those that were.
+    pub(crate) fn refusal(state: &State) -> Error {
+        match &state.closed {
+            Some(error) if error.kind() != Kind::Closed => {
+                Error::with_source(Kind::Closed, error.clone())
+            }
+            _ => Error::new(Kind::Closed),
+        }
     }
 
     /// The error that answers for a connection that is over.
@@ -245,5 +281,61 @@ pub(crate) fn wake_all(wakes: Vec<Waker>) {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{OnceLock, Weak};
+
+    use raddle_core::{Config, Role};
+
+    use super::*;
+
+    /// A transport that takes nothing at first and is ready again before its caller has let the write lock go: the
+    /// driver, woken for it, finds the lock taken.
+    #[derive(Clone, Default)]
+    struct Trap {
+        shared: Arc<OnceLock<Weak<Shared>>>,
+        refused: Arc<AtomicBool>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl AsyncWrite for Trap {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if !self.refused.swap(true, Ordering::SeqCst) {
+                self.shared.get().unwrap().upgrade().unwrap().flush();
+                return Poll::Pending;
+            }
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn who_finds_the_write_lock_taken_is_not_forgotten() {
+        let trap = Trap::default();
+        let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
+        let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+        trap.shared.set(Arc::downgrade(&shared)).unwrap();
+        shared.lock().driver = Some(Waker::noop().clone());
+        shared.flush();
+        assert!(trap.refused.load(Ordering::SeqCst));
+        assert!(
+            trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
+            "nobody else will come and write it"
+        );
     }
 }
