@@ -140,11 +140,8 @@ impl Client {
             return Poll::Ready(Ok(()));
         }
         let mut state = self.shared.lock();
-        if state.closed.is_some() {
-            return Poll::Ready(Err(Shared::closed_error(&state)));
-        }
-        if state.connection.lifecycle() >= Lifecycle::Draining {
-            return Poll::Ready(Err(Error::new(Kind::Closed)));
+        if state.closed.is_some() || state.connection.lifecycle() >= Lifecycle::Draining {
+            return Poll::Ready(Err(Shared::refusal(&state)));
         }
         let openable = state.connection.openable();
         self.permit = state
@@ -172,7 +169,7 @@ impl Client {
                 state.permits.settle();
             }
             if state.closed.is_some() {
-                return Err(Shared::closed_error(state));
+                return Err(Shared::refusal(state));
             }
             let then = if empty { Then::End } else { Then::More };
             let handle = state

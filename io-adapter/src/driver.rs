@@ -247,5 +247,6 @@ impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
         self.shared.lock().driver = None;
         self.shared.end(TransportEnd::Failed, None);
+        self.shared.close();
     }
 }

@@ -3,5 +3,6 @@
 pub mod engine;
 pub mod patience;
 pub mod peers;
+pub mod raw;
 pub mod samples;
 pub mod wire;
