@@ -32,7 +32,8 @@ impl Inbound {
     /// Takes `bytes` off the window; `false` when the peer had not so much, and then nothing is taken.
     #[must_use]
     pub(crate) fn receive(&mut self, bytes: u32) -> bool {
-        if i64::from(bytes) > self.window {
+        // RFC 9113 §6.9.1: an empty frame may come whatever the window is, also when lowered settings left it negative.
+        if bytes > 0 && i64::from(bytes) > self.window {
             return false;
         }
         self.window -= i64::from(bytes);
@@ -143,6 +144,9 @@ mod tests {
         ledger.retarget(1_000);
         assert_eq!(ledger.window(), -59_000);
         ledger.check();
+        // RFC 9113 §6.9.1: the end of a stream needs no window.
+        assert!(ledger.receive(0));
+        assert!(!ledger.receive(1));
         ledger.release(60_000);
         assert_eq!(ledger.take_update(), 60_000);
         assert_eq!(ledger.window(), 1_000);
