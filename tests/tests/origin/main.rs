@@ -1,7 +1,10 @@
-//! The traps of the design that raddle grew out of, as far as they are the engine's. Each test fails on an engine that
-//! is built the naive way; the ones about sockets and tasks are in the adapter's tests.
+//! The twenty traps of the design that raddle grew out of, each at the layer where it belongs: `senders`, `receivers`
+//! and `ends` are the engine's, `adapter` is about sockets and tasks, `pool` about connections. Each test fails on a
+//! house that is built the naive way.
 
+mod adapter;
 mod ends;
+mod pool;
 mod receivers;
 mod senders;
 
