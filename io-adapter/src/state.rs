@@ -4,8 +4,8 @@ use std::{collections::VecDeque, task::Waker};
 
 use bytes::Bytes;
 use raddle_core::{
-    Connection, ConnectionError, ErrorCode, Event, Fields, RequestHead, ResponseHead, Role,
-    StreamError, StreamHandle,
+    Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, RequestHead, ResponseHead,
+    Role, StreamError, StreamHandle,
 };
 
 use crate::{
@@ -176,9 +176,9 @@ impl State {
         match (slot_error, &self.closed) {
             (Some(error), _) => error,
             // What happened to the transport tells more than what the stream was told, but not whether the request
-            // may be sent again.
+            // may be sent again: only where both verdicts are the same.
             (None, Some(closed))
-                if closed.kind() == Kind::Io && outcome.retry != raddle_core::Retry::Safe =>
+                if closed.kind() == Kind::Io && closed.retry() == outcome.retry =>
             {
                 closed.clone()
             }
@@ -201,7 +201,11 @@ impl State {
         while let Some(event) = self.connection.poll_event() {
             self.take(event, wakes);
         }
-        if self.closed.is_none() {
+        if self.connection.lifecycle() >= Lifecycle::Draining {
+            // No permit will be given any more, and those who wait for one may go elsewhere at once: the streams in
+            // progress may take long.
+            wakes.extend(self.permits.all());
+        } else {
             wakes.extend(self.permits.due(self.connection.openable()).cloned());
         }
     }
@@ -315,7 +319,6 @@ impl State {
     fn take_closed(&mut self, error: Option<ConnectionError>, wakes: &mut Vec<Waker>) {
         self.closed
             .get_or_insert(Error::new(error.map_or(Kind::Closed, Kind::Connection)));
-        wakes.extend(self.permits.all());
         wakes.extend(self.acceptor.take());
         wakes.extend(
             self.pongs

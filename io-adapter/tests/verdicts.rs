@@ -1,0 +1,125 @@
+//! What callers hear when a connection ends under them.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use raddle_io::{BoxError, Config, Kind, RecvBody, Retry};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    time::timeout,
+};
+use tower_service::Service;
+
+#[path = "support/mod.rs"]
+mod support;
+use support::{Answer, Echo, get};
+
+/// A transport that fails to read once it is told to.
+struct Failing(DuplexStream, Arc<AtomicBool>);
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.1.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A body that never goes on.
+struct Stuck;
+
+impl Body for Stuck {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Pending
+    }
+}
+
+fn stuck(_: Request<RecvBody>) -> Answer {
+    Response::new(Stuck.boxed_unsync())
+}
+
+#[tokio::test]
+async fn a_response_that_had_begun_when_the_transport_failed_is_not_to_be_asked_for_again() {
+    let (near, far) = tokio::io::duplex(65_536);
+    tokio::spawn(raddle_io::serve_connection(
+        far,
+        Echo(stuck),
+        Config::default(),
+    ));
+    let fails = Arc::new(AtomicBool::new(false));
+    let io = Failing(near, Arc::clone(&fails));
+    let (mut client, driver) = raddle_io::connect(io, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    let mut begun = client.call(get("/")).await.unwrap().into_body();
+    fails.store(true, Ordering::Relaxed);
+    // The answer to it is what the transport fails to read.
+    assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Io);
+    let error = begun.frame().await.unwrap().unwrap_err();
+    assert_eq!(error.retry(), Retry::Never, "{error}");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_stream_hear_of_a_drain_at_once() {
+    let (near, _far) = tokio::io::duplex(65_536);
+    let config = Config {
+        concurrent_streams_assumed: 1,
+        ..Config::default()
+    };
+    let (mut client, driver) = raddle_io::connect(near, config).await.unwrap();
+    tokio::spawn(driver);
+    // Nobody answers it, so that the connection stays.
+    let pending = client.call(get("/"));
+    let mut other = client.clone();
+    let waiting = tokio::spawn(async move {
+        poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut other, cx)).await
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    client.drain();
+    let heard = timeout(Duration::from_secs(5), waiting).await;
+    let error = heard.expect("at once").unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (Kind::Closed, Retry::Safe));
+    drop(pending);
+}
