@@ -41,6 +41,29 @@ struct Harness<'a> {
 }
 
 impl Harness<'_> {
+    fn shake_hands(&mut self, role: Role, inbox: &mut BytesMut) {
+        if role == Role::Server {
+            inbox.extend_from_slice(PREFACE);
+        }
+        inbox.extend_from_slice(SETTINGS);
+        self.input(inbox);
+        self.output();
+        inbox.extend_from_slice(SETTINGS_ACK);
+        self.input(inbox);
+    }
+
+    /// Sends requests, some of which still owe a body.
+    fn open(&mut self) {
+        for n in 0..4 {
+            let head = RequestHead::new(b"GET", b"http", Some(b"a"), b"/").finish();
+            let then = if n % 2 == 0 { Then::End } else { Then::More };
+            if let Ok(stream) = self.connection.open(head, then) {
+                self.note(stream, false);
+            }
+        }
+        self.output();
+    }
+
     fn input(&mut self, inbox: &mut BytesMut) {
         loop {
             let before = inbox.len();
@@ -105,7 +128,10 @@ impl Harness<'_> {
             Event::Finished { stream } | Event::Failed { stream, .. } => self.note(stream, true),
             Event::Closed { error } => {
                 assert_eq!(error, self.connection.error());
-                assert!(self.streams.values().all(|ended| *ended), "a stream did not end");
+                assert!(
+                    self.streams.values().all(|ended| *ended),
+                    "a stream did not end"
+                );
                 self.closed = true;
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {}
@@ -145,7 +171,10 @@ impl Harness<'_> {
         let mut rest = sent.strip_prefix(PREFACE).unwrap_or(&sent);
         while let Some((head, payload)) = rest.split_first_chunk::<9>() {
             let len = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-            assert!(head[3] <= 9 && len <= payload.len(), "a frame of our own: {head:?}");
+            assert!(
+                head[3] <= 9 && len <= payload.len(),
+                "a frame of our own: {head:?}"
+            );
             rest = &payload[len..];
         }
         assert!(rest.is_empty(), "a part of a frame was sent");
@@ -156,7 +185,11 @@ fn run(data: &[u8]) {
     let Some((&[options, cut, seconds, command], data)) = data.split_first_chunk::<4>() else {
         return;
     };
-    let role = if options & 1 == 0 { Role::Server } else { Role::Client };
+    let role = if options & 1 == 0 {
+        Role::Server
+    } else {
+        Role::Client
+    };
     let config = Config {
         // Small ones are reached by short inputs.
         concurrent_streams_max: if options & 2 == 0 { 100 } else { 2 },
@@ -176,31 +209,21 @@ fn run(data: &[u8]) {
     };
     let mut inbox = BytesMut::new();
     if options & 32 == 0 {
-        if role == Role::Server {
-            inbox.extend_from_slice(PREFACE);
-        }
-        inbox.extend_from_slice(SETTINGS);
-        harness.input(&mut inbox);
-        harness.output();
-        inbox.extend_from_slice(SETTINGS_ACK);
-        harness.input(&mut inbox);
+        harness.shake_hands(role, &mut inbox);
     }
     if role == Role::Client {
-        for n in 0..4 {
-            let head = RequestHead::new(b"GET", b"http", Some(b"a"), b"/").finish();
-            let then = if n % 2 == 0 { Then::End } else { Then::More };
-            if let Ok(stream) = harness.connection.open(head, then) {
-                harness.note(stream, false);
-            }
-        }
-        harness.output();
+        harness.open();
     }
     for piece in data.chunks(usize::from(cut).max(1)) {
         inbox.extend_from_slice(piece);
         harness.input(&mut inbox);
         harness.output();
         harness.now.0 += u64::from(seconds) * 100_000_000;
-        if harness.connection.poll_timeout().is_some_and(|due| due <= harness.now) {
+        if harness
+            .connection
+            .poll_timeout()
+            .is_some_and(|due| due <= harness.now)
+        {
             harness.connection.handle_timeout(harness.now);
             harness.events();
         }
@@ -211,7 +234,9 @@ fn run(data: &[u8]) {
         _ => {}
     }
     harness.output();
-    harness.connection.handle_transport_end(TransportEnd::Eof, harness.now);
+    harness
+        .connection
+        .handle_transport_end(TransportEnd::Eof, harness.now);
     harness.events();
     assert!(harness.closed, "the end was told");
 }

@@ -6,3 +6,8 @@ pub mod peers;
 pub mod raw;
 pub mod samples;
 pub mod wire;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

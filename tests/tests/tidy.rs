@@ -399,3 +399,21 @@ fn links_between_the_documents_lead_somewhere() {
     }
     assert_none("links that lead nowhere", faults);
 }
+
+#[test]
+fn the_documents_and_the_checks_name_the_same_commands() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let run = fs::read_to_string(root().join(".ci/run")).unwrap();
+    for command in [
+        "cargo run --release --bin load_balancer",
+        "cargo test --workspace",
+    ] {
+        let line = format!("$ {command}\n");
+        assert!(readme.contains(&line), "the README does not show {command}");
+    }
+    assert!(
+        run.contains("\nstep cargo test --workspace\n"),
+        "checked as it is documented"
+    );
+    assert!(run.contains("fuzz/smoke connection_bytes "));
+}
