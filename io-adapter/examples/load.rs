@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! $ cargo run --release -p raddle-io --example load -- -n 20000 -c 4 -m 50 http://127.0.0.1:8080/
-//! finished in 0.31s, 64211.18 req/s
+//! finished in 0.10s, 202986.60 req/s
 //! requests: 20000 total, 20000 finished, 20000 succeeded, 0 failed
 //! status codes: 20000 2xx, 0 3xx, 0 4xx, 0 5xx
-//! traffic: 586.33KB data received
-//! latency: min 112us, median 2.91ms, p99 6.12ms, max 9.87ms
+//! traffic: 527.34KB data received
+//! latency: min 123us, median 839us, p99 4.25ms, max 5.22ms
 //! ```
 //!
 //! `-n` requests over `-c` connections with `-m` concurrent streams each; `-d BYTES` sends a body of that size with
@@ -130,7 +130,7 @@ async fn main() -> ExitCode {
             Arc::clone(&tally),
         ));
     }
-    while connections.join_next().await.is_some() {}
+    end_of(connections).await;
     let succeeded = report(&tally, begin.elapsed());
     if succeeded {
         ExitCode::SUCCESS
@@ -161,7 +161,16 @@ async fn connection(options: Options, target: Target, tally: Arc<Tally>) {
         streams.spawn(stream(options.clone(), client.clone(), Arc::clone(&tally)));
     }
     drop(client);
-    while streams.join_next().await.is_some() {}
+    end_of(streams).await;
+}
+
+/// Waits for every task. One that panicked takes the program with it: its requests would be missing in the count.
+async fn end_of(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(panicked) = ended {
+            std::panic::resume_unwind(panicked.into_panic());
+        }
+    }
 }
 
 async fn stream(options: Options, mut client: Client, tally: Arc<Tally>) {
@@ -210,17 +219,18 @@ async fn fetch(
 fn report(tally: &Tally, elapsed: Duration) -> bool {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let [_, _, ok, redirected, refused, broken] = tally.classes.each_ref().map(count);
-    let failed = count(&tally.failed);
-    let finished = ok + redirected + refused + broken;
+    let succeeded = ok + redirected;
+    // As h2load counts: without a whole response, or with one that is an error.
+    let failed = count(&tally.failed) + refused + broken;
+    let finished = succeeded + failed;
     let seconds = elapsed.as_secs_f64();
     println!(
         "finished in {seconds:.2}s, {:.2} req/s",
         finished as f64 / seconds
     );
     println!(
-        "requests: {} total, {finished} finished, {} succeeded, {failed} failed",
+        "requests: {} total, {finished} finished, {succeeded} succeeded, {failed} failed",
         count(&tally.started),
-        ok + redirected,
     );
     println!("status codes: {ok} 2xx, {redirected} 3xx, {refused} 4xx, {broken} 5xx");
     println!("traffic: {} data received", size(count(&tally.bytes)));
@@ -235,7 +245,7 @@ fn report(tally: &Tally, elapsed: Duration) -> bool {
     if let Some(error) = &*tally.first_error.lock().expect("no worker panics") {
         eprintln!("load: the first failure: {error}");
     }
-    failed == 0 && ok + redirected == finished && finished > 0
+    succeeded > 0 && succeeded == count(&tally.started)
 }
 
 fn size(bytes: u64) -> String {

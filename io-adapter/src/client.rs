@@ -31,7 +31,9 @@ use crate::{
 
 /// Starts HTTP/2 as a client on `io`, which is open and, for TLS, has agreed on `h2`.
 ///
-/// The driver has to be spawned. Requests may be made at once; they wait for nothing but the transport.
+/// The driver has to be spawned. Requests may be made at once; they wait for nothing but the transport. A TCP socket is
+/// best given `set_nodelay(true)` first: everything that can be sent together is, and without it a small frame may wait
+/// 40 ms for an acknowledgement that the other side delays.
 ///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver and by the requests on it.

@@ -22,6 +22,8 @@ use crate::{
 
 /// Serves every request that comes over `io` with a clone of `service`, each in a task of its own.
 ///
+/// A TCP socket is best given `set_nodelay(true)` first, as for [`connect`](crate::connect).
+///
 /// A request that its client gives up takes its task with it. A service that fails resets the stream with
 /// INTERNAL_ERROR.
 pub fn serve_connection<T, S, B>(io: T, service: S, config: Config) -> Serve<T, S>

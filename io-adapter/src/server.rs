@@ -29,7 +29,8 @@ use crate::{
 
 /// Starts HTTP/2 as a server on `io`, which is open and, for TLS, has agreed on `h2`.
 ///
-/// The driver has to be spawned, or polled beside [`Server::accept`].
+/// The driver has to be spawned, or polled beside [`Server::accept`]. A TCP socket is best given `set_nodelay(true)` first,
+/// as for [`connect`](crate::connect).
 ///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver.

@@ -11,11 +11,16 @@ use std::{
 use raddle_io::core::FrameLog;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use fields::FieldLog;
+
+#[path = "fields.rs"]
+mod fields;
+
 /// Passes everything on and describes it on stderr, in the form of `nghttp -v`.
 pub(crate) struct Watched<T> {
     io: T,
-    sent: FrameLog,
-    received: FrameLog,
+    sent: Direction,
+    received: Direction,
     start: Instant,
     /// Held while a frame is printed, so that the lines of two connections do not mix.
     lines: Arc<Mutex<()>>,
@@ -25,20 +30,42 @@ impl<T> Watched<T> {
     pub(crate) fn new(io: T, lines: Arc<Mutex<()>>) -> Self {
         Self {
             io,
-            sent: FrameLog::new(),
-            received: FrameLog::new(),
+            sent: Direction::new("send"),
+            received: Direction::new("recv"),
             start: Instant::now(),
             lines,
         }
     }
 }
 
-fn print(log: &mut FrameLog, bytes: &[u8], verb: &str, start: Instant, lines: &Mutex<()>) {
-    let _held = lines.lock();
-    log.feed(bytes, |frame| {
-        let text = frame.to_string().replace('\n', "\n         ");
-        eprintln!("[{:7.3}] {verb} {text}", start.elapsed().as_secs_f64());
-    });
+/// What passes one way.
+struct Direction {
+    verb: &'static str,
+    fields: FieldLog,
+    frames: FrameLog,
+}
+
+impl Direction {
+    fn new(verb: &'static str) -> Self {
+        Self {
+            verb,
+            fields: FieldLog::new(),
+            frames: FrameLog::new(),
+        }
+    }
+
+    /// Prints the fields in `bytes`, and then the frames, which is the order of nghttp.
+    fn print(&mut self, bytes: &[u8], start: Instant, lines: &Mutex<()>) {
+        let _held = lines.lock();
+        let (verb, at) = (self.verb, start.elapsed().as_secs_f64());
+        self.fields.feed(bytes, &mut |field| {
+            eprintln!("[{at:7.3}] {verb} {field}");
+        });
+        self.frames.feed(bytes, |frame| {
+            let text = frame.to_string().replace('\n', "\n         ");
+            eprintln!("[{at:7.3}] {verb} {text}");
+        });
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
@@ -50,13 +77,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let this = &mut *self;
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(cx, buf);
-        print(
-            &mut this.received,
-            &buf.filled()[before..],
-            "recv",
-            this.start,
-            &this.lines,
-        );
+        let bytes = &buf.filled()[before..];
+        this.received.print(bytes, this.start, &this.lines);
         polled
     }
 }
@@ -70,13 +92,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.io).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = polled {
-            print(
-                &mut this.sent,
-                &bytes[..written],
-                "send",
-                this.start,
-                &this.lines,
-            );
+            this.sent.print(&bytes[..written], this.start, &this.lines);
         }
         polled
     }
