@@ -150,10 +150,17 @@ async fn connection(options: Options, target: Target, tally: Arc<Tally>) {
         Ok(client) => client,
         Err(error) => {
             // The requests that this connection would have made fail with it.
+            let mut told = false;
             while tally.deadline.is_none() && tally.claim() {
                 tally.fail(error.clone());
+                told = true;
             }
-            return tally.fail(error);
+            // There may be none left, and yet a connection that failed must be seen.
+            if !told {
+                tally.started.fetch_add(1, Ordering::Relaxed);
+                tally.fail(error);
+            }
+            return;
         }
     };
     let mut streams = JoinSet::new();
