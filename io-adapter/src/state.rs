@@ -4,8 +4,8 @@ use std::{collections::VecDeque, task::Waker};
 
 use bytes::Bytes;
 use raddle_core::{
-    Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, RequestHead, ResponseHead,
-    Role, StreamError, StreamHandle,
+    Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, Origin, RequestHead,
+    ResponseHead, Role, StreamError, StreamHandle,
 };
 
 use crate::{
@@ -21,7 +21,8 @@ pub(crate) struct State {
     slots: Slots,
     pub(crate) live: usize,
     pub(crate) permits: Permits,
-    /// Requests that nobody has accepted yet. The engine's limit of concurrent streams bounds them.
+    /// Requests that nobody has accepted yet. The engine's limit of concurrent streams bounds them, because those that
+    /// are reset leave at once.
     pub(crate) incoming: VecDeque<(StreamHandle, RequestHead)>,
     pub(crate) acceptor: Option<Waker>,
     /// Nobody will accept any more.
@@ -308,12 +309,29 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         let failed = outcome.is_err();
+        let given_up = matches!(&outcome, Err(error) if error.origin == Origin::Remote);
         self.tell_writer(stream, wakes, |slot| slot.outcome = Some(outcome));
         // A reader that has its message whole has nothing to hear of the end.
         if failed && let Some(slot) = self.slot(stream) {
             wakes.extend(slot.reader.take());
         }
+        if given_up {
+            self.forget_unaccepted(stream);
+        }
         self.forget_if_done(stream);
+    }
+
+    /// Drops a request that its client has given up before anybody accepted it. Who opens and resets streams would
+    /// otherwise fill the line behind a server that is slow to accept, past the limit of concurrent streams.
+    fn forget_unaccepted(&mut self, stream: StreamHandle) {
+        let at = self
+            .incoming
+            .iter()
+            .position(|(waiting, _)| *waiting == stream);
+        if at.and_then(|at| self.incoming.remove(at)).is_some() {
+            self.leave(stream, Half::Reader);
+            self.leave(stream, Half::Writer);
+        }
     }
 
     fn take_closed(&mut self, error: Option<ConnectionError>, wakes: &mut Vec<Waker>) {

@@ -208,6 +208,27 @@ async fn requests_that_nobody_accepted_may_be_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_reset_before_it_was_accepted_is_not_handed_out() {
+    let (mut server, _driving, mut peer) = server().await;
+    for n in 0..500 {
+        let id = 2 * n + 1;
+        peer.send(&wire::headers(id, GET, true)).await;
+        peer.send(&wire::rst_stream(id, ErrorCode::CANCEL.to_u32()))
+            .await;
+    }
+    peer.send(&wire::headers(
+        1_001,
+        &[&GET[..3], &[(":path", "/kept")]].concat(),
+        true,
+    ))
+    .await;
+    peer.send(&wire::ping([7; 8], false)).await;
+    peer.expect(kind::PING).await;
+    let (request, _responder) = server.accept().await.unwrap();
+    assert_eq!(request.uri().path(), "/kept");
+}
+
+#[tokio::test]
 async fn the_last_client_ends_the_connection_after_what_is_in_progress() {
     let (mut client, driving, mut peer) = client().await;
     let other = client.clone();
