@@ -5,9 +5,12 @@
 //! of its tape. What happens goes into a [`Trace`](trace::Trace), a chain of hashes by which two runs are compared,
 //! and past an [`Oracle`](oracle::Oracle), which knows what was sent and so what may be received.
 //!
-//! [`pair`] runs two engines against each other without a runtime. It is fast, and sees every event.
+//! [`pair`] runs two engines against each other without a runtime. It is fast, and sees every event. [`net`] runs whole
+//! clients and servers, ours and those of the `h2` crate, over a simulated network.
 #![forbid(unsafe_code)]
 
+pub mod faulty;
+pub mod net;
 pub mod oracle;
 pub mod outcome;
 pub mod pair;

@@ -105,6 +105,8 @@ impl Pipe {
         let keep = tape.index(self.pieces.len() + 1);
         self.pieces.truncate(keep);
         self.held = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        // An end that is lost has to be told anew.
+        self.ended &= matches!(self.pieces.back(), Some((_, Piece::End(_))));
     }
 
     /// Holds back everything, what is on its way and what follows, until the moment `until`.

@@ -155,7 +155,8 @@ fn config(tape: &mut Tape, impatient: bool) -> Config {
         header_block_timeout: patience,
         keep_alive_interval: tape
             .chance(1, 4)
-            .then(|| Duration::from_millis(tape.between(20, 30_000))),
+            // Not so often that a long silence of ours would count as a flood of PING.
+            .then(|| Duration::from_millis(tape.between(100, 30_000))),
         keep_alive_timeout: patience,
         ..default
     }

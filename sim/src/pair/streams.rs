@@ -10,6 +10,8 @@ use crate::{oracle::Way, outcome::Fault};
 
 /// The longest pause of a reader or a writer, in nanoseconds.
 const PAUSE_MAX: u64 = 300_000_000;
+/// Bytes of data whose credit may be given back in two parts, at least.
+const SPLIT_MIN: usize = 256;
 
 impl World<'_> {
     pub(super) fn event(&mut self, role: Role, event: Event) -> Result<(), Fault> {
@@ -129,8 +131,12 @@ impl World<'_> {
             self.discard(role, stream, n)?;
         } else if self.plan.features.slow_readers && self.tape.chance(1, 2) {
             let delay = self.tape.moment(PAUSE_MAX);
-            // Not always all at once.
-            let some = self.tape.index(data.len() + 1);
+            // Not always all at once. But crumbs are not split: an engine whose window is empty passes each one on, and
+            // they never grow together again, so that a long body in crumbs of one byte would be no end of a run.
+            let some = match data.len() {
+                0..SPLIT_MIN => 0,
+                len => self.tape.index(len + 1),
+            };
             self.later(delay, Task::Release(role, stream, some));
             self.later(delay, Task::Release(role, stream, data.len() - some));
         } else {

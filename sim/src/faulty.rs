@@ -1,0 +1,125 @@
+//! A byte stream that does all that a socket may do and seldom does.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::tape::Tape;
+
+/// How a stream misbehaves, within what sockets may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// The most bytes that one read or write moves.
+    pub piece_max: usize,
+    /// In how many of 100 cases a read or write is pending for no reason, and wakes its task at once.
+    pub pending_percent: u64,
+    /// Whether writes of several buffers at once are taken as such.
+    pub vectored: bool,
+    /// Bytes, in both ways together, after which reads and writes fail.
+    pub fails_after: Option<u64>,
+}
+
+/// A stream around another one, with short reads, short writes and wake-ups for nothing; all of them drawn from a tape
+/// of its own.
+#[derive(Debug)]
+pub struct FaultStream<T> {
+    inner: T,
+    style: Style,
+    tape: Tape,
+    /// Bytes moved so far.
+    moved: u64,
+}
+
+impl<T> FaultStream<T> {
+    /// Puts `inner` behind faults.
+    pub fn new(inner: T, style: Style, tape: Tape) -> Self {
+        Self {
+            inner,
+            style,
+            tape,
+            moved: 0,
+        }
+    }
+
+    /// What every read and write meets first. `Ok` is the most bytes that it may move.
+    fn meet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // What is dropped with the simulation itself has no network any more.
+        let fails = self.style.fails_after.is_some_and(|max| self.moved >= max);
+        if fails || !turmoil::in_simulation() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.tape.chance(self.style.pending_percent, 100) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(1 + self.tape.size(self.style.piece_max - 1)))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let max = std::task::ready!(this.meet(cx))?;
+        let len = max.min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(len));
+        std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        buf.advance(read);
+        this.moved += read as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let max = std::task::ready!(this.meet(cx))?;
+        let part = &buf[..max.min(buf.len())];
+        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, part))?;
+        this.moved += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let max = std::task::ready!(this.meet(cx))?;
+        // Gathered here, because what is below may not do it: so a short write ends inside any of the buffers.
+        let bytes = bufs.iter().flat_map(|buf| buf.iter().copied());
+        let part: Vec<u8> = bytes.take(max).collect();
+        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, &part))?;
+        this.moved += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.style.vectored
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        std::task::ready!(this.meet(cx))?;
+        Pin::new(&mut this.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        std::task::ready!(this.meet(cx))?;
+        Pin::new(&mut this.inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies that our side sends.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
+use raddle_io::{BoxError, RecvBody};
+use tokio::time::Sleep;
+
+use super::{
+    book::Book,
+    plan::{Request, millis},
+};
+use crate::oracle::{Message, Way};
+
+/// A message in parts, sometimes with pauses between them.
+#[derive(Debug)]
+pub(super) struct Parts {
+    body: Bytes,
+    trailers: Option<Bytes>,
+    part_max: usize,
+    slow: bool,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Parts {
+    pub(super) fn new(message: Message, request: &Request) -> Self {
+        Self {
+            body: message.body,
+            trailers: message.trailers,
+            part_max: request.part_max,
+            slow: request.slow,
+            pause: None,
+        }
+    }
+
+    /// The next part, `Err` for the trailers; `None` behind the last one.
+    pub(super) fn next(&mut self) -> Option<Result<Bytes, HeaderMap>> {
+        if self.body.is_empty() {
+            return self.trailers.take().map(|value| Err(trailers(&value)));
+        }
+        let len = self.part_max.min(self.body.len());
+        Some(Ok(self.body.split_to(len)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_empty() && self.trailers.is_none()
+    }
+}
+
+/// Trailers of the one field that messages here have.
+fn trailers(value: &[u8]) -> HeaderMap {
+    let value = HeaderValue::from_bytes(value).expect("a number and letters");
+    HeaderMap::from_iter([(http::HeaderName::from_static("x-end"), value)])
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        let next = self.next();
+        if self.slow && next.is_some() {
+            self.pause = Some(Box::pin(tokio::time::sleep(millis(2))));
+        }
+        Poll::Ready(next.map(|next| Ok(next.map_or_else(Frame::trailers, Frame::data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// The request's own body on its way back, part by part.
+#[derive(Debug)]
+pub(super) struct Echo {
+    pub(super) body: RecvBody,
+    pub(super) n: u64,
+    pub(super) book: Book,
+    pub(super) done: bool,
+}
+
+impl Body for Echo {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.done = !matches!(frame, Some(Ok(_)));
+        match &frame {
+            Some(Ok(frame)) => self.book.frame(self.n, Way::Up, frame),
+            Some(Err(error)) => self.book.upload_failed(self.n, error),
+            None => self.book.whole(self.n, Way::Up),
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+}
+
+impl Book {
+    /// Part of a message arrives.
+    pub(super) fn frame(&self, n: u64, way: Way, frame: &Frame<Bytes>) {
+        if let Some(data) = frame.data_ref() {
+            self.data(n, way, data);
+        }
+        if let Some(fields) = frame.trailers_ref() {
+            self.trailers(n, way, fields);
+        }
+    }
+
+    /// The server does not get the rest of a request.
+    pub(super) fn upload_failed(&self, n: u64, error: &raddle_io::Error) {
+        self.note(&format!("#{n} upload failed: {error}"));
+        self.accused("our server", error.violation());
+    }
+}

@@ -1,0 +1,183 @@
+//! Where all tasks of a run write down what happens, in the order in which it does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderMap;
+use raddle_core::{Retry, Violation};
+
+use super::plan::Plan;
+use crate::{
+    oracle::{Ends, Oracle, Way},
+    outcome::{Fault, Marks, Outcome},
+    trace::Trace,
+};
+
+/// One per run, shared by its tasks. They all run on one thread, so that the order is that of the simulation.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    pub(super) plan: Arc<Plan>,
+    pages: Arc<Mutex<Pages>>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    oracle: Oracle,
+    trace: Trace,
+    marks: Marks,
+    /// The first thing that was wrong.
+    fault: Option<Fault>,
+}
+
+impl Book {
+    pub(super) fn new(plan: Plan) -> Self {
+        let book = Self {
+            plan: Arc::new(plan),
+            pages: Arc::default(),
+        };
+        book.note(&format!("{:?}", book.plan));
+        book
+    }
+
+    fn open(&self) -> MutexGuard<'_, Pages> {
+        // A task that has panicked is told by the simulation itself.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down an event.
+    pub(super) fn note(&self, text: &str) {
+        let at = turmoil::sim_elapsed().unwrap_or_default().as_micros();
+        self.open().trace.push(format!("{at}us {text}"));
+    }
+
+    pub(super) fn mark(&self, mark: &'static str) {
+        self.open().marks.hit(mark);
+    }
+
+    /// Tells the oracle of an event of request `n`, and keeps its objection.
+    pub(super) fn tell(
+        &self,
+        n: u64,
+        text: &str,
+        tell: impl FnOnce(&mut Oracle) -> Result<(), Fault>,
+    ) {
+        self.note(&format!("#{n} {text}"));
+        let told = tell(&mut self.open().oracle);
+        if let Err(fault) = told {
+            self.fault(fault);
+        }
+    }
+
+    pub(super) fn fault(&self, fault: Fault) {
+        self.note(&format!("FAULT {fault}"));
+        self.open().fault.get_or_insert(fault);
+    }
+
+    /// The client ends request `n` with `verdict`.
+    pub(super) fn failed(&self, n: u64, verdict: Retry, why: &str) {
+        self.tell(n, &format!("failed: {why}; {verdict}"), |oracle| {
+            oracle.failed(n, verdict)
+        });
+    }
+
+    /// The client gives request `n` up.
+    pub(super) fn give_up(&self, n: u64) {
+        self.mark("reset by client");
+        self.tell(n, "is given up", |oracle| {
+            oracle.gave_up(n)?;
+            oracle.failed(n, Retry::Never)
+        });
+    }
+
+    /// Everybody keeps to the rules here, so that an accusation is wrong. Only where a connection was cut may somebody
+    /// run out of time.
+    pub(super) fn accused(&self, who: &str, violation: Option<Violation>) {
+        let Some(violation) = violation else {
+            return;
+        };
+        if violation == Violation::PingTimeout && self.plan.cut.is_some() {
+            return;
+        }
+        self.fault(Fault::run(format!("{who} accuses its peer: {violation}")));
+    }
+
+    /// Trailers arrive.
+    pub(super) fn trailers(&self, n: u64, way: Way, fields: &HeaderMap) {
+        self.mark("trailers");
+        let value = match fields.get("x-end") {
+            Some(value) if fields.len() == 1 => value.as_bytes(),
+            _ => return self.fault(Fault::of(n, format!("other trailers: {fields:?}"))),
+        };
+        self.tell(n, &format!("{way:?} trailers"), |oracle| {
+            oracle.trailers(n, way, value)
+        });
+    }
+
+    /// Part of a body arrives.
+    pub(super) fn data(&self, n: u64, way: Way, data: &[u8]) {
+        self.tell(n, &format!("{way:?} {} bytes", data.len()), |oracle| {
+            oracle.data(n, way, data)
+        });
+    }
+
+    /// A message is whole for its receiver.
+    pub(super) fn whole(&self, n: u64, way: Way) {
+        self.tell(n, &format!("{way:?} is whole"), |oracle| {
+            oracle.whole(n, way)
+        });
+    }
+
+    /// The server is shown request `n`.
+    pub(super) fn shown(&self, n: u64) {
+        self.tell(n, "is shown to the server", |oracle| oracle.shown(n));
+    }
+
+    /// The head of a response arrives, with the number of the request that it answers.
+    pub(super) fn head(&self, n: u64, head: &http::response::Parts) {
+        self.tell(n, "has its response", |oracle| oracle.head(n));
+        let number = head.headers.get("x-n").map(|value| value.as_bytes());
+        if number != Some(n.to_string().as_bytes()) {
+            self.fault(Fault::of(n, format!("got another's response: {head:?}")));
+        }
+    }
+
+    /// The response is whole for the client, and so the request is at its end.
+    pub(super) fn complete(&self, n: u64) {
+        self.whole(n, Way::Down);
+        self.tell(n, "is complete", |oracle| oracle.complete(n));
+    }
+
+    /// The plan of the request that `path` names.
+    pub(super) fn request(&self, path: &str) -> Option<super::plan::Request> {
+        let n: usize = path.strip_prefix('/').and_then(|n| n.parse().ok())?;
+        let found = self.plan.requests.get(n).cloned();
+        if found.is_none() {
+            self.fault(Fault::run(format!("a request that nobody made: {path}")));
+        }
+        found
+    }
+
+    /// Whether something was wrong already.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.open().fault.is_some()
+    }
+
+    /// Closes the book. `run` is what the simulation itself says.
+    pub(super) fn close(&self, run: Result<(), String>) -> Result<Outcome, Fault> {
+        let pages = self.open();
+        let judged = match (&pages.fault, run) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, Err(what)) => {
+                let unended: Vec<_> = pages.oracle.unended().collect();
+                Err(Fault::run(format!("{what}; unended: {unended:?}")))
+            }
+            (None, Ok(())) => pages.oracle.finish(),
+        };
+        let ends: Ends = judged.map_err(|fault| fault.with_trace(&pages.trace))?;
+        Ok(Outcome {
+            hash: pages.trace.hash(),
+            events: pages.trace.events(),
+            ends,
+            marks: pages.marks.clone(),
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! What one run over the network is going to be.
+
+use std::time::Duration;
+
+use raddle_core::{Config, Role};
+
+use crate::{faulty::Style, oracle::Message, tape::Tape};
+
+/// The most bytes of a body.
+const BODY_MAX: usize = 300_000;
+/// Faults happen in this time, in milliseconds.
+const FAULTS_UNTIL: u64 = 2_000;
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Shortest and longest way of a message, in milliseconds.
+    pub(super) latency: (u64, u64),
+    pub(super) client: Config,
+    pub(super) server: Config,
+    pub(super) client_style: Style,
+    pub(super) server_style: Style,
+    /// Tasks of the client's that make requests, each one after the other.
+    pub(super) workers: usize,
+    pub(super) requests: Vec<Request>,
+    /// When nothing passes the network, and for how long, in milliseconds.
+    pub(super) holds: Vec<(u64, u64)>,
+    pub(super) cut: Option<Cut>,
+    /// Who drains, and after how many milliseconds.
+    pub(super) drain: Option<(Role, u64)>,
+    /// Whether our server takes requests one by one, and not by way of a service.
+    pub(super) accepts: bool,
+}
+
+/// How a connection breaks, and after how many milliseconds or bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cut {
+    /// The client's connection is dropped.
+    ClientDrops(u64),
+    /// The server's connection is dropped.
+    ServerDrops(u64),
+    /// The server's host dies.
+    ServerCrashes(u64),
+    /// One side's socket fails after so many bytes.
+    SocketFails(Role, u64),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) n: u64,
+    /// Milliseconds before it is made.
+    pub(super) pause: u64,
+    pub(super) up: usize,
+    pub(super) up_trailers: bool,
+    pub(super) answer: Answer,
+    /// Milliseconds until the server answers.
+    pub(super) delay: u64,
+    pub(super) interims: u64,
+    /// Milliseconds after which the client gives it up.
+    pub(super) give_up: Option<u64>,
+    /// Whether the client waits for the connection to have room before it makes the request.
+    pub(super) polite: bool,
+    /// The most bytes of one part of a body.
+    pub(super) part_max: usize,
+    /// Whether the sender of a body pauses between two parts.
+    pub(super) slow: bool,
+}
+
+/// What the server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It reads the request and answers with a body of this length.
+    Sized(usize, bool),
+    /// It sends the request's own content back as it comes.
+    Echo,
+    /// It answers with a body of this length and does not read the request.
+    Unread(usize),
+    /// It fails.
+    Fail,
+}
+
+impl Plan {
+    pub(super) fn draw(tape: &mut Tape) -> Self {
+        let slowest = tape.pick(&[1, 5, 20, 60]);
+        let resets = tape.chance(1, 3);
+        let count = tape.between(5, 80);
+        let body_max = tape.pick(&[BODY_MAX, 1_000, 30_000]);
+        let requests = (0..count)
+            .map(|n| Request::draw(tape, n, body_max, resets))
+            .collect();
+        Self {
+            latency: (tape.below(slowest + 1), slowest),
+            client: config(tape),
+            server: config(tape),
+            client_style: style(tape),
+            server_style: style(tape),
+            workers: tape.between(1, 12) as usize,
+            requests,
+            holds: holds(tape),
+            cut: cut(tape),
+            drain: tape
+                .chance(1, 5)
+                .then(|| (tape.pick(&[Role::Client, Role::Server]), moment(tape))),
+            accepts: tape.chance(1, 2),
+        }
+        .with_failing_socket()
+    }
+
+    fn with_failing_socket(mut self) -> Self {
+        match self.cut {
+            Some(Cut::SocketFails(Role::Client, after)) => {
+                self.client_style.fails_after = Some(after);
+            }
+            Some(Cut::SocketFails(Role::Server, after)) => {
+                self.server_style.fails_after = Some(after);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+impl Request {
+    fn draw(tape: &mut Tape, n: u64, body_max: usize, resets: bool) -> Self {
+        let post = tape.chance(1, 2);
+        let answer = match tape.below(if resets { 10 } else { 8 }) {
+            0..4 => Answer::Sized(tape.size(body_max), tape.chance(1, 4)),
+            4..7 => Answer::Echo,
+            7 => Answer::Unread(tape.size(body_max)),
+            _ => Answer::Fail,
+        };
+        Self {
+            n,
+            pause: if tape.chance(1, 3) { tape.below(50) } else { 0 },
+            up: if post { tape.size(body_max) } else { 0 },
+            up_trailers: post && tape.chance(1, 4),
+            answer,
+            delay: if tape.chance(1, 3) {
+                tape.below(100)
+            } else {
+                0
+            },
+            interims: if tape.chance(1, 6) { tape.below(4) } else { 0 },
+            give_up: (resets && tape.chance(1, 6)).then(|| tape.below(400)),
+            polite: tape.chance(1, 2),
+            part_max: 1 + tape.size(100_000).max(body_max / 200),
+            slow: tape.chance(1, 4),
+        }
+    }
+
+    /// What the client sends.
+    pub(super) fn up(&self) -> Message {
+        Message::stamped(2 * self.n, self.up, self.up_trailers)
+    }
+
+    /// What the server sends; `None` when it fails.
+    pub(super) fn down(&self) -> Option<Message> {
+        let stamp = 2 * self.n + 1;
+        match self.answer {
+            Answer::Sized(len, trailers) => Some(Message::stamped(stamp, len, trailers)),
+            Answer::Unread(len) => Some(Message::stamped(stamp, len, false)),
+            Answer::Echo => Some(self.up()),
+            Answer::Fail => None,
+        }
+    }
+}
+
+fn moment(tape: &mut Tape) -> u64 {
+    tape.moment(FAULTS_UNTIL)
+}
+
+fn config(tape: &mut Tape) -> Config {
+    Config {
+        concurrent_streams_max: tape.pick(&[100, 100, 1, 3, 20]),
+        stream_window_bytes: tape.pick(&[262_144, 3_000, 16_384, 65_535]),
+        connection_window_bytes: tape.pick(&[1_048_576, 65_535, 200_000]),
+        header_table_bytes: tape.pick(&[4_096, 0, 200]),
+        send_buffer_bytes: tape.pick(&[65_536, 1_000, 300_000]),
+        ..Config::default()
+    }
+}
+
+fn style(tape: &mut Tape) -> Style {
+    Style {
+        piece_max: tape.pick(&[1 << 20, 2_000, 20_000, 65_536]),
+        pending_percent: tape.pick(&[0, 5, 30]),
+        vectored: tape.chance(1, 2),
+        fails_after: None,
+    }
+}
+
+fn holds(tape: &mut Tape) -> Vec<(u64, u64)> {
+    if !tape.chance(1, 3) {
+        return Vec::new();
+    }
+    (0..=tape.below(3))
+        .map(|_| (moment(tape), tape.between(1, 1_500)))
+        .collect()
+}
+
+fn cut(tape: &mut Tape) -> Option<Cut> {
+    if !tape.chance(1, 3) {
+        return None;
+    }
+    Some(match tape.below(4) {
+        0 => Cut::ClientDrops(moment(tape)),
+        1 => Cut::ServerDrops(moment(tape)),
+        2 => Cut::ServerCrashes(moment(tape)),
+        _ => {
+            let role = tape.pick(&[Role::Client, Role::Server]);
+            Cut::SocketFails(role, tape.size(1_000_000) as u64)
+        }
+    })
+}
+
+/// So many milliseconds.
+pub(super) fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}

@@ -1,0 +1,124 @@
+//! Our client: it makes the requests of the plan.
+
+use std::future::poll_fn;
+
+use http_body_util::BodyExt;
+use raddle_core::{Retry, Role};
+use raddle_io::{Client, Error, RecvBody};
+use tokio::{task::JoinSet, time::timeout};
+use tower_service::Service;
+
+use super::{
+    Socket,
+    bodies::Parts,
+    book::Book,
+    plan::{Cut, Request, millis},
+};
+use crate::{oracle::Way, outcome::Fault};
+
+/// How long the driver may take to end once nobody needs it, in milliseconds.
+const END_MAX: u64 = 60_000;
+
+pub(super) async fn run(io: Socket, book: Book) {
+    let (client, driver) = match raddle_io::connect(io, book.plan.client.clone()).await {
+        Ok(connected) => connected,
+        Err(error) => return book.fault(Fault::run(format!("connect: {error}"))),
+    };
+    let watched = book.clone();
+    let mut driver = tokio::spawn(async move {
+        let end = driver.await;
+        if let Err(error) = &end {
+            watched.accused("our client", error.violation());
+        }
+        watched.note(&format!("our client's driver ends: {end:?}"));
+    });
+    if let Some(Cut::ClientDrops(after)) = book.plan.cut {
+        let (driver, book) = (driver.abort_handle(), book.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(millis(after)).await;
+            book.note("the client's driver is dropped");
+            book.mark("cut");
+            driver.abort();
+        });
+    }
+    if let Some((Role::Client, after)) = book.plan.drain {
+        // It keeps the connection open until then, also when all requests have ended before.
+        let (client, book) = (client.clone(), book.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(millis(after)).await;
+            book.note("the client drains");
+            book.mark("drain by client");
+            client.drain();
+        });
+    }
+    let mut workers = JoinSet::new();
+    for worker in 0..book.plan.workers {
+        workers.spawn(work(client.clone(), worker, book.clone()));
+    }
+    while workers.join_next().await.is_some() {}
+    drop(client);
+    if timeout(millis(END_MAX), &mut driver).await.is_err() {
+        book.fault(Fault::run("our client's driver does not end"));
+    }
+}
+
+/// Makes every request whose turn is with this worker.
+async fn work(client: Client, worker: usize, book: Book) {
+    let mine = |request: &&Request| request.n as usize % book.plan.workers == worker;
+    for request in book.plan.requests.iter().filter(mine) {
+        tokio::time::sleep(millis(request.pause)).await;
+        let n = request.n;
+        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
+        let exchange = exchange(client.clone(), request, &book);
+        let Some(after) = request.give_up else {
+            exchange.await;
+            continue;
+        };
+        if timeout(millis(after), exchange).await.is_err() {
+            book.give_up(n);
+        }
+    }
+}
+
+async fn exchange(mut client: Client, request: &Request, book: &Book) {
+    let n = request.n;
+    if request.polite {
+        let ready = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut client, cx));
+        if let Err(error) = ready.await {
+            return failed(n, &error, book);
+        }
+    }
+    let body = Parts::new(request.up(), request);
+    let head = http::Request::builder()
+        .method(if body.is_empty() { "GET" } else { "POST" })
+        .uri(format!("http://server/{n}"));
+    let whole = head.body(body).expect("the head is plain");
+    match client.call(whole).await {
+        Ok(response) => read(n, response, book).await,
+        Err(error) => failed(n, &error, book),
+    }
+}
+
+async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
+    let (head, mut body) = response.into_parts();
+    book.head(n, &head);
+    if let Some(interims) = head.extensions.get::<raddle_io::Informational>() {
+        book.note(&format!("#{n} had {} interim responses", interims.0.len()));
+        book.mark("interim");
+    }
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => book.frame(n, Way::Down, &frame),
+            Err(error) => return failed(n, &error, book),
+        }
+    }
+    book.complete(n);
+}
+
+fn failed(n: u64, error: &Error, book: &Book) {
+    book.accused("our client", error.violation());
+    if error.retry() == Retry::Safe {
+        book.mark("safe from our client");
+    }
+    book.failed(n, error.retry(), &error.to_string());
+}

@@ -1,0 +1,80 @@
+//! Whole clients and servers over a simulated network, over seeds that never change and over one that nobody has seen.
+
+mod support;
+
+use raddle_sim::{
+    net::{self, Pairing},
+    outcome::{Marks, Outcome},
+};
+
+/// The name of this file, for the command that repeats a run.
+const TEST: &str = "network";
+/// Seeds that found faults when they were first run: a verdict that was too mild, and waiting for a stream that nobody
+/// would open any more.
+const FOUND: [u64; 2] = [56, 111];
+
+/// The outcome of a seed that has to go well.
+fn good(seed: u64, pairing: Pairing) -> Outcome {
+    println!("{pairing:?}, seed {seed}");
+    support::good(TEST, seed, net::run(seed, pairing))
+}
+
+#[test]
+fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
+    for pairing in Pairing::ALL {
+        let mut marks = Marks::default();
+        let (mut completed, mut never, mut idempotent, mut safe) = (0, 0, 0, 0);
+        for seed in (0..24).chain(FOUND) {
+            let outcome = good(seed, pairing);
+            marks.add(&outcome.marks);
+            completed += outcome.ends.completed;
+            never += outcome.ends.never;
+            idempotent += outcome.ends.if_idempotent;
+            safe += outcome.ends.safe;
+        }
+        println!("{marks:?}, {completed} completed, verdicts {never} {idempotent} {safe}");
+        for mark in [
+            "crash",
+            "cut",
+            "drain by server",
+            "hold",
+            "reset by client",
+            "reset by server",
+            "trailers",
+        ] {
+            assert!(marks.count(mark) > 0, "{pairing:?}: no seed reached {mark}");
+        }
+        let interim = pairing == Pairing::Both;
+        assert_eq!(marks.count("interim") > 0, interim, "{pairing:?}: interim");
+        let drain = pairing != Pairing::OurServer;
+        assert_eq!(marks.count("drain by client") > 0, drain, "{pairing:?}");
+        assert!(completed > 300, "{pairing:?}: only {completed} completed");
+        assert!(
+            never > 0 && idempotent > 0 && safe > 0,
+            "{pairing:?}: a verdict is missing: {never} never, {idempotent} if idempotent, {safe} safe"
+        );
+    }
+}
+
+#[test]
+fn a_seed_that_nobody_has_seen_runs_well() {
+    for seed in support::fresh_seeds(TEST, 4) {
+        for pairing in Pairing::ALL {
+            good(seed, pairing);
+        }
+    }
+}
+
+#[test]
+fn a_seed_takes_the_same_course_again_whatever_ran_before_it() {
+    for pairing in Pairing::ALL {
+        let hash = |seed| good(seed, pairing).hash;
+        let alone: Vec<_> = (100..106).map(hash).collect();
+        let reversed: Vec<_> = (100..106).rev().map(hash).collect();
+        assert!(alone.iter().eq(reversed.iter().rev()), "{pairing:?}");
+        let mut distinct = alone.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), alone.len(), "seeds differ in their course");
+    }
+}
