@@ -1,6 +1,9 @@
 //! What the tests share.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    io::{self, Write},
+};
 
 use raddle_sim::outcome::{Fault, Outcome};
 
@@ -22,7 +25,12 @@ pub(crate) fn fresh_seeds(test: &str, count: u64) -> impl Iterator<Item = u64> {
         // The keys of the standard library's maps are the one source of entropy that needs no package.
         Err(_) => (RandomState::new().hash_one(0) >> 1, count),
     };
-    println!("{count} from seed {first} on; {}", replay(test, first));
+    // Past the capture of the test harness: a seed that nobody saw cannot be tried again.
+    let _ = writeln!(
+        io::stdout().lock(),
+        "{test}: {count} from seed {first} on; {}",
+        replay(test, first)
+    );
     first..first + count
 }
 
