@@ -136,6 +136,24 @@ impl Running {
     }
 }
 
+/// The address that a flag names, by number or by name.
+///
+/// # Errors
+/// One line that says how to write it.
+pub async fn address(text: &str) -> Result<SocketAddr, StartError> {
+    let wrong = |what: &dyn fmt::Display| {
+        StartError(format!(
+            "--listen {text}: {what}; write HOST:PORT, such as 127.0.0.1:9443"
+        ))
+    };
+    let mut found = tokio::net::lookup_host(text)
+        .await
+        .map_err(|error| wrong(&error))?;
+    found
+        .next()
+        .ok_or_else(|| wrong(&"this name has no address"))
+}
+
 /// Listens, or says in one line why not.
 ///
 /// # Errors

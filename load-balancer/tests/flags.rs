@@ -48,19 +48,36 @@ fn start(program: &str, arguments: &[&str]) -> (Process, String) {
 #[test]
 fn wrong_flags_are_refused_with_status_2() {
     assert_refused(BALANCER, &["--bogus"], "--bogus");
-    assert_refused(BALANCER, &["--listen", "nowhere"], "nowhere");
-    assert_refused(
-        BALANCER,
-        &["--backend", "127.0.0.1:80"],
-        "write http://HOST:PORT",
-    );
-    assert_refused(
-        BALANCER,
-        &["--backend", "http://a/path"],
-        "must end after the port",
-    );
     assert_refused(BALANCER, &["--cert", "c.pem"], "--key");
     assert_refused(ECHO, &[], "--listen");
+}
+
+#[test]
+fn a_bad_address_is_one_line() {
+    for (program, arguments, what) in [
+        (BALANCER, ["--listen", "nowhere"], "write HOST:PORT"),
+        (ECHO, ["--listen", "127.0.0.1"], "write HOST:PORT"),
+        (BALANCER, ["--listen", "no such host:1"], "write HOST:PORT"),
+        (
+            BALANCER,
+            ["--backend", "127.0.0.1:80"],
+            "write http://HOST:PORT",
+        ),
+        (
+            BALANCER,
+            ["--backend", "ftp://a:80"],
+            "write http://HOST:PORT",
+        ),
+        (
+            BALANCER,
+            ["--backend", "http://a/path"],
+            "must end after the port",
+        ),
+    ] {
+        assert_refused(program, &arguments, what);
+        let output = run(program, &arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    }
 }
 
 #[test]

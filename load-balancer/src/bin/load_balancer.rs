@@ -1,13 +1,13 @@
 //! `load_balancer`: HTTPS in front, HTTP/2 behind.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use http::Uri;
 use raddle_io::Target;
 use raddle_lb::{
     limits::Limits,
-    start::{Options, Running, Signals, StartError, say, start},
+    start::{Options, Running, Signals, StartError, address, say, start},
 };
 
 /// An HTTPS load balancer: HTTP/1.1 and HTTP/2 for clients, few HTTP/2 connections to the backends.
@@ -20,11 +20,11 @@ use raddle_lb::{
 )]
 struct Flags {
     /// Where to listen for clients; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:9443", value_name = "ADDR")]
-    listen: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:9443", value_name = "HOST:PORT")]
+    listen: String,
     /// A backend: http://HOST:PORT (HTTP/2 with prior knowledge) or https://HOST:PORT (ALPN). Repeatable.
-    #[arg(long = "backend", value_name = "URL", value_parser = backend)]
-    backends: Vec<Target>,
+    #[arg(long = "backend", value_name = "URL")]
+    backends: Vec<String>,
     /// Certificate chain in PEM; without it, a self-signed certificate is made.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -36,14 +36,18 @@ struct Flags {
     insecure_backends: bool,
 }
 
-fn backend(text: &str) -> Result<Target, String> {
+/// Reads a backend's address. Not left to clap, whose complaint is several lines long.
+fn backend(text: &str) -> Result<Target, StartError> {
+    let wrong = |what: &str| StartError::new(format!("--backend {text}: {what}"));
     let uri: Uri = text
         .parse()
-        .map_err(|_| "not a URL; write http://HOST:PORT or https://HOST:PORT".to_owned())?;
+        .map_err(|_| wrong("not a URL; write http://HOST:PORT or https://HOST:PORT"))?;
     if uri.path_and_query().is_some_and(|path| path != "/") {
-        return Err("must end after the port: requests keep their own path".to_owned());
+        return Err(wrong(
+            "must end after the port: requests keep their own path",
+        ));
     }
-    Target::of(&uri).map_err(|_| "write http://HOST:PORT or https://HOST:PORT".to_owned())
+    Target::of(&uri).map_err(|_| wrong("write http://HOST:PORT or https://HOST:PORT"))
 }
 
 fn main() -> ExitCode {
@@ -56,21 +60,26 @@ fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> ExitCode {
+    match serve(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn serve(flags: Flags) -> Result<(), StartError> {
     let options = Options {
-        listen: flags.listen,
-        backends: flags.backends,
+        listen: address(&flags.listen).await?,
+        backends: flags
+            .backends
+            .iter()
+            .map(|text| backend(text))
+            .collect::<Result<_, _>>()?,
         certificate: flags.cert.zip(flags.key),
         insecure_backends: flags.insecure_backends,
         limits: Limits::default(),
     };
-    let mut signals = match Signals::watch() {
-        Ok(signals) => signals,
-        Err(error) => return fail(&error),
-    };
-    let running = match start(options).await {
-        Ok(running) => running,
-        Err(error) => return fail(&error),
-    };
+    let mut signals = Signals::watch()?;
+    let running = start(options).await?;
     greet(&running);
     signals.next().await;
     say(format_args!("draining; a second Ctrl-C ends at once"));
@@ -81,7 +90,7 @@ async fn run(flags: Flags) -> ExitCode {
         },
         () = signals.next() => {}
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 fn greet(running: &Running) {

@@ -1,12 +1,12 @@
 //! `test_backend_echo`: an HTTP/2 server to point a load balancer at.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use raddle_lb::{
     echo::{Echo, PATHS},
     shutdown::Shutdown,
-    start::{Signals, StartError, cannot_listen, say, server_tls},
+    start::{Signals, StartError, address, cannot_listen, say, server_tls},
 };
 
 /// How long requests in progress may take after Ctrl-C.
@@ -17,8 +17,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[command(max_term_width = 100, after_help = PATHS)]
 struct Flags {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: String,
     /// Serve over TLS, with a self-signed certificate made for this run.
     #[arg(long)]
     tls: bool,
@@ -43,9 +43,10 @@ async fn run(flags: Flags) -> Result<(), StartError> {
         None
     };
     let scheme = if flags.tls { "https" } else { "http" };
-    let echo = Echo::bind(flags.listen, tls)
+    let listen = address(&flags.listen).await?;
+    let echo = Echo::bind(listen, tls)
         .await
-        .map_err(|error| cannot_listen(flags.listen, &error))?;
+        .map_err(|error| cannot_listen(listen, &error))?;
     let address = echo
         .address()
         .map_err(|error| StartError::new(error.to_string()))?;
