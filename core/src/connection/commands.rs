@@ -8,6 +8,7 @@ use crate::{
     event::Then,
     head::{self, Answered, BodyLength, Fields, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
+    limits::Cause,
     ping::Purpose,
     stream::{OutHead, Priority, RecvHalf, SendHalf, SendState, Stream},
     violation::Violation,
@@ -226,6 +227,10 @@ impl Connection {
             found.stop_after_send = true;
             found.stop_upload_if_sent();
         } else {
+            if found.is_bound() {
+                // The peer may reset it in the same moment, and is not to blame for that.
+                self.buckets.refund(Cause::Reset, 1);
+            }
             let retry = found.retry(role, false, true);
             found.fail(
                 StreamError {

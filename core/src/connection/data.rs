@@ -17,9 +17,9 @@ use crate::{
 const COPY_MAX: usize = 1_024;
 /// Size of the blocks that they are copied into.
 const COPY_BLOCK: usize = 4_096;
-/// Tokens that one DATA frame of ours gives the bucket of WINDOW_UPDATE: one update for the stream, one for the
-/// connection is what the most eager honest peer answers with.
-const UPDATES_PER_DATA: u32 = 2;
+/// Bytes of ours that explain one WINDOW_UPDATE for the stream and one for the connection. Some clients send them for
+/// each read of their application, and those are rarely shorter.
+const BYTES_PER_UPDATES: u32 = 1_024;
 
 impl Connection {
     pub(super) fn on_data(
@@ -177,8 +177,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Notes that a DATA frame of ours went out, which explains updates to come.
-    pub(super) fn expect_updates(&mut self) {
-        self.buckets.refund(Cause::WindowUpdate, UPDATES_PER_DATA);
+    /// Notes that so many bytes of DATA went out in one frame, which explains updates to come.
+    pub(super) fn expect_updates(&mut self, len: usize) {
+        // A frame is at most 2^24 bytes long. A short one is worth a pair of updates, too.
+        let pairs = 1 + u32::try_from(len).unwrap_or(u32::MAX) / BYTES_PER_UPDATES;
+        self.buckets.refund(Cause::WindowUpdate, 2 * pairs);
     }
 }

@@ -229,7 +229,7 @@ impl Connection {
         stream.stop_upload_if_sent();
         self.window.spend(len);
         self.stats.data_bytes_sent += len as u64;
-        self.expect_updates();
+        self.expect_updates(len);
         self.streams.settle(handle);
         self.streams.rotate(Queue::Data, handle);
         true
