@@ -48,6 +48,10 @@ pub struct Driver<T> {
     yields: u32,
     /// The state's count of commands when the driver last looked.
     commands: u64,
+    /// How long the transport may take none of our last bytes.
+    patience: Duration,
+    /// How many bytes were left of them when it last took some, and when that will have been too long ago.
+    goodbye: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 /// What becomes of the bytes that arrive.
@@ -62,7 +66,7 @@ enum Reading {
 }
 
 impl<T: AsyncRead + AsyncWrite> Driver<T> {
-    pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>, patience: Duration) -> Self {
         Self {
             shared,
             io,
@@ -71,6 +75,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             reading: Reading::On,
             yields: 0,
             commands: 0,
+            patience,
+            goodbye: None,
         }
     }
 
@@ -175,11 +181,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
 
     /// The way out, once the engine has nothing more to say.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.shared.is_flushed() {
-            return Poll::Pending;
-        }
-        if self.shared.poll_shutdown(cx).is_pending() {
-            return Poll::Pending;
+        if !self.shared.is_flushed() || self.shared.poll_shutdown(cx).is_pending() {
+            return self.poll_impatience(cx);
         }
         if matches!(self.reading, Reading::On) {
             self.reading = Reading::Lingering(0, Box::pin(tokio::time::sleep(LINGER)));
@@ -197,6 +200,22 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
             }
+        }
+        sleep.as_mut().poll(cx)
+    }
+
+    /// Ready when the transport has taken nothing for too long: a peer that reads no more must not keep a connection
+    /// that is over. The engine's deadline ends when it has cut its last frame, which may be before that is written.
+    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let left = self.shared.unwritten();
+        let (before, sleep) = self
+            .goodbye
+            .get_or_insert_with(|| (left, Box::pin(tokio::time::sleep(self.patience))));
+        if *before != left {
+            *before = left;
+            sleep
+                .as_mut()
+                .reset(tokio::time::Instant::now() + self.patience);
         }
         sleep.as_mut().poll(cx)
     }

@@ -46,9 +46,10 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(io);
+    let patience = config.close_timeout;
     let connection = Connection::new(Role::Server, config, Timestamp(0));
     let shared = Shared::new(connection, Box::new(write), Instant::now());
-    let driver = Driver::new(Arc::clone(&shared), read);
+    let driver = Driver::new(Arc::clone(&shared), read, patience);
     (Server { shared }, driver)
 }
 

@@ -198,6 +198,11 @@ impl Shared {
             && !self.lock().connection.wants_transmit()
     }
 
+    /// Bytes that the engine has cut and the transport has not taken.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.with_writer(|writer| writer.out.remaining())
+    }
+
     /// Closes the writing half.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.with_writer(|writer| match writer.failed {

@@ -18,7 +18,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use raddle_io::{BoxError, Config, Kind, RecvBody, Retry};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     time::timeout,
 };
 use tower_service::Service;
@@ -122,4 +122,20 @@ async fn those_who_wait_for_a_stream_hear_of_a_drain_at_once() {
     let error = heard.expect("at once").unwrap().unwrap_err();
     assert_eq!((error.kind(), error.retry()), (Kind::Closed, Retry::Safe));
     drop(pending);
+}
+
+// What `Config::close_timeout` promises: our last bytes are written or not.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_does_not_keep_a_connection_that_is_over() {
+    // Room for less than what a client begins with.
+    let (near, mut far) = tokio::io::duplex(16);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let driver = tokio::spawn(driver);
+    // Once writing has begun, the peer ends its half, and keeps the other one open without reading it.
+    far.read_u8().await.unwrap();
+    far.shutdown().await.unwrap();
+    let ended = timeout(Duration::from_secs(60), driver).await;
+    assert!(ended.expect("the driver ends").unwrap().is_err());
+    assert!(client.is_closed());
+    drop(far);
 }
