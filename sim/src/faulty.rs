@@ -3,6 +3,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -23,6 +27,24 @@ pub struct Style {
     pub fails_after: Option<u64>,
 }
 
+/// Ends streams from outside: once it has blown, whatever is read or written fails.
+///
+/// A host that dies says nothing any more. Its tasks, which are dropped then, would; and in an order that depends on how
+/// many tasks there were in the process before.
+#[derive(Clone, Debug, Default)]
+pub struct Fuse(Arc<AtomicBool>);
+
+impl Fuse {
+    /// Ends every stream that has a clone of it.
+    pub fn blow(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_blown(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A stream around another one, with short reads, short writes and wake-ups for nothing; all of them drawn from a tape
 /// of its own.
 #[derive(Debug)]
@@ -30,17 +52,19 @@ pub struct FaultStream<T> {
     inner: T,
     style: Style,
     tape: Tape,
+    fuse: Fuse,
     /// Bytes moved so far.
     moved: u64,
 }
 
 impl<T> FaultStream<T> {
     /// Puts `inner` behind faults.
-    pub fn new(inner: T, style: Style, tape: Tape) -> Self {
+    pub fn new(inner: T, style: Style, tape: Tape, fuse: Fuse) -> Self {
         Self {
             inner,
             style,
             tape,
+            fuse,
             moved: 0,
         }
     }
@@ -49,7 +73,7 @@ impl<T> FaultStream<T> {
     fn meet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // What is dropped with the simulation itself has no network any more.
         let fails = self.style.fails_after.is_some_and(|max| self.moved >= max);
-        if fails || !turmoil::in_simulation() {
+        if fails || self.fuse.has_blown() || !turmoil::in_simulation() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         if self.tape.chance(self.style.pending_percent, 100) {

@@ -11,6 +11,9 @@ use raddle_sim::{
 /// The name of this file, for the command that repeats a run.
 const TEST: &str = "engine_pair";
 
+/// Seeds that found a fault when they were first run: an empty frame that a negative window did not let pass.
+const FOUND: [u64; 3] = [7_905, 11_343, 20_725];
+
 fn run(seed: u64) -> Result<Outcome, Fault> {
     pair::run(&mut Tape::from_seed(seed))
 }
@@ -19,7 +22,7 @@ fn run(seed: u64) -> Result<Outcome, Fault> {
 fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
     let mut marks = Marks::default();
     let (mut completed, mut never, mut idempotent, mut safe) = (0, 0, 0, 0);
-    for seed in 0..200 {
+    for seed in (0..200).chain(FOUND) {
         let outcome = support::good(TEST, seed, run(seed));
         marks.add(&outcome.marks);
         completed += outcome.ends.completed;

@@ -7,6 +7,7 @@ use raddle_core::{Retry, Violation};
 
 use super::plan::Plan;
 use crate::{
+    faulty::Fuse,
     oracle::{Ends, Oracle, Way},
     outcome::{Fault, Marks, Outcome},
     trace::Trace,
@@ -16,6 +17,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
+    /// Blows when the server's host dies.
+    pub(super) server_fuse: Fuse,
     pages: Arc<Mutex<Pages>>,
 }
 
@@ -32,6 +35,7 @@ impl Book {
     pub(super) fn new(plan: Plan) -> Self {
         let book = Self {
             plan: Arc::new(plan),
+            server_fuse: Fuse::default(),
             pages: Arc::default(),
         };
         book.note(&format!("{:?}", book.plan));
@@ -94,7 +98,10 @@ impl Book {
         let Some(violation) = violation else {
             return;
         };
-        if violation == Violation::PingTimeout && self.plan.cut.is_some() {
+        let late = violation == Violation::PingTimeout && self.plan.cut.is_some();
+        // The h2 crate (0.4.20) resets requests that waited for a stream when GOAWAY came, and so were never opened.
+        let idle = violation == Violation::IdleStreamFrame && self.plan.h2_client;
+        if late || idle {
             return;
         }
         self.fault(Fault::run(format!("{who} accuses its peer: {violation}")));

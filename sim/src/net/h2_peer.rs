@@ -20,7 +20,7 @@ use super::{
 use crate::{oracle::Way, outcome::Fault};
 
 /// The `h2` client does not notice a peer that is silent: after this time, in milliseconds, we do.
-const SILENCE_MAX: u64 = 30_000;
+const SILENCE_MAX: u64 = 120_000;
 
 /// Sends what is left of a message, as fast as the peer takes it.
 async fn send(
@@ -167,8 +167,14 @@ async fn exchange(requests: client::SendRequest<Bytes>, request: &plan::Request,
             // What goes wrong with it is told by the response.
             let _ = send(&mut stream, parts, slow).await;
         }
+        std::future::pending::<()>().await;
     };
-    tokio::join!(answered(response, n, book), upload);
+    // The answer is the end, also of an upload that is not whole by then.
+    tokio::select! {
+        biased;
+        () = answered(response, n, book) => {}
+        () = upload => {}
+    }
 }
 
 async fn answered(response: client::ResponseFuture, n: u64, book: &Book) {

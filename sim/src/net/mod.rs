@@ -24,7 +24,7 @@ use self::{
     plan::{Cut, Plan, millis},
 };
 use crate::{
-    faulty::FaultStream,
+    faulty::{FaultStream, Fuse},
     outcome::{Fault, Outcome},
     tape::Tape,
 };
@@ -100,6 +100,7 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
     for request in &mut plan.requests {
         request.part_max = request.part_max.max(1_000);
     }
+    plan.h2_client = pairing == Pairing::OurServer;
     if pairing == Pairing::OurClient {
         // Trailers that were on their way for a request that it refused are taken as a fault of the connection, contrary
         // to RFC 9113 §5.1.
@@ -136,6 +137,7 @@ fn drive(sim: &mut Sim<'_>, book: &Book) -> Result<(), String> {
         if crash.take_if(|at| *at <= now).is_some() {
             book.note("the server crashes");
             book.mark("crash");
+            book.server_fuse.blow();
             sim.crash("server");
         }
         match sim.step() {
@@ -151,7 +153,12 @@ async fn listen(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
     loop {
         let (socket, _) = listener.accept().await?;
-        let io = FaultStream::new(socket, book.plan.server_style, tape.fork());
+        let io = FaultStream::new(
+            socket,
+            book.plan.server_style,
+            tape.fork(),
+            book.server_fuse.clone(),
+        );
         let served = serve(io, book.clone(), pairing);
         match book.plan.cut {
             Some(Cut::ServerDrops(after)) => {
@@ -185,7 +192,7 @@ async fn connect(book: Book, pairing: Pairing, tape: Tape) -> turmoil::Result {
             _ => Err("the server cannot be reached".into()),
         };
     };
-    let io = FaultStream::new(socket, book.plan.client_style, tape);
+    let io = FaultStream::new(socket, book.plan.client_style, tape, Fuse::default());
     match pairing {
         Pairing::Both | Pairing::OurClient => raddle_client::run(io, book).await,
         Pairing::OurServer => h2_peer::run_client(io, book).await,

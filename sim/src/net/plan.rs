@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) drain: Option<(Role, u64)>,
     /// Whether our server takes requests one by one, and not by way of a service.
     pub(super) accepts: bool,
+    /// Whether the client is that of the `h2` crate.
+    pub(super) h2_client: bool,
 }
 
 /// How a connection breaks, and after how many milliseconds or bytes.
@@ -101,6 +103,7 @@ impl Plan {
                 .chance(1, 5)
                 .then(|| (tape.pick(&[Role::Client, Role::Server]), moment(tape))),
             accepts: tape.chance(1, 2),
+            h2_client: false,
         }
         .with_failing_socket()
     }
