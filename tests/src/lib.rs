@@ -1,10 +1,12 @@
 //! What the tests and benchmarks of several packages share.
 
+pub mod counted;
 pub mod engine;
 pub mod patience;
 pub mod peers;
 pub mod raw;
 pub mod samples;
+pub mod scripted;
 pub mod wire;
 
 /// The README's example compiles.

@@ -1,0 +1,57 @@
+//! One direction of a connection, in memory. Like a socket it copies what is written and what is read, and it is full
+//! at some point.
+
+use std::task::Waker;
+
+/// Bytes that may wait to be read. What a socket on the loopback keeps, and it fits the processor's cache.
+const CAPACITY: usize = 256 * 1024;
+
+/// Bytes in one direction.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Bytes that were ever written.
+    pub(crate) carried: u64,
+    /// Waits for bytes.
+    pub(crate) reader: Option<Waker>,
+    /// Waits for room.
+    pub(crate) writer: Option<Waker>,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        Self {
+            buffer: vec![0; CAPACITY].into(),
+            start: 0,
+            end: 0,
+            carried: 0,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// Takes as many of these bytes as there is room for.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
+        let len = bytes.len().min(CAPACITY - self.end);
+        self.buffer[self.end..self.end + len].copy_from_slice(&bytes[..len]);
+        self.end += len;
+        self.carried += len as u64;
+        len
+    }
+
+    /// The bytes that wait.
+    pub(crate) fn waiting(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Forgets the first `len` of them. There is room again when all are read, so that nothing is ever moved.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.start += len;
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+}
