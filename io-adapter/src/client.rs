@@ -188,7 +188,10 @@ impl Client {
         if empty {
             return self.shared.command(open);
         }
-        let handle = self.shared.command_unflushed(open)?;
+        let handle = self.shared.command_unflushed(open).inspect_err(|_| {
+            // The permit that was not used is for the next in line.
+            self.shared.command(|_| ());
+        })?;
         let mut upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
         // Most bodies are there at once, and then head and body leave in one write and without a task.
         match Pin::new(&mut upload).poll(&mut Context::from_waker(Waker::noop())) {
@@ -251,10 +254,8 @@ impl Drop for Client {
             if let Some(ticket) = ticket {
                 state.permits.leave(ticket);
             }
+            // Without the last one the connection drains, see `State::process`.
             state.clients -= 1;
-            if state.clients == 0 {
-                state.connection.drain();
-            }
         });
     }
 }

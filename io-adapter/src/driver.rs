@@ -130,7 +130,14 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     /// Keeps the engine's deadline, and tells it when it has passed.
     fn keep_time(&mut self, cx: &mut Context<'_>) {
         loop {
-            let Some(due) = self.shared.lock().connection.poll_timeout() else {
+            let mut state = self.shared.lock();
+            let due = state.connection.poll_timeout();
+            state.alarm = match (&self.timer, due) {
+                (Some((set, _)), Some(due)) => Some(due.min(*set)),
+                (_, due) => due,
+            };
+            drop(state);
+            let Some(due) = due else {
                 self.timer = None;
                 return;
             };

@@ -159,6 +159,12 @@ impl Shared {
             state.connection.poll_transmit(&mut writer.out, now);
             state.process(&mut wakes);
             let driver = state.driver.clone();
+            let due = state.connection.poll_timeout();
+            if due.is_some_and(|due| state.alarm.is_none_or(|alarm| due < alarm)) {
+                // What went out has set a deadline, and the driver sleeps past it.
+                state.alarm = due;
+                wakes.extend(driver.clone());
+            }
             drop(state);
             wake_all(wakes);
             if writer.out.is_empty() && !writer.unflushed {

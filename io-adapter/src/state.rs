@@ -5,7 +5,7 @@ use std::{collections::VecDeque, task::Waker};
 use bytes::Bytes;
 use raddle_core::{
     Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, Origin, RequestHead,
-    ResponseHead, Role, StreamError, StreamHandle,
+    ResponseHead, Role, StreamError, StreamHandle, Timestamp,
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) outstanding: usize,
     /// The driver is to flush when it runs next.
     pub(crate) flush_due: bool,
+    /// The deadline for which the driver sleeps.
+    pub(crate) alarm: Option<Timestamp>,
     /// Counts commands, for the driver to see whether more are coming.
     pub(crate) commands: u64,
     /// The peer has sent its SETTINGS.
@@ -94,6 +96,7 @@ impl State {
             closed: None,
             outstanding: 0,
             flush_due: false,
+            alarm: None,
             commands: 0,
             ready: false,
             pongs: Vec::new(),
@@ -202,12 +205,24 @@ impl State {
         while let Some(event) = self.connection.poll_event() {
             self.take(event, wakes);
         }
+        self.drain_if_left();
         if self.connection.lifecycle() >= Lifecycle::Draining {
             // No permit will be given any more, and those who wait for one may go elsewhere at once: the streams in
             // progress may take long.
             wakes.extend(self.permits.all());
         } else {
             wakes.extend(self.permits.due(self.connection.openable()).cloned());
+        }
+    }
+
+    /// Client: ends the connection once nobody can make requests and those that were made are on their way. A drain
+    /// would fail the ones that are not.
+    fn drain_if_left(&mut self) {
+        if self.connection.role() == Role::Client
+            && self.clients == 0
+            && self.connection.waiting() == 0
+        {
+            self.connection.drain();
         }
     }
 
@@ -309,7 +324,7 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         let failed = outcome.is_err();
-        let given_up = matches!(&outcome, Err(error) if error.origin == Origin::Remote);
+        let given_up = matches!(&outcome, Err(error) if error.origin != Origin::Transport);
         self.tell_writer(stream, wakes, |slot| slot.outcome = Some(outcome));
         // A reader that has its message whole has nothing to hear of the end.
         if failed && let Some(slot) = self.slot(stream) {
@@ -321,7 +336,7 @@ impl State {
         self.forget_if_done(stream);
     }
 
-    /// Drops a request that its client has given up before anybody accepted it. Who opens and resets streams would
+    /// Drops a request that was reset, by its client or for a fault in it, before anybody accepted it. Who opens and resets streams would
     /// otherwise fill the line behind a server that is slow to accept, past the limit of concurrent streams.
     fn forget_unaccepted(&mut self, stream: StreamHandle) {
         let at = self

@@ -214,6 +214,12 @@ impl Connection {
             .saturating_sub(self.streams.counted() + self.streams.waiting())
     }
 
+    /// Requests that were opened and have not got their identifier yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.streams.waiting()
+    }
+
     /// Bytes that [`send_data`](Self::send_data) would take now.
     #[must_use]
     pub fn writable(&self, stream: StreamHandle) -> usize {
