@@ -100,11 +100,14 @@ impl Origin {
             Ok(client) => {
                 self.failures = 0;
                 self.failing = None;
-                self.connections.push(Entry {
-                    token,
-                    client,
-                    last_use: Instant::now(),
-                });
+                // A dial from before a drain may come in behind one from after it; dropped, the connection ends.
+                if self.connections.len() < config.connections_max {
+                    self.connections.push(Entry {
+                        token,
+                        client,
+                        last_use: Instant::now(),
+                    });
+                }
             }
             Err(error) => {
                 let pause = config.back_off * (1 << self.failures.min(DOUBLINGS_MAX));
