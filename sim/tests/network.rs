@@ -9,9 +9,8 @@ use raddle_sim::{
 
 /// The name of this file, for the command that repeats a run.
 const TEST: &str = "network";
-/// Seeds that found faults when they were first run: a verdict that was too mild, waiting for a stream that nobody would
-/// open any more, and a driver that never ended.
-const FOUND: [u64; 3] = [56, 111, 11_658];
+/// Seeds that fail without a fix that is in: one for a verdict that was too mild, and one for a driver that never ended.
+const FOUND: [u64; 2] = [73, 11_658];
 
 /// The outcome of a seed that has to go well.
 fn good(seed: u64, pairing: Pairing) -> Outcome {
@@ -24,7 +23,7 @@ fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
     for pairing in Pairing::ALL {
         let mut marks = Marks::default();
         let (mut completed, mut never, mut idempotent, mut safe) = (0, 0, 0, 0);
-        for seed in (0..24).chain(FOUND) {
+        for seed in (0..60).chain(FOUND) {
             let outcome = good(seed, pairing);
             marks.add(&outcome.marks);
             completed += outcome.ends.completed;
