@@ -51,7 +51,15 @@ pub struct Config {
     pub keep_alive_interval: Option<Duration>,
     /// Time for the answer to that PING before the connection counts as dead.
     pub keep_alive_timeout: Duration,
-    /// Time from a connection error or from the end of a drain until the transport is dropped, written or not.
+    /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
+    /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
+    pub write_timeout: Duration,
+    /// Server: time without a stream after which the connection drains itself. `None` keeps it for ever. Five minutes,
+    /// because a client that comes back after that pays one round trip, and an unused connection costs memory all the
+    /// while. A client's connection belongs to whoever holds it, who knows when it is no longer needed.
+    pub idle_timeout: Option<Duration>,
+    /// Once the connection is over, time in which the transport has to take 1 KiB of what is left, or all of it, until
+    /// it is dropped, written or not.
     pub close_timeout: Duration,
     /// Burst of each bucket against abuse, in events that cost us work and bring the peer nothing.
     pub abuse_burst: u32,
@@ -78,6 +86,8 @@ impl Default for Config {
             header_block_timeout: Duration::from_secs(5),
             keep_alive_interval: Some(Duration::from_secs(30)),
             keep_alive_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Some(Duration::from_secs(300)),
             close_timeout: Duration::from_secs(1),
             abuse_burst: 1_000,
             abuse_refill_per_second: 33,

@@ -36,7 +36,11 @@ pub(crate) enum Timer {
     KeepAlive,
     /// The answer to the keep-alive PING is due.
     KeepAliveAck,
-    /// A drained connection closes, whether or not its last bytes could be written.
+    /// The transport has to take some of the output.
+    WriteStall,
+    /// A server's connection without streams has waited long enough for another.
+    Idle,
+    /// A connection that is over closes, whether or not its last bytes could be written.
     HardClose,
 }
 
@@ -47,13 +51,15 @@ pub(crate) struct Timers {
 }
 
 impl Timer {
-    const COUNT: usize = 6;
+    const COUNT: usize = 8;
     const ALL: [Self; Self::COUNT] = [
         Self::Handshake,
         Self::SettingsAck,
         Self::HeaderBlock,
         Self::KeepAlive,
         Self::KeepAliveAck,
+        Self::WriteStall,
+        Self::Idle,
         Self::HardClose,
     ];
 }

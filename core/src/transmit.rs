@@ -18,6 +18,8 @@ pub struct Transmit {
     inline: BytesMut,
     segments: VecDeque<Segment>,
     len: usize,
+    /// Bytes that the transport has taken so far.
+    taken: u64,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,11 @@ impl Transmit {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes that were taken from its front since it was made.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Appends a payload, by copy when it is small.
@@ -101,6 +108,7 @@ impl Buf for Transmit {
             self.len
         );
         self.len -= count;
+        self.taken += count as u64;
         while count > 0 {
             // `len` is the sum of all segments, so that there is one while bytes are left to skip.
             let Some(front) = self.segments.front_mut() else {

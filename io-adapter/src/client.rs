@@ -42,11 +42,10 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(io);
-    let patience = config.close_timeout;
     let connection = Connection::new(Role::Client, config, Timestamp(0));
     let shared = Shared::new(connection, Box::new(write), Instant::now());
     shared.lock().clients = 1;
-    let driver = Driver::new(Arc::clone(&shared), read, patience);
+    let driver = Driver::new(Arc::clone(&shared), read);
     Ok((
         Client {
             shared,

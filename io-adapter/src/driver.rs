@@ -48,10 +48,8 @@ pub struct Driver<T> {
     yields: u32,
     /// The state's count of commands when the driver last looked.
     commands: u64,
-    /// How long the transport may take none of our last bytes.
-    patience: Duration,
-    /// How many bytes were left of them when it last took some, and when that will have been too long ago.
-    goodbye: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Once everything is written, how long closing may take.
+    goodbye: Option<Pin<Box<Sleep>>>,
 }
 
 /// What becomes of the bytes that arrive.
@@ -59,14 +57,14 @@ pub struct Driver<T> {
 enum Reading {
     /// They go to the engine.
     On,
-    /// They are dropped, so many so far, until the sleep is over.
-    Lingering(usize, Pin<Box<Sleep>>),
+    /// They are dropped, so many so far.
+    Lingering(usize),
     /// None will come, or nobody cares.
     Off,
 }
 
 impl<T: AsyncRead + AsyncWrite> Driver<T> {
-    pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>, patience: Duration) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>) -> Self {
         Self {
             shared,
             io,
@@ -75,7 +73,6 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             reading: Reading::On,
             yields: 0,
             commands: 0,
-            patience,
             goodbye: None,
         }
     }
@@ -186,45 +183,43 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         false
     }
 
-    /// The way out, once the engine has nothing more to say.
+    /// The way out, once the engine has nothing more to say. While bytes are left to write the engine keeps the
+    /// deadline; what comes after them has one here.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.shared.is_flushed() || self.shared.poll_shutdown(cx).is_pending() {
-            return self.poll_impatience(cx);
+        if !self.shared.is_flushed() {
+            let given_up = self.shared.lock().connection.lifecycle() == Lifecycle::Closed;
+            return if given_up {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
+        }
+        let goodbye = self
+            .goodbye
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if goodbye.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.shared.poll_shutdown(cx).is_pending() {
+            return Poll::Pending;
         }
         if matches!(self.reading, Reading::On) {
-            self.reading = Reading::Lingering(0, Box::pin(tokio::time::sleep(LINGER)));
+            self.reading = Reading::Lingering(0);
         }
-        let Reading::Lingering(dropped, sleep) = &mut self.reading else {
+        let Reading::Lingering(dropped) = &mut self.reading else {
             return Poll::Ready(());
         };
         loop {
             self.buffer.clear();
             self.buffer.reserve(READ_BYTES);
             match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
-                Poll::Pending => break,
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) if *dropped < LINGER_BYTES_MAX => {
                     *dropped += self.buffer.len()
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
             }
         }
-        sleep.as_mut().poll(cx)
-    }
-
-    /// Ready when the transport has taken nothing for too long: a peer that reads no more must not keep a connection
-    /// that is over. The engine's deadline ends when it has cut its last frame, which may be before that is written.
-    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let left = self.shared.unwritten();
-        let (before, sleep) = self
-            .goodbye
-            .get_or_insert_with(|| (left, Box::pin(tokio::time::sleep(self.patience))));
-        if *before != left {
-            *before = left;
-            sleep
-                .as_mut()
-                .reset(tokio::time::Instant::now() + self.patience);
-        }
-        sleep.as_mut().poll(cx)
     }
 }
 

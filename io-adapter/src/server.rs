@@ -46,10 +46,9 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(io);
-    let patience = config.close_timeout;
     let connection = Connection::new(Role::Server, config, Timestamp(0));
     let shared = Shared::new(connection, Box::new(write), Instant::now());
-    let driver = Driver::new(Arc::clone(&shared), read, patience);
+    let driver = Driver::new(Arc::clone(&shared), read);
     (Server { shared }, driver)
 }
 

@@ -159,21 +159,19 @@ impl Shared {
             state.connection.poll_transmit(&mut writer.out, now);
             state.process(&mut wakes);
             let driver = state.driver.clone();
-            let due = state.connection.poll_timeout();
-            if due.is_some_and(|due| state.alarm.is_none_or(|alarm| due < alarm)) {
-                // What went out has set a deadline, and the driver sleeps past it.
-                state.alarm = due;
-                wakes.extend(driver.clone());
-            }
             drop(state);
             wake_all(wakes);
             if writer.out.is_empty() && !writer.unflushed {
+                self.set_alarm(None);
                 return false;
             }
             // Without a driver there is nobody who would go on; `Driver` flushes when it starts.
             let Some(driver) = driver else { return true };
             match writer.write(&mut Context::from_waker(&driver)) {
-                Poll::Pending => return true,
+                Poll::Pending => {
+                    self.set_alarm(Some(&writer.out));
+                    return true;
+                }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     writer.failed = true;
@@ -182,6 +180,24 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Wakes the driver when it sleeps past a deadline that writing has set. `blocked` is what the transport did not
+    /// take.
+    fn set_alarm(&self, blocked: Option<&Transmit>) {
+        let mut state = self.lock();
+        if let Some(out) = blocked {
+            let now = self.now();
+            state.connection.handle_transport_blocked(out, now);
+        }
+        let due = state.connection.poll_timeout();
+        if due.is_none_or(|due| state.alarm.is_some_and(|alarm| alarm <= due)) {
+            return;
+        }
+        state.alarm = due;
+        let driver = state.driver.clone();
+        drop(state);
+        wake_all(driver.into_iter().collect());
     }
 
     /// Tells everyone that the transport is gone.
@@ -202,11 +218,6 @@ impl Shared {
     pub(crate) fn is_flushed(&self) -> bool {
         self.with_writer(|writer| writer.failed || (writer.out.is_empty() && !writer.unflushed))
             && !self.lock().connection.wants_transmit()
-    }
-
-    /// Bytes that the engine has cut and the transport has not taken.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.with_writer(|writer| writer.out.remaining())
     }
 
     /// Closes the writing half.

@@ -1,7 +1,9 @@
 //! Every violation that the engine knows is provoked, and answered as its row in the table says. One that nothing
 //! provokes fails the test.
 
-use raddle_core::{Config, Event, Input, ResponseHead, Role, Scope, SendError, Then, Violation};
+use raddle_core::{
+    Config, Event, Input, ResponseHead, Role, Scope, SendError, Then, Transmit, Violation,
+};
 use raddle_tests::{
     engine::{End, get, post},
     wire::{self, GET, flag, kind},
@@ -18,13 +20,15 @@ enum Act {
     Raw(Role, Vec<u8>),
     /// As `Bytes`, and then silence until the last deadline has passed.
     Silence(Role, Vec<u8>),
+    /// As `Bytes`, and what we answer is never read.
+    Stuck(Role, Vec<u8>),
     /// Nothing from the very first.
     Dead(Role),
     /// Nothing: it is tolerated in what comes, and refused in what we are given to send.
     Own,
 }
 
-use Act::{Bytes, Dead, Own, Raw, Silence, Under};
+use Act::{Bytes, Dead, Own, Raw, Silence, Stuck, Under};
 use Role::{Client, Server};
 
 const WINDOW_MAX: u32 = (1 << 31) - 1;
@@ -240,6 +244,7 @@ fn abuse_and_silence(violation: Violation) -> Act {
         V::SettingsTimeout => Silence(Server, Vec::new()),
         V::HeaderBlockTimeout => Silence(Server, wire::frame(kind::HEADERS, 0, 5, &[])),
         V::PingTimeout => Silence(Client, Vec::new()),
+        V::WriteTimeout => Stuck(Server, wire::ping([0; 8], false)),
         other => panic!("nothing provokes {other:?}"),
     }
 }
@@ -316,6 +321,15 @@ fn run(violation: Violation) -> Option<(End, Input)> {
                 violation != Violation::SettingsTimeout,
             );
             end.input(&bytes);
+            let input = wait(&mut end);
+            (end, input)
+        }
+        Stuck(role, bytes) => {
+            let mut end = busy(role, Config::default(), true);
+            end.input(&bytes);
+            let mut out = Transmit::new();
+            end.connection.poll_transmit(&mut out, end.now);
+            end.connection.handle_transport_blocked(&out, end.now);
             let input = wait(&mut end);
             (end, input)
         }

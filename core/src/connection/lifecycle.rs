@@ -11,7 +11,7 @@ use crate::{
     ping::Purpose,
     stream::Stream,
     streams::Queue,
-    time::{Timer, Timestamp},
+    time::Timestamp,
     violation::{Scope, Violation},
 };
 
@@ -24,9 +24,9 @@ pub enum Lifecycle {
     Open,
     /// One side has said GOAWAY: streams in progress go on, new ones do not begin.
     Draining,
-    /// Over, but a GOAWAY may still have to be written. Nothing is read any more.
+    /// Over, but output may still have to be written. Nothing is read any more.
     Closing,
-    /// Over: drop the transport.
+    /// Over, and everything is written or will never be: drop the transport.
     Closed,
 }
 
@@ -60,54 +60,6 @@ impl Connection {
         self.lifecycle = Lifecycle::Closed;
     }
 
-    /// Tells that `now` has reached the deadline that `poll_timeout` named.
-    pub fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some(timer) = self.timers.expire(now) {
-            match timer {
-                Timer::Handshake => self.fault_connection(Violation::HandshakeTimeout, now),
-                Timer::SettingsAck => self.fault_connection(Violation::SettingsTimeout, now),
-                Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
-                Timer::KeepAlive => self.keep_alive(now),
-                Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
-                Timer::HardClose => {
-                    self.output.goaway = None;
-                    self.lifecycle = Lifecycle::Closed;
-                }
-            }
-        }
-    }
-
-    /// Sends a PING after a silence, or waits on when there was none.
-    fn keep_alive(&mut self, now: Timestamp) {
-        let Some(interval) = self.config.keep_alive_interval else {
-            return;
-        };
-        if now.since(self.last_input) < interval {
-            self.timers
-                .set(Timer::KeepAlive, self.last_input.after(interval));
-            return;
-        }
-        if !self.streams.any_open() || self.pings.pending(Purpose::KeepAlive) {
-            return;
-        }
-        if self.pings.request(Purpose::KeepAlive).is_some() {
-            self.timers.set(
-                Timer::KeepAliveAck,
-                now.after(self.config.keep_alive_timeout),
-            );
-        }
-    }
-
-    /// Starts the keep-alive timer while streams are open.
-    pub(super) fn arm_keep_alive(&mut self, now: Timestamp) {
-        let Some(interval) = self.config.keep_alive_interval else {
-            return;
-        };
-        if self.streams.any_open() && !self.timers.is_set(Timer::KeepAlive) && !self.is_over() {
-            self.timers.set(Timer::KeepAlive, now.after(interval));
-        }
-    }
-
     /// Whether the connection has ended, told or not.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Closing | Lifecycle::Closed)
@@ -128,10 +80,9 @@ impl Connection {
             return;
         }
         let code = violation.error_code();
-        let origin = if violation == Violation::PingTimeout {
-            Origin::Transport
-        } else {
-            Origin::Local
+        let origin = match violation {
+            Violation::PingTimeout | Violation::WriteTimeout => Origin::Transport,
+            _ => Origin::Local,
         };
         let error = ConnectionError {
             origin,
@@ -139,8 +90,7 @@ impl Connection {
             violation: Some(violation),
         };
         self.fail_connection(Some(error), error, Self::debug_of(violation));
-        self.timers
-            .set(Timer::HardClose, now.after(self.config.close_timeout));
+        self.arm_close(now);
     }
 
     /// RFC 9113 §5.4.2. Fails when the peer commits such faults too fast.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod data;
+mod deadlines;
 mod explain;
 mod headers;
 mod invariants;
@@ -44,7 +45,8 @@ const EVENTS_SPARE: usize = 4;
 
 /// One end of an HTTP/2 connection, without a socket, a clock or a task.
 ///
-/// Inputs are [`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout) and
+/// Inputs are [`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout),
+/// [`handle_transport_blocked`](Self::handle_transport_blocked) and
 /// [`handle_transport_end`](Self::handle_transport_end); they never fail, because what goes wrong comes out as an event
 /// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
 /// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
@@ -99,6 +101,10 @@ pub struct Connection {
     timers: Timers,
     /// When the peer was last heard of.
     last_input: Timestamp,
+    /// How far the transport had come when a deadline for writing was last set.
+    written: u64,
+    /// Since when there has been no stream.
+    idle_since: Option<Timestamp>,
 
     events: VecDeque<Event>,
     /// Whether `openable` was zero when it was last looked at.
@@ -169,6 +175,8 @@ impl Connection {
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
             last_input: now,
+            written: 0,
+            idle_since: None,
             events: VecDeque::new(),
             starved: false,
             stats: Stats::default(),

@@ -50,7 +50,7 @@ impl Connection {
             Some(_) => {}
             None => self.timers.stop(Timer::HeaderBlock),
         }
-        self.arm_keep_alive(now);
+        self.arm_timers(now);
         verdict
     }
 

@@ -28,11 +28,14 @@ pub(super) const REFUSALS_MAX: usize = 1_024;
 
 impl Connection {
     /// Appends frames to `out` until about 64 KiB wait in it or nothing is left to send; answers how many bytes it
-    /// appended. What is in `out` must go to the transport in order; nothing in it can be taken back.
+    /// appended. What is in `out` must go to the transport in order; nothing in it can be taken back. When the transport
+    /// takes no more, say so by [`handle_transport_blocked`](Self::handle_transport_blocked), and poll again once it has
+    /// taken something.
     pub fn poll_transmit(&mut self, out: &mut Transmit, now: Timestamp) -> usize {
         let before = out.remaining();
+        self.note_written(out);
         if self.is_over() {
-            self.transmit_last(out);
+            self.transmit_last(out, now);
             return out.remaining() - before;
         }
         self.transmit_start(out, now);
@@ -40,12 +43,12 @@ impl Connection {
         while out.remaining() < WAITING_MAX && self.transmit_control(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
-        self.arm_keep_alive(now);
+        self.arm_timers(now);
         out.remaining() - before
     }
 
     /// What is left to say when the connection is over.
-    fn transmit_last(&mut self, out: &mut Transmit) {
+    fn transmit_last(&mut self, out: &mut Transmit, now: Timestamp) {
         if self.lifecycle != Lifecycle::Closing {
             return;
         }
@@ -56,7 +59,12 @@ impl Connection {
         if let Some(GoAway { last, code, debug }) = self.output.goaway.take() {
             out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
         }
-        self.lifecycle = Lifecycle::Closed;
+        if out.remaining() == 0 {
+            self.timers.stop(Timer::HardClose);
+            self.lifecycle = Lifecycle::Closed;
+        } else {
+            self.arm_close(now);
+        }
     }
 
     fn transmit_preface(&mut self, out: &mut Transmit) {

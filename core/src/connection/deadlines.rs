@@ -1,0 +1,134 @@
+//! What happens when time passes and nothing else does. No deadline needs anything to be written or read to take
+//! effect.
+
+use bytes::Buf;
+
+use super::{Connection, Lifecycle};
+use crate::{
+    id::Role,
+    ping::Purpose,
+    time::{Timer, Timestamp},
+    transmit::Transmit,
+    violation::Violation,
+};
+
+/// Bytes that the transport has to take for a deadline to move. One byte at a time would move it for ever.
+const WRITTEN_MIN: u64 = 1_024;
+
+impl Connection {
+    /// Tells that `now` has reached the deadline that `poll_timeout` named.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Handshake => self.fault_connection(Violation::HandshakeTimeout, now),
+                Timer::SettingsAck => self.fault_connection(Violation::SettingsTimeout, now),
+                Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
+                Timer::KeepAlive => self.keep_alive(now),
+                Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
+                Timer::WriteStall => self.fault_connection(Violation::WriteTimeout, now),
+                Timer::Idle => self.idle(now),
+                Timer::HardClose => {
+                    self.output.goaway = None;
+                    self.lifecycle = Lifecycle::Closed;
+                }
+            }
+        }
+    }
+
+    /// Starts the timers that follow from whether streams are open.
+    pub(super) fn arm_timers(&mut self, now: Timestamp) {
+        if self.is_over() {
+            return;
+        }
+        if !self.streams.any_open() {
+            self.arm_idle(now);
+            return;
+        }
+        self.idle_since = None;
+        if let Some(interval) = self.config.keep_alive_interval
+            && !self.timers.is_set(Timer::KeepAlive)
+        {
+            self.timers.set(Timer::KeepAlive, now.after(interval));
+        }
+    }
+
+    /// Sends a PING after a silence, or waits on when there was none.
+    fn keep_alive(&mut self, now: Timestamp) {
+        let Some(interval) = self.config.keep_alive_interval else {
+            return;
+        };
+        if now.since(self.last_input) < interval {
+            self.timers
+                .set(Timer::KeepAlive, self.last_input.after(interval));
+            return;
+        }
+        if !self.streams.any_open() || self.pings.pending(Purpose::KeepAlive) {
+            return;
+        }
+        if self.pings.request(Purpose::KeepAlive).is_some() {
+            self.timers.set(
+                Timer::KeepAliveAck,
+                now.after(self.config.keep_alive_timeout),
+            );
+        }
+    }
+
+    fn arm_idle(&mut self, now: Timestamp) {
+        let Some(timeout) = self
+            .config
+            .idle_timeout
+            .filter(|_| self.role == Role::Server && self.lifecycle == Lifecycle::Open)
+        else {
+            return;
+        };
+        if self.idle_since.is_none() {
+            self.idle_since = Some(now);
+            // A timer that is set already goes off too early, and is then set anew. That is cheaper than to move it
+            // with every request.
+            if !self.timers.is_set(Timer::Idle) {
+                self.timers.set(Timer::Idle, now.after(timeout));
+            }
+        }
+    }
+
+    /// Drains a server's connection that nobody uses.
+    fn idle(&mut self, now: Timestamp) {
+        let (Some(timeout), Some(since)) = (self.config.idle_timeout, self.idle_since) else {
+            return;
+        };
+        if now.since(since) < timeout {
+            self.timers.set(Timer::Idle, since.after(timeout));
+        } else {
+            self.drain();
+        }
+    }
+
+    /// Moves the deadline of what waits to be written when the transport has taken a good part of it.
+    pub(super) fn note_written(&mut self, out: &Transmit) {
+        if out.remaining() == 0 || out.taken().saturating_sub(self.written) >= WRITTEN_MIN {
+            self.written = out.taken();
+            self.timers.stop(Timer::WriteStall);
+            if self.is_over() {
+                self.timers.stop(Timer::HardClose);
+            }
+        }
+    }
+
+    /// Tells that the transport took no more of `out` for now. From here on it has to take 1 KiB, or all of it, within
+    /// [`Config::write_timeout`](crate::Config::write_timeout); the next `poll_transmit` sees whether it did.
+    pub fn handle_transport_blocked(&mut self, out: &Transmit, now: Timestamp) {
+        self.note_written(out);
+        if out.remaining() > 0 && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
+            self.timers
+                .set(Timer::WriteStall, now.after(self.config.write_timeout));
+        }
+    }
+
+    /// Starts the last deadline of all, if it does not run yet.
+    pub(super) fn arm_close(&mut self, now: Timestamp) {
+        if !self.timers.is_set(Timer::HardClose) {
+            self.timers
+                .set(Timer::HardClose, now.after(self.config.close_timeout));
+        }
+    }
+}

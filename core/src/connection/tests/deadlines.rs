@@ -1,0 +1,166 @@
+//! Deadlines, and that they take effect when nothing can be written.
+
+use core::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+use super::pair::Pair;
+use super::{get, post};
+use crate::{
+    Config, Connection, ErrorCode, Event, Lifecycle, Role, Then, Timestamp, Transmit, Violation,
+};
+
+fn seconds(seconds: u64) -> Timestamp {
+    Timestamp(seconds * 1_000_000_000)
+}
+
+/// Lets the deadlines up to `until` pass, with nothing written.
+fn pass(connection: &mut Connection, until: Timestamp) {
+    while let Some(due) = connection.poll_timeout().filter(|&due| due <= until) {
+        connection.handle_timeout(due);
+        connection.check();
+    }
+}
+
+/// A client whose transport has taken nothing of an upload of 64 KiB.
+fn stuck(config: Config) -> (Connection, Transmit) {
+    let mut pair = Pair::new(config, Config::default());
+    pair.settle();
+    let mut connection = pair.client.connection;
+    let stream = connection.open(post("/"), Then::More).unwrap();
+    let mut body = Bytes::from(std::vec![7; 60_000]);
+    connection.send_data(stream, &mut body, Then::End).unwrap();
+    let mut out = Transmit::new();
+    connection.poll_transmit(&mut out, seconds(0));
+    assert!(out.remaining() > 50_000);
+    connection.handle_transport_blocked(&out, seconds(0));
+    (connection, out)
+}
+
+fn without_keep_alive() -> Config {
+    Config {
+        keep_alive_interval: None,
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_transport_that_takes_nothing_is_dead_after_the_write_timeout() {
+    let (mut connection, out) = stuck(without_keep_alive());
+    pass(&mut connection, Timestamp(29_999_999_999));
+    assert_eq!(connection.lifecycle(), Lifecycle::Open);
+    pass(&mut connection, seconds(30));
+    assert_eq!(
+        connection.error().and_then(|error| error.violation),
+        Some(Violation::WriteTimeout)
+    );
+    assert!(out.remaining() > 0);
+    pass(&mut connection, seconds(31));
+    assert_eq!(connection.lifecycle(), Lifecycle::Closed);
+    assert_eq!(connection.poll_timeout(), None);
+}
+
+#[test]
+fn a_transport_that_takes_a_kibibyte_lives_and_one_that_takes_crumbs_does_not() {
+    let (mut connection, mut out) = stuck(without_keep_alive());
+    for now in (20..=400).step_by(20).map(seconds) {
+        out.advance(1_024);
+        connection.handle_transport_blocked(&out, now);
+        pass(&mut connection, now);
+    }
+    assert_eq!(connection.lifecycle(), Lifecycle::Open);
+    for now in (401..=430).map(seconds) {
+        out.advance(1);
+        connection.handle_transport_blocked(&out, now);
+        pass(&mut connection, now);
+    }
+    assert_eq!(connection.lifecycle(), Lifecycle::Closing);
+}
+
+#[test]
+fn what_was_written_in_time_leaves_no_deadline() {
+    let (mut connection, mut out) = stuck(without_keep_alive());
+    out.advance(out.remaining());
+    connection.poll_transmit(&mut out, seconds(1));
+    pass(&mut connection, seconds(1_000));
+    assert_eq!(connection.lifecycle(), Lifecycle::Open);
+}
+
+#[test]
+fn the_keep_alive_ends_a_connection_whose_ping_cannot_be_written() {
+    let (mut connection, _) = stuck(Config {
+        write_timeout: Duration::from_secs(1_000),
+        ..Config::default()
+    });
+    pass(&mut connection, seconds(40));
+    assert_eq!(
+        connection.error().and_then(|error| error.violation),
+        Some(Violation::PingTimeout)
+    );
+}
+
+#[test]
+fn a_connection_that_is_over_closes_in_time_whether_or_not_it_can_write() {
+    for take in [0, 1] {
+        let (mut connection, mut out) = stuck(Config::default());
+        connection.close(ErrorCode::INTERNAL_ERROR, Bytes::new());
+        connection.poll_transmit(&mut out, seconds(5));
+        out.advance(take);
+        connection.poll_transmit(&mut out, Timestamp(5_500_000_000));
+        assert_eq!(connection.lifecycle(), Lifecycle::Closing);
+        pass(&mut connection, seconds(6));
+        assert_eq!(connection.lifecycle(), Lifecycle::Closed);
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_the_end_of_what_was_whole() {
+    let (mut connection, mut out) = stuck(Config::default());
+    connection.close(ErrorCode::NO_ERROR, Bytes::new());
+    let mut now = seconds(5);
+    connection.poll_transmit(&mut out, now);
+    while out.remaining() > 0 {
+        assert_eq!(connection.lifecycle(), Lifecycle::Closing);
+        out.advance(out.remaining().min(1_500));
+        now = now.after(Duration::from_millis(900));
+        connection.poll_transmit(&mut out, now);
+        pass(&mut connection, now);
+    }
+    assert_eq!(connection.lifecycle(), Lifecycle::Closed);
+}
+
+#[test]
+fn a_servers_connection_without_streams_drains_itself() {
+    let mut pair = Pair::established();
+    let idle = Config::default().idle_timeout.unwrap();
+    pair.now = pair.now.after(idle - Duration::from_secs(10));
+    pass(&mut pair.server.connection, pair.now);
+    // A request starts the wait anew when it ends.
+    let stream = pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    pair.now = pair.now.after(Duration::from_secs(5));
+    pair.client.connection.reset(stream, ErrorCode::CANCEL);
+    pair.settle();
+    let ended = pair.now;
+    pair.now = ended.after(idle - Duration::from_nanos(1));
+    pass(&mut pair.server.connection, pair.now);
+    pair.settle();
+    assert_eq!(pair.server.connection.lifecycle(), Lifecycle::Open);
+    pair.now = ended.after(idle);
+    pass(&mut pair.server.connection, pair.now);
+    pair.settle();
+    assert_eq!(pair.server.connection.lifecycle(), Lifecycle::Draining);
+    assert!(
+        pair.client
+            .take_events()
+            .contains(&Event::Closed { error: None })
+    );
+}
+
+#[test]
+fn a_clients_connection_without_streams_stays() {
+    let mut pair = Pair::established();
+    pass(&mut pair.client.connection, seconds(1_000_000));
+    assert_eq!(pair.client.connection.role(), Role::Client);
+    assert_eq!(pair.client.connection.lifecycle(), Lifecycle::Open);
+}
