@@ -54,7 +54,7 @@ pub struct Config {
     /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
     pub write_timeout: Duration,
-    /// Server: time without a stream after which the connection drains itself. `None` keeps it for ever. Five minutes,
+    /// Server: time without a stream or a PING of the peer's after which the connection drains itself. `None` keeps it for ever. Five minutes,
     /// because a client that comes back after that pays one round trip, and an unused connection costs memory all the
     /// while. A client's connection belongs to whoever holds it, who knows when it is no longer needed.
     pub idle_timeout: Option<Duration>,

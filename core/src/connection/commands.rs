@@ -249,6 +249,7 @@ impl Connection {
     pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
         if let Some(found) = self.streams.get_mut(stream) {
             found.priority = priority;
+            found.prioritized = true;
             self.streams.settle(stream);
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     event::{Event, Then},
     id::StreamId,
     limits::Cause,
-    stream::RecvState,
+    stream::{RecvState, Stream},
     time::Timestamp,
     violation::Violation,
 };
@@ -152,14 +152,10 @@ impl Connection {
         let Some(handle) = self.streams.find(id) else {
             return Ok(());
         };
-        let base = self.streams.initial_window;
-        let Some(stream) = self
-            .streams
-            .get_mut(handle)
-            .filter(|stream| !stream.is_closed())
-        else {
+        let closed = |stream: &Stream| stream.is_closed();
+        if self.streams.get(handle).is_none_or(closed) {
             return Ok(());
-        };
+        }
         // RFC 9113 §6.9: an increment of 0 is a stream error.
         if increment == 0 {
             return Err(Fault {
@@ -167,13 +163,12 @@ impl Connection {
                 stream: id,
             });
         }
-        if !stream.send.window.grow(increment, base) {
+        if !self.streams.grow_window(handle, increment) {
             return Err(Fault {
                 violation: Violation::StreamWindowOverflow,
                 stream: id,
             });
         }
-        self.streams.settle(handle);
         Ok(())
     }
 

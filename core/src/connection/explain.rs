@@ -40,8 +40,8 @@ impl Connection {
                 Waiting::Slot
             };
         }
-        let base = self.streams.initial_window;
-        if found.send.data_ready(base) {
+        let base = self.streams.initial_window();
+        if found.send.data_waits() && found.send.window.window(base) > 0 {
             let blocked = self.window.available(WINDOW_INITIAL) == 0;
             return if blocked {
                 Waiting::ConnectionWindow

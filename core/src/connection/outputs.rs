@@ -64,8 +64,7 @@ impl Connection {
     fn streams_want(&self) -> bool {
         let open = self.streams.waiting() > 0
             && (self.streams.counted() < self.concurrent_streams() || self.next_id.is_none());
-        let data =
-            self.window.available(WINDOW_INITIAL) > 0 && self.streams.front(Queue::Data).is_some();
+        let data = self.window.available(WINDOW_INITIAL) > 0 && self.streams.has_sender();
         open || data || self.streams.front(Queue::Control).is_some()
     }
 }

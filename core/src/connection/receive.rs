@@ -4,7 +4,6 @@ use bytes::{Buf, BytesMut};
 
 use super::{Connection, EVENTS_MAX, EVENTS_SPARE, Lifecycle};
 use crate::{
-    config::WINDOW_MAX,
     error::{Origin, StreamError},
     event::Event,
     frame::{Frame, PREFACE, SettingsFrame},
@@ -145,11 +144,7 @@ impl Connection {
             Frame::Ping {
                 ack: false,
                 payload,
-            } => self
-                .buckets
-                .charge(Cause::Ping, now)
-                .and_then(|()| self.pings.received(payload))
-                .map_err(Fault::connection),
+            } => self.on_ping(payload, now).map_err(Fault::connection),
             Frame::GoAway { last, code, .. } => {
                 self.on_goaway(last, code).map_err(Fault::connection)
             }
@@ -226,32 +221,16 @@ impl Connection {
         self.remote.apply(settings, !self.role)?;
         self.hpack_out
             .set_peer_table_size(self.remote.header_table_size);
-        self.move_windows(self.remote.initial_window)?;
+        // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
+        if !self.streams.move_base(self.remote.initial_window) {
+            return Err(Violation::InitialWindowOverflow);
+        }
         if first {
             self.timers.stop(Timer::Handshake);
             if self.lifecycle == Lifecycle::Handshake {
                 self.lifecycle = Lifecycle::Open;
             }
             self.events.push_back(Event::Ready);
-        }
-        Ok(())
-    }
-
-    /// Moves every send window to a new base (RFC 9113 §6.9.2).
-    fn move_windows(&mut self, base: u32) -> Result<(), Violation> {
-        let before = core::mem::replace(&mut self.streams.initial_window, base);
-        if before == base {
-            return Ok(());
-        }
-        for handle in self.streams.handles() {
-            let Some(stream) = self.streams.get(handle) else {
-                continue;
-            };
-            // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
-            if stream.send.window.window(base) > i64::from(WINDOW_MAX) {
-                return Err(Violation::InitialWindowOverflow);
-            }
-            self.streams.settle(handle);
         }
         Ok(())
     }
@@ -272,6 +251,13 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    fn on_ping(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {
+        self.buckets.charge(Cause::Ping, now)?;
+        // Who asks whether we live means to stay.
+        self.idle_since = self.idle_since.map(|_| now);
+        self.pings.received(payload)
     }
 
     fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {

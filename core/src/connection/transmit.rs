@@ -20,8 +20,9 @@ use crate::{
 /// Bytes that may wait in a [`Transmit`] before no more frames are cut. Large enough for one long vectored write,
 /// small enough that a reset or an urgent stream does not wait behind megabytes.
 const WAITING_MAX: usize = 64 * 1024;
-/// DATA payload of one turn. The smallest frame size a peer may have, so that turns are alike for all peers.
-const TURN_BYTES: usize = 16_384;
+/// DATA payload of one frame. The smallest frame size a peer may have, so that turns are alike for all peers, and
+/// nothing urgent waits behind a frame of megabytes.
+const FRAME_BYTES: usize = 16_384;
 /// RST_STREAM frames that may wait for streams which are not in the table. An honest peer whose requests cross our
 /// limit on the wire is told of each; a peer that reads nothing back is not worth more memory.
 pub(super) const REFUSALS_MAX: usize = 1_024;
@@ -215,31 +216,36 @@ impl Connection {
 
     /// One DATA frame of the stream whose turn it is.
     fn transmit_data(&mut self, out: &mut Transmit) -> bool {
-        let Some(handle) = self.streams.front(Queue::Data) else {
-            return false;
-        };
-        let base = self.streams.initial_window;
         let window = self.window.available(WINDOW_INITIAL);
-        let frame_max = TURN_BYTES.min(self.remote.frame_size as usize);
-        let Some(stream) = self.streams.get_mut(handle) else {
-            return false;
-        };
-        let len = stream.send.data_available(base).min(frame_max).min(window);
-        if len == 0 {
+        if window == 0 {
             // RFC 9113 §6.9.1: the connection's window is used up, for all streams alike.
             return false;
         }
+        let Some(handle) = self.streams.next_sender() else {
+            return false;
+        };
+        let base = self.streams.initial_window();
+        let frame_max = FRAME_BYTES.min(self.remote.frame_size as usize);
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return false;
+        };
+        let turn = stream.send.turn(stream.turn_bytes());
+        let room = window.min(frame_max).min(turn);
+        let len = stream.send.data_available(base).min(room);
         let id = stream.id;
         let end = stream.send.ends_after(len);
         out.put_inline(&encode::data_head(id, len, end));
         let ended = stream.send.take_data(len, |piece| out.put_payload(piece));
         debug_assert_eq!(ended, end);
+        let turn_over = stream.send.spend_turn(len, base);
         stream.stop_upload_if_sent();
         self.window.spend(len);
         self.stats.data_bytes_sent += len as u64;
         self.expect_updates(len);
         self.streams.settle(handle);
-        self.streams.rotate(Queue::Data, handle);
+        if turn_over {
+            self.streams.rotate(Queue::Data, handle);
+        }
         true
     }
 }

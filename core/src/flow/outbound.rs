@@ -17,6 +17,11 @@ impl Outbound {
         i64::from(base) + self.offset
     }
 
+    /// How far the window is above its base, in bytes.
+    pub(crate) fn offset(self) -> i64 {
+        self.offset
+    }
+
     /// How many bytes may be sent now.
     pub(crate) fn available(self, base: u32) -> usize {
         usize::try_from(self.window(base)).unwrap_or(0)

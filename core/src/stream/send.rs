@@ -45,6 +45,8 @@ pub(crate) struct SendHalf {
     /// `send_data` refused bytes and the caller is to be told when there is room again.
     blocked: bool,
     capacity: usize,
+    /// Bytes that the stream may still send in the turn it has begun; 0 between turns.
+    turn_left: usize,
     /// What the head's content-length still allows.
     pub(crate) length: BodyLength,
 }
@@ -76,6 +78,7 @@ impl SendHalf {
             trailers: None,
             blocked: false,
             capacity,
+            turn_left: 0,
             length: BodyLength::unknown(),
         }
     }
@@ -182,12 +185,9 @@ impl SendHalf {
         self.trailers.take()
     }
 
-    /// Whether a DATA frame can be cut under the stream's own window.
-    pub(crate) fn data_ready(&self, base: u32) -> bool {
-        if self.state != SendState::Open || self.head_waits() {
-            return false;
-        }
-        self.body.len > 0 && self.window.available(base) > 0
+    /// Whether the next frame is DATA, once a window allows it.
+    pub(crate) fn data_waits(&self) -> bool {
+        self.state == SendState::Open && self.body.len > 0 && !self.head_waits()
     }
 
     /// Whether all that is left to say is END_STREAM, which an empty DATA frame carries through any window.
@@ -211,6 +211,24 @@ impl SendHalf {
     /// How large the next DATA frame may be under the stream's own window.
     pub(crate) fn data_available(&self, base: u32) -> usize {
         self.body.len.min(self.window.available(base))
+    }
+
+    /// Bytes that this turn still allows, which begins now if none has; a turn is `quantum` bytes long.
+    pub(crate) fn turn(&mut self, quantum: usize) -> usize {
+        if self.turn_left == 0 {
+            self.turn_left = quantum;
+        }
+        self.turn_left
+    }
+
+    /// Counts a frame against the turn; whether it is over. What is left of it is lost when the stream itself has no
+    /// more to send, and kept when the connection's window cut the frame short (deficit round robin).
+    pub(crate) fn spend_turn(&mut self, len: usize, base: u32) -> bool {
+        self.turn_left -= len.min(self.turn_left);
+        if !self.data_waits() || self.window.window(base) <= 0 {
+            self.turn_left = 0;
+        }
+        self.turn_left == 0
     }
 
     /// Takes `len` bytes for a DATA frame, piece by piece; answers whether the frame ends the stream.

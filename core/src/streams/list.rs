@@ -11,6 +11,13 @@ pub(crate) struct Link {
     next: u32,
 }
 
+impl Link {
+    /// The slot behind this one.
+    pub(crate) fn next(self) -> Option<u32> {
+        (self.next != NONE).then_some(self.next)
+    }
+}
+
 impl Default for Link {
     fn default() -> Self {
         Self {

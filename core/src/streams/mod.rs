@@ -7,14 +7,17 @@
 mod closed;
 mod ids;
 mod list;
+mod parked;
 
 use alloc::vec::Vec;
 
 use closed::Closed;
 use ids::Ids;
 use list::{Link, List};
+use parked::Parked;
 
 use crate::{
+    config::WINDOW_MAX,
     id::{StreamHandle, StreamId},
     stream::{Interests, Left, Outcome, Stream},
 };
@@ -50,6 +53,8 @@ struct Slot {
     listed: Interests,
     /// Which of the DATA lists it is in, when it is in one.
     urgency: u8,
+    /// Where among the parked it is, when it is there.
+    place: u32,
     stream: Option<Stream>,
 }
 
@@ -60,6 +65,7 @@ struct Lists {
     notify: List,
     /// By urgency, the most urgent first.
     data: [List; URGENCIES],
+    parked: Parked,
 }
 
 /// All streams of one connection.
@@ -73,7 +79,9 @@ pub(crate) struct Streams {
     live: usize,
     counted: usize,
     /// The peer's SETTINGS_INITIAL_WINDOW_SIZE: the base of every send window.
-    pub(crate) initial_window: u32,
+    initial_window: u32,
+    /// No stream's window is further above the base than this.
+    offset_max: i64,
 }
 
 impl Streams {
@@ -93,6 +101,7 @@ impl Streams {
                 links: Default::default(),
                 listed: Interests::NONE,
                 urgency: 0,
+                place: 0,
                 stream: None,
             });
             (self.slots.len() - 1) as u32
@@ -174,31 +183,31 @@ impl Streams {
         let Some(stream) = self.get(handle) else {
             return;
         };
-        let (want, urgency) = (
-            stream.interests(base),
-            stream.priority.urgency.min(URGENCIES as u8 - 1),
-        );
+        let want = stream.interests(base);
+        let urgency = stream.priority.urgency.min(URGENCIES as u8 - 1);
+        let offset = stream.send.window.offset();
         let spent = stream.is_spent();
         let slot = &self.slots[handle.slot() as usize];
-        let moved = want.contains(Interests::DATA)
-            && slot.listed.contains(Interests::DATA)
-            && slot.urgency != urgency;
+        let stays = want & slot.listed;
+        let moved = (stays.contains(Interests::DATA) && slot.urgency != urgency)
+            || (stays.contains(Interests::PARKED)
+                && self.lists.parked.offset(slot.place) != offset);
         if want != slot.listed || moved {
-            self.relist(handle.slot(), want, urgency, moved);
+            if moved {
+                // Out of where it was, and in again where it belongs now.
+                self.relist(handle.slot(), Interests::NONE, urgency, offset);
+            }
+            self.relist(handle.slot(), want, urgency, offset);
         }
         if spent {
             self.forget(handle);
         }
     }
 
-    fn relist(&mut self, slot: u32, want: Interests, urgency: u8, moved: bool) {
-        if moved {
-            self.leave(Queue::Data, slot);
-        }
+    fn relist(&mut self, slot: u32, want: Interests, urgency: u8, offset: i64) {
+        let listed = core::mem::replace(&mut self.slots[slot as usize].listed, want);
         for (queue, bit) in Queue::ALL {
-            let is =
-                self.slots[slot as usize].listed.contains(bit) && !(moved && queue == Queue::Data);
-            match (is, want.contains(bit)) {
+            match (listed.contains(bit), want.contains(bit)) {
                 (false, true) => {
                     if queue == Queue::Data {
                         self.slots[slot as usize].urgency = urgency;
@@ -209,7 +218,106 @@ impl Streams {
                 _ => {}
             }
         }
-        self.slots[slot as usize].listed = want;
+        let (parked, slots) = (&mut self.lists.parked, &mut self.slots);
+        let park = want.contains(Interests::PARKED);
+        if listed.contains(Interests::PARKED) && !park {
+            let place = slots[slot as usize].place;
+            parked.remove(place, |slot, at| slots[slot as usize].place = at);
+        } else if park && !listed.contains(Interests::PARKED) {
+            parked.push(offset, slot, |slot, at| slots[slot as usize].place = at);
+        }
+    }
+
+    /// The base of every send window: the peer's SETTINGS_INITIAL_WINDOW_SIZE.
+    pub(crate) fn initial_window(&self) -> u32 {
+        self.initial_window
+    }
+
+    /// Moves every send window to a new base (RFC 9113 §6.9.2); `false` when one of them would leave 31 bits.
+    ///
+    /// No stream is touched: those whose window closes are parked when their turn comes, and those whose window opens
+    /// are found on top of the parked.
+    #[must_use]
+    pub(crate) fn move_base(&mut self, base: u32) -> bool {
+        self.initial_window = base;
+        let fits = |offset_max: i64| i64::from(base) + offset_max <= i64::from(WINDOW_MAX);
+        if !fits(self.offset_max) {
+            // Only what the peer has granted beyond its base brings us here, one WINDOW_UPDATE at least each time.
+            let streams = self.slots.iter().filter_map(|slot| slot.stream.as_ref());
+            let open = streams.filter(|stream| !stream.is_closed());
+            self.offset_max = open
+                .map(|stream| stream.send.window.offset())
+                .max()
+                .unwrap_or(0);
+        }
+        fits(self.offset_max)
+    }
+
+    /// Adds the increment of a WINDOW_UPDATE to a stream's send window; `false` when that would leave 31 bits.
+    #[must_use]
+    pub(crate) fn grow_window(&mut self, handle: StreamHandle, increment: u32) -> bool {
+        let base = self.initial_window;
+        let Some(stream) = self.get_mut(handle) else {
+            return true;
+        };
+        if !stream.send.window.grow(increment, base) {
+            return false;
+        }
+        let offset = stream.send.window.offset();
+        self.offset_max = self.offset_max.max(offset);
+        self.settle(handle);
+        true
+    }
+
+    /// The stream whose turn it is to send DATA, of those whose own window is open.
+    pub(crate) fn next_sender(&mut self) -> Option<StreamHandle> {
+        loop {
+            // Two for each that leaves: nobody waits among the parked for longer than there are streams.
+            for _ in 0..2 {
+                self.unpark();
+            }
+            let front = self.front(Queue::Data)?;
+            // The base may have fallen since it was listed.
+            self.settle(front);
+            if self.listed(front).contains(Interests::DATA) {
+                return Some(front);
+            }
+        }
+    }
+
+    /// Lets the first of the parked go on, if its window has opened.
+    fn unpark(&mut self) {
+        if let Some(slot) = self.unparkable() {
+            self.settle(self.handle(slot));
+        }
+    }
+
+    fn unparkable(&self) -> Option<u32> {
+        let (offset, slot) = self.lists.parked.top()?;
+        (i64::from(self.initial_window) + offset > 0).then_some(slot)
+    }
+
+    /// Whether some stream could send DATA under its own window.
+    pub(crate) fn has_sender(&self) -> bool {
+        self.unparkable().is_some() || self.lists.data.iter().any(|list| self.has_window(list))
+    }
+
+    fn has_window(&self, list: &List) -> bool {
+        // All of them have one unless the base has fallen, so that this ends with the first, or nearly.
+        let mut next = list.front();
+        while let Some(at) = next {
+            let slot = &self.slots[at as usize];
+            let open = |stream: &Stream| stream.send.window.window(self.initial_window) > 0;
+            if slot.stream.as_ref().is_some_and(open) {
+                return true;
+            }
+            next = slot.links[Queue::Data as usize].next();
+        }
+        false
+    }
+
+    fn listed(&self, handle: StreamHandle) -> Interests {
+        self.slots[handle.slot() as usize].listed
     }
 
     fn forget(&mut self, handle: StreamHandle) {
@@ -278,14 +386,28 @@ impl Streams {
         let mut live = 0;
         let mut counted = 0;
         let mut listed = [0; KINDS];
+        let mut parks = 0;
         for (at, slot) in self.slots.iter().enumerate() {
             let Some(stream) = &slot.stream else { continue };
             live += 1;
             counted += usize::from(stream.counted);
+            // Which of the two a stream with bytes is in follows a move of the base when its turn comes.
+            let settled =
+                |interests: Interests| interests.merged(Interests::DATA, Interests::PARKED);
             assert_eq!(
-                slot.listed,
-                stream.interests(self.initial_window),
+                settled(slot.listed),
+                settled(stream.interests(self.initial_window)),
                 "slot {at} was not settled: {stream:?}"
+            );
+            let parked = slot.listed.contains(Interests::PARKED);
+            parks += usize::from(parked);
+            assert!(
+                !parked || self.lists.parked.offset(slot.place) == stream.send.window.offset(),
+                "slot {at} is parked under another offset"
+            );
+            assert!(
+                stream.is_closed() || stream.send.window.offset() <= self.offset_max,
+                "slot {at} is further above the base than any"
             );
             assert!(
                 !stream.is_spent(),
@@ -305,6 +427,7 @@ impl Streams {
             stream.recv.credit.check();
         }
         assert_eq!((live, counted), (self.live, self.counted));
+        assert_eq!(parks, self.lists.parked.len());
         let data: usize = self.lists.data.iter().map(List::len).sum();
         assert_eq!(
             listed,
