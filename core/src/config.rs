@@ -54,6 +54,10 @@ pub struct Config {
     /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
     pub write_timeout: Duration,
+    /// Time in which a stream that the peer's windows hold back has to send 1 KiB before it is reset; it may last half as
+    /// long again. `None` lets it wait for ever. Five minutes outlast a reader who pauses, and end one who holds
+    /// responses in our memory by opening the window a byte at a time.
+    pub stall_timeout: Option<Duration>,
     /// Server: time without a stream or a PING of the peer's after which the connection drains itself. `None` keeps it for ever. Five minutes,
     /// because a client that comes back after that pays one round trip, and an unused connection costs memory all the
     /// while. A client's connection belongs to whoever holds it, who knows when it is no longer needed.
@@ -87,6 +91,7 @@ impl Default for Config {
             keep_alive_interval: Some(Duration::from_secs(30)),
             keep_alive_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            stall_timeout: Some(Duration::from_secs(300)),
             idle_timeout: Some(Duration::from_secs(300)),
             close_timeout: Duration::from_secs(1),
             abuse_burst: 1_000,

@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     KeepAliveAck,
     /// The transport has to take some of the output.
     WriteStall,
+    /// Streams that a window of the peer's holds back have to have got on.
+    Stall,
     /// A server's connection without streams has waited long enough for another.
     Idle,
     /// A connection that is over closes, whether or not its last bytes could be written.
@@ -51,7 +53,7 @@ pub(crate) struct Timers {
 }
 
 impl Timer {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
     const ALL: [Self; Self::COUNT] = [
         Self::Handshake,
         Self::SettingsAck,
@@ -59,6 +61,7 @@ impl Timer {
         Self::KeepAlive,
         Self::KeepAliveAck,
         Self::WriteStall,
+        Self::Stall,
         Self::Idle,
         Self::HardClose,
     ];

@@ -173,6 +173,7 @@ violations! {
     HandshakeTimeout Connection PROTOCOL_ERROR "RFC 9113 §3.4" "the peer did not send its preface in time";
     SettingsTimeout Connection SETTINGS_TIMEOUT "RFC 9113 §6.5.3" "the peer did not acknowledge SETTINGS in time";
     HeaderBlockTimeout Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer did not finish a header block in time";
+    StreamStalled Stream CANCEL "RFC 9113 §10.5" "the peer's windows held a message back for too long";
     WriteTimeout Connection NO_ERROR "RFC 9113 §10.5" "the transport did not take the output in time";
     PingTimeout Connection NO_ERROR "RFC 9113 §6.7" "the peer did not answer a PING in time";
 }

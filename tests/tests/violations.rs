@@ -22,13 +22,15 @@ enum Act {
     Silence(Role, Vec<u8>),
     /// As `Bytes`, and what we answer is never read.
     Stuck(Role, Vec<u8>),
+    /// Answers requests with more than the peer's window takes.
+    Stalled,
     /// Nothing from the very first.
     Dead(Role),
     /// Nothing: it is tolerated in what comes, and refused in what we are given to send.
     Own,
 }
 
-use Act::{Bytes, Dead, Own, Raw, Silence, Stuck, Under};
+use Act::{Bytes, Dead, Own, Raw, Silence, Stalled, Stuck, Under};
 use Role::{Client, Server};
 
 const WINDOW_MAX: u32 = (1 << 31) - 1;
@@ -244,6 +246,7 @@ fn abuse_and_silence(violation: Violation) -> Act {
         V::SettingsTimeout => Silence(Server, Vec::new()),
         V::HeaderBlockTimeout => Silence(Server, wire::frame(kind::HEADERS, 0, 5, &[])),
         V::PingTimeout => Silence(Client, Vec::new()),
+        V::StreamStalled => Stalled,
         V::WriteTimeout => Stuck(Server, wire::ping([0; 8], false)),
         other => panic!("nothing provokes {other:?}"),
     }
@@ -331,6 +334,30 @@ fn run(violation: Violation) -> Option<(End, Input)> {
             end.connection.poll_transmit(&mut out, end.now);
             end.connection.handle_transport_blocked(&out, end.now);
             let input = wait(&mut end);
+            (end, input)
+        }
+        Stalled => {
+            let config = Config {
+                keep_alive_interval: None,
+                ..Config::default()
+            };
+            let mut end = End::new(Client, config);
+            end.input(&wire::settings(&[(4, 1)]));
+            end.output();
+            end.input(&wire::settings_ack());
+            let upload = end.connection.open(post("/"), Then::More).unwrap();
+            end.connection.open(get("/"), Then::End).unwrap();
+            let mut body = bytes::Bytes::from_static(b"more than one byte");
+            end.connection
+                .send_data(upload, &mut body, Then::End)
+                .unwrap();
+            end.output();
+            end.take_events();
+            for _ in 0..3 {
+                end.now = end.connection.poll_timeout().unwrap();
+                end.connection.handle_timeout(end.now);
+            }
+            let input = end.input(&[]);
             (end, input)
         }
         Dead(role) => {

@@ -3,8 +3,9 @@
 
 use bytes::Buf;
 
-use super::{Connection, Lifecycle};
+use super::{Connection, Lifecycle, receive::Fault};
 use crate::{
+    config::WINDOW_INITIAL,
     id::Role,
     ping::Purpose,
     time::{Timer, Timestamp},
@@ -14,6 +15,11 @@ use crate::{
 
 /// Bytes that the transport has to take for a deadline to move. One byte at a time would move it for ever.
 const WRITTEN_MIN: u64 = 1_024;
+/// Bytes that a stream has to send for it to count as getting on, for the same reason.
+const MOVED_MIN: usize = 1_024;
+/// Looks that find a stream held before it is reset, two to each `stall_timeout`: the first may come right after the
+/// stream stopped, or up to half of that time later.
+const LOOKS: u8 = 3;
 
 impl Connection {
     /// Tells that `now` has reached the deadline that `poll_timeout` named.
@@ -26,6 +32,7 @@ impl Connection {
                 Timer::KeepAlive => self.keep_alive(now),
                 Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
                 Timer::WriteStall => self.fault_connection(Violation::WriteTimeout, now),
+                Timer::Stall => self.look_at_senders(now),
                 Timer::Idle => self.idle(now),
                 Timer::HardClose => {
                     self.output.goaway = None;
@@ -71,6 +78,34 @@ impl Connection {
                 now.after(self.config.keep_alive_timeout),
             );
         }
+    }
+
+    /// Starts to look after streams that are held back, when there are some.
+    pub(super) fn arm_stall(&mut self, now: Timestamp) {
+        if let Some(timeout) = self.config.stall_timeout
+            && !self.timers.is_set(Timer::Stall)
+            && self.streams.any_waits()
+        {
+            self.timers.set(Timer::Stall, now.after(timeout / 2));
+        }
+    }
+
+    /// Resets the streams that a window has held back for too long.
+    fn look_at_senders(&mut self, now: Timestamp) {
+        let closed = self.window.available(WINDOW_INITIAL) == 0;
+        let base = self.streams.initial_window();
+        for handle in self.streams.handles() {
+            let Some(stream) = self.streams.get_mut(handle) else {
+                continue;
+            };
+            let held = stream.send.data_waits() && (closed || stream.send.window.window(base) <= 0);
+            if stream.send.look(held, MOVED_MIN) >= LOOKS {
+                let stream = stream.id;
+                let violation = Violation::StreamStalled;
+                self.fault(Fault { violation, stream }, now);
+            }
+        }
+        self.arm_stall(now);
     }
 
     fn arm_idle(&mut self, now: Timestamp) {

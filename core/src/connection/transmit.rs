@@ -45,6 +45,7 @@ impl Connection {
         while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
         self.arm_timers(now);
+        self.arm_stall(now);
         out.remaining() - before
     }
 

@@ -47,6 +47,10 @@ pub(crate) struct SendHalf {
     capacity: usize,
     /// Bytes that the stream may still send in the turn it has begun; 0 between turns.
     turn_left: usize,
+    /// Bytes of DATA since the last look at whether the stream gets on.
+    moved: usize,
+    /// How many looks in a row have found that it does not.
+    still: u8,
     /// What the head's content-length still allows.
     pub(crate) length: BodyLength,
 }
@@ -79,6 +83,8 @@ impl SendHalf {
             blocked: false,
             capacity,
             turn_left: 0,
+            moved: 0,
+            still: 0,
             length: BodyLength::unknown(),
         }
     }
@@ -231,9 +237,23 @@ impl SendHalf {
         self.turn_left == 0
     }
 
+    /// Looks whether the half gets on, `held` by a window or not; answers how many looks in a row have found it held,
+    /// with nothing worth the name sent between them.
+    pub(crate) fn look(&mut self, held: bool, bytes_min: usize) -> u8 {
+        let moved = core::mem::take(&mut self.moved);
+        self.still = match (held, moved < bytes_min) {
+            (true, true) => self.still.saturating_add(1),
+            // From here on.
+            (true, false) => 1,
+            (false, _) => 0,
+        };
+        self.still
+    }
+
     /// Takes `len` bytes for a DATA frame, piece by piece; answers whether the frame ends the stream.
     pub(crate) fn take_data(&mut self, len: usize, mut put: impl FnMut(Bytes)) -> bool {
         self.window.spend(len);
+        self.moved += len;
         self.body.take(len, &mut put);
         let ends = self.end && self.body.len == 0 && self.trailers.is_none();
         if ends {

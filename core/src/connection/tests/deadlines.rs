@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes};
 use super::pair::Pair;
 use super::{get, post};
 use crate::{
-    Config, Connection, ErrorCode, Event, Lifecycle, Role, Then, Timestamp, Transmit, Violation,
+    Config, Connection, ErrorCode, Event, Lifecycle, Role, StreamHandle, Then, Timestamp, Transmit,
+    Violation, Waiting,
 };
 
 fn seconds(seconds: u64) -> Timestamp {
@@ -163,4 +164,80 @@ fn a_clients_connection_without_streams_stays() {
     pass(&mut pair.client.connection, seconds(1_000_000));
     assert_eq!(pair.client.connection.role(), Role::Client);
     assert_eq!(pair.client.connection.lifecycle(), Lifecycle::Open);
+}
+
+/// A client with an upload of 60,000 bytes to a server whose stream window is 20,000, of which it releases nothing.
+fn held_back() -> (Pair, StreamHandle) {
+    let narrow = Config {
+        stream_window_bytes: 20_000,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(without_keep_alive(), narrow);
+    pair.settle();
+    let client = &mut pair.client.connection;
+    let stream = client.open(post("/"), Then::More).unwrap();
+    let mut body = Bytes::from(std::vec![7; 60_000]);
+    client.send_data(stream, &mut body, Then::End).unwrap();
+    pair.settle();
+    assert_eq!(
+        pair.client.connection.explain(stream),
+        Waiting::StreamWindow
+    );
+    (pair, stream)
+}
+
+/// Passes time on the client, with the credit of so many bytes returned by the server each second; after how many
+/// seconds the stream was reset, if it was within half an hour.
+fn seconds_to_reset(mut pair: Pair, stream: StreamHandle, bytes: usize) -> Option<u64> {
+    let upload = pair
+        .server
+        .take_events()
+        .iter()
+        .find_map(|event| match event {
+            Event::Request { stream, .. } => Some(*stream),
+            _ => None,
+        });
+    for second in 1..1_800 {
+        pair.now = seconds(second);
+        pass(&mut pair.client.connection, pair.now);
+        pair.server.connection.release(upload.unwrap(), bytes);
+        pair.settle();
+        let ended = pair
+            .client
+            .take_events()
+            .into_iter()
+            .find_map(|event| match event {
+                Event::Failed {
+                    stream: failed,
+                    error,
+                } if failed == stream => Some(error),
+                _ => None,
+            });
+        if let Some(error) = ended {
+            assert_eq!(error.violation, Some(Violation::StreamStalled));
+            assert_eq!(pair.client.connection.lifecycle(), Lifecycle::Open);
+            return Some(second);
+        }
+    }
+    None
+}
+
+#[test]
+fn a_message_that_the_peer_holds_back_is_given_up_after_the_stall_timeout() {
+    let (pair, stream) = held_back();
+    let reset = seconds_to_reset(pair, stream, 0).unwrap();
+    assert!((300..=450).contains(&reset), "after {reset} s");
+}
+
+#[test]
+fn a_window_opened_byte_by_byte_does_not_count_as_progress() {
+    let (pair, stream) = held_back();
+    let reset = seconds_to_reset(pair, stream, 1).unwrap();
+    assert!((300..=450).contains(&reset), "after {reset} s");
+}
+
+#[test]
+fn a_slow_reader_of_a_kibibyte_every_two_minutes_is_not_given_up() {
+    let (pair, stream) = held_back();
+    assert_eq!(seconds_to_reset(pair, stream, 10), None);
 }

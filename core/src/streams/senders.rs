@@ -1,0 +1,103 @@
+//! Streams with DATA to send: their windows, and whose turn it is.
+
+use super::{Queue, Streams, list::List};
+use crate::{
+    config::WINDOW_MAX,
+    id::StreamHandle,
+    stream::{Interests, Stream},
+};
+
+impl Streams {
+    /// The base of every send window: the peer's SETTINGS_INITIAL_WINDOW_SIZE.
+    pub(crate) fn initial_window(&self) -> u32 {
+        self.initial_window
+    }
+
+    /// Moves every send window to a new base (RFC 9113 §6.9.2); `false` when one of them would leave 31 bits.
+    ///
+    /// No stream is touched: those whose window closes are parked when their turn comes, and those whose window opens
+    /// are found on top of the parked.
+    #[must_use]
+    pub(crate) fn move_base(&mut self, base: u32) -> bool {
+        self.initial_window = base;
+        let fits = |offset_max: i64| i64::from(base) + offset_max <= i64::from(WINDOW_MAX);
+        if !fits(self.offset_max) {
+            // Only what the peer has granted beyond its base brings us here, one WINDOW_UPDATE at least each time.
+            let streams = self.slots.iter().filter_map(|slot| slot.stream.as_ref());
+            let open = streams.filter(|stream| !stream.is_closed());
+            self.offset_max = open
+                .map(|stream| stream.send.window.offset())
+                .max()
+                .unwrap_or(0);
+        }
+        fits(self.offset_max)
+    }
+
+    /// Adds the increment of a WINDOW_UPDATE to a stream's send window; `false` when that would leave 31 bits.
+    #[must_use]
+    pub(crate) fn grow_window(&mut self, handle: StreamHandle, increment: u32) -> bool {
+        let base = self.initial_window;
+        let Some(stream) = self.get_mut(handle) else {
+            return true;
+        };
+        if !stream.send.window.grow(increment, base) {
+            return false;
+        }
+        let offset = stream.send.window.offset();
+        self.offset_max = self.offset_max.max(offset);
+        self.settle(handle);
+        true
+    }
+
+    /// The stream whose turn it is to send DATA, of those whose own window is open.
+    pub(crate) fn next_sender(&mut self) -> Option<StreamHandle> {
+        loop {
+            // Two for each that leaves: nobody waits among the parked for longer than there are streams.
+            for _ in 0..2 {
+                self.unpark();
+            }
+            let front = self.front(Queue::Data)?;
+            // The base may have fallen since it was listed.
+            self.settle(front);
+            if self.listed(front).contains(Interests::DATA) {
+                return Some(front);
+            }
+        }
+    }
+
+    /// Lets the first of the parked go on, if its window has opened.
+    fn unpark(&mut self) {
+        if let Some(slot) = self.unparkable() {
+            self.settle(self.handle(slot));
+        }
+    }
+
+    fn unparkable(&self) -> Option<u32> {
+        let (offset, slot) = self.lists.parked.top()?;
+        (i64::from(self.initial_window) + offset > 0).then_some(slot)
+    }
+
+    /// Whether some stream has DATA to send, whatever the windows are.
+    pub(crate) fn any_waits(&self) -> bool {
+        self.lists.parked.len() > 0 || self.lists.data.iter().any(|list| list.len() > 0)
+    }
+
+    /// Whether some stream could send DATA under its own window.
+    pub(crate) fn has_sender(&self) -> bool {
+        self.unparkable().is_some() || self.lists.data.iter().any(|list| self.has_window(list))
+    }
+
+    fn has_window(&self, list: &List) -> bool {
+        // All of them have one unless the base has fallen, so that this ends with the first, or nearly.
+        let mut next = list.front();
+        while let Some(at) = next {
+            let slot = &self.slots[at as usize];
+            let open = |stream: &Stream| stream.send.window.window(self.initial_window) > 0;
+            if slot.stream.as_ref().is_some_and(open) {
+                return true;
+            }
+            next = slot.links[Queue::Data as usize].next();
+        }
+        false
+    }
+}
