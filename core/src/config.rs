@@ -33,6 +33,10 @@ pub struct Config {
     pub header_list_bytes_max: u32,
     /// Fields of one header list, cookie crumbs counted. Bounds bookkeeping that the byte limit does not see.
     pub header_fields_max: u32,
+    /// Bytes of the header lists that all streams in the table have brought, as they lie in memory. A list of up to
+    /// 2 KiB is taken even beyond it. 1 MiB, because one list of the largest size can be made of twenty bytes on the
+    /// wire, and a hundred streams that are held open would make six times as much of them.
+    pub header_bytes_total_max: usize,
     /// HPACK table in bytes, both for what we announce and for what we are willing to keep as the encoder.
     pub header_table_bytes: u32,
     /// Bytes of one stream's body that [`send_data`](crate::Connection::send_data) takes before it answers 0.
@@ -82,6 +86,7 @@ impl Default for Config {
             frame_size_max: 16_384,
             header_list_bytes_max: 64 * 1024,
             header_fields_max: 512,
+            header_bytes_total_max: 1024 * 1024,
             header_table_bytes: 4_096,
             send_buffer_bytes: 64 * 1024,
             informational_max: 16,

@@ -83,7 +83,9 @@ mod violation;
 mod wire;
 
 pub use config::Config;
-pub use connection::{Connection, Input, Lifecycle, TransportEnd, Waiting};
+#[doc(hidden)]
+pub use connection::Gauges;
+pub use connection::{Connection, Input, Lifecycle, MemoryFootprint, TransportEnd, Waiting};
 pub use error::{ConnectionError, OpenError, Origin, Retry, SendError, StreamError};
 pub use event::{Event, Then};
 pub use frame::{FrameDump, FrameLog, describe_frame};
@@ -92,7 +94,7 @@ pub use head::{
     ResponseHeadBuilder,
 };
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
-pub use stats::Stats;
+pub use stats::{Defences, Stats};
 pub use stream::Priority;
 pub use time::Timestamp;
 pub use transmit::Transmit;

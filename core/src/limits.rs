@@ -3,7 +3,7 @@
 //! Each bucket holds what a peer may make us do for nothing in return; it refills with time, so that no connection is
 //! ever too old to be used, and work that serves a request is not charged or refills the bucket of its cause.
 
-use crate::{time::Timestamp, violation::Violation};
+use crate::{stats::Defences, time::Timestamp, violation::Violation};
 
 /// What is charged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,11 @@ pub(crate) enum Cause {
     WindowUpdate,
     Priority,
     UnknownFrame,
+    GoAway,
 }
 
 impl Cause {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
 
     fn violation(self) -> Violation {
         match self {
@@ -33,6 +34,7 @@ impl Cause {
             Self::WindowUpdate => Violation::WindowUpdateFlood,
             Self::Priority => Violation::PriorityFlood,
             Self::UnknownFrame => Violation::UnknownFrameFlood,
+            Self::GoAway => Violation::GoAwayFlood,
         }
     }
 }
@@ -42,6 +44,8 @@ struct Bucket {
     tokens: u32,
     /// When `tokens` was true.
     at: Timestamp,
+    /// How often it was charged.
+    charged: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,7 @@ impl Buckets {
             buckets: [Bucket {
                 tokens: burst,
                 at: now,
+                charged: 0,
             }; Cause::COUNT],
             burst,
             refill_per_second,
@@ -69,6 +74,7 @@ impl Buckets {
     /// The violation of this cause when the bucket is empty.
     pub(crate) fn charge(&mut self, cause: Cause, now: Timestamp) -> Result<(), Violation> {
         let bucket = &mut self.buckets[cause as usize];
+        bucket.charged += 1;
         if bucket.tokens == 0 {
             // Refilled only here: a bucket that is never empty costs no arithmetic.
             let nanos = now.since(bucket.at).as_nanos();
@@ -81,6 +87,20 @@ impl Buckets {
         }
         bucket.tokens -= 1;
         Ok(())
+    }
+
+    /// Tells how often each bucket was charged.
+    pub(crate) fn report(&self, defences: &mut Defences) {
+        let of = |cause: Cause| self.buckets[cause as usize].charged;
+        defences.pings = of(Cause::Ping);
+        defences.settings = of(Cause::Settings);
+        defences.resets = of(Cause::Reset);
+        defences.stream_errors = of(Cause::StreamError);
+        defences.empty_data = of(Cause::EmptyData);
+        defences.window_updates = of(Cause::WindowUpdate);
+        defences.priorities = of(Cause::Priority);
+        defences.unknown_frames = of(Cause::UnknownFrame);
+        defences.goaways = of(Cause::GoAway);
     }
 
     /// Gives tokens back because useful work was done that explains further events of this cause.

@@ -31,6 +31,17 @@ pub(crate) struct Pings {
 }
 
 impl Pings {
+    /// Answers that are owed.
+    pub(crate) fn answers_due(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Bytes of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.answers.capacity() * size_of::<[u8; 8]>()
+            + self.ours.capacity() * size_of::<(PingId, Purpose)>()
+    }
+
     /// Queues a PING of ours; `None` when too many are in flight.
     pub(crate) fn request(&mut self, purpose: Purpose) -> Option<PingId> {
         if self.ours.len() >= SENT_MAX {

@@ -85,6 +85,11 @@ impl Remote {
         Ok(())
     }
 
+    /// Acknowledgements that are due.
+    pub(crate) fn acks_due(&self) -> u32 {
+        self.acks_due
+    }
+
     /// Whether an acknowledgement is due.
     pub(crate) fn owes_ack(&self) -> bool {
         self.acks_due > 0

@@ -20,6 +20,8 @@ pub struct Transmit {
     len: usize,
     /// Bytes that the transport has taken so far.
     taken: u64,
+    /// Pieces that were ever appended: frames, and payloads behind their frames' heads.
+    pieces: u64,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,11 @@ impl Transmit {
         self.taken
     }
 
+    /// Pieces that were ever appended, which is what appending costs besides the bytes.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.pieces
+    }
+
     /// Appends a payload, by copy when it is small.
     pub(crate) fn put_payload(&mut self, payload: Bytes) {
         if payload.len() <= INLINE_MAX {
@@ -55,6 +62,7 @@ impl Transmit {
             return;
         }
         self.len += payload.len();
+        self.pieces += 1;
         self.segments.push_back(Segment::Shared(payload));
     }
 
@@ -75,6 +83,7 @@ impl Transmit {
     }
 
     fn grew(&mut self, bytes: usize) {
+        self.pieces += 1;
         if bytes == 0 {
             return;
         }

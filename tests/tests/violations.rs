@@ -242,6 +242,20 @@ fn abuse_and_silence(violation: Violation) -> Act {
         V::WindowUpdateFlood => repeated(Server, 1_500, &wire::window_update(1, 1)),
         V::PriorityFlood => repeated(Server, 1_500, &wire::frame(kind::PRIORITY, 0, 1, &[0; 5])),
         V::UnknownFrameFlood => repeated(Server, 1_500, &wire::frame(0xbe, 0, 1, b"")),
+        V::GoAwayFlood => repeated(Client, 1_500, &wire::goaway(3, 0)),
+        V::HeaderTotalTooLarge => {
+            let small = Config {
+                header_bytes_total_max: 4_096,
+                ..Config::default()
+            };
+            let long = "x".repeat(100);
+            let large = [GET, &[("a", &long[..]); 30]].concat();
+            let requests = [
+                wire::headers(5, &large, true),
+                wire::headers(7, &large, true),
+            ];
+            Under(Server, small, requests.concat())
+        }
         V::HandshakeTimeout => Dead(Server),
         V::SettingsTimeout => Silence(Server, Vec::new()),
         V::HeaderBlockTimeout => Silence(Server, wire::frame(kind::HEADERS, 0, 5, &[])),

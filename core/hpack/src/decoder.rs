@@ -152,6 +152,11 @@ impl Decoder {
         self.table.fingerprint()
     }
 
+    /// Octets of memory allocated: the table, and room for strings in progress.
+    pub fn memory_footprint(&self) -> usize {
+        self.table.memory_footprint() + self.scratch.capacity() + self.partial.memory_footprint()
+    }
+
     fn run(&mut self, fragment: &[u8], sink: &mut dyn Sink) -> Result<(), DecodeError> {
         let mut rest = fragment;
         if !self.partial.is_idle() {

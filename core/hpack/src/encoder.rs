@@ -144,6 +144,13 @@ impl Encoder {
         self.table.fingerprint()
     }
 
+    /// Octets of memory allocated: the table, and what finds fields in it.
+    pub fn memory_footprint(&self) -> usize {
+        self.table.memory_footprint()
+            + self.fields.memory_footprint()
+            + self.names.memory_footprint()
+    }
+
     /// Announces `size` when it shrinks the table.
     fn resize(&mut self, size: u32, out: &mut BytesMut) {
         if (size as usize) < self.table.max_size() {

@@ -165,6 +165,11 @@ impl Partial {
         self.value.release();
     }
 
+    /// Octets of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.name.bytes.capacity() + self.value.bytes.capacity()
+    }
+
     /// Ends the representation.
     pub(crate) fn finish(&mut self) {
         self.stage = Stage::Idle;

@@ -92,6 +92,11 @@ impl Search {
         bucket[chosen] = Slot { hash, serial };
     }
 
+    /// Octets of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.buckets.capacity() * size_of::<[Slot; WAYS]>()
+    }
+
     /// Doubles the buckets, paid for by as many insertions.
     #[cold]
     fn grow(&mut self, table: &Table) {

@@ -198,6 +198,11 @@ impl Table {
         self.bytes.reserve(len);
     }
 
+    /// Octets of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// A digest of the entries, newest last: equal tables give equal digests.
     pub(crate) fn fingerprint(&self) -> u64 {
         const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -8,7 +8,6 @@ use crate::{
     event::Then,
     head::{self, Answered, BodyLength, Fields, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
-    limits::Cause,
     ping::Purpose,
     stream::{OutHead, Priority, RecvHalf, SendHalf, SendState, Stream},
     violation::Violation,
@@ -32,7 +31,10 @@ impl Connection {
     ) -> Result<StreamHandle, (OpenError, RequestHead)> {
         let length = match self.check_open(&head) {
             Ok(length) => length,
-            Err(error) => return Err((error, head)),
+            Err(error) => {
+                self.stats.defences.open_queue_full += u64::from(error == OpenError::QueueFull);
+                return Err((error, head));
+            }
         };
         if then.is_end()
             && let Err(violation) = length.end()
@@ -103,7 +105,8 @@ impl Connection {
         head: ResponseHead,
         then: Then,
     ) -> Result<(), SendError> {
-        self.check_response(stream, &head)?;
+        self.check_response(stream, &head)
+            .map_err(|error| self.note_unanswerable(error))?;
         let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
         if head.is_informational() {
             return Err(SendError::OutOfOrder);
@@ -157,6 +160,7 @@ impl Connection {
         if then.is_end() && taken == offered {
             found.send.give_end();
         }
+        self.stats.defences.send_buffers_full += u64::from(taken < offered);
         self.streams.settle(stream);
         Ok(taken)
     }
@@ -170,7 +174,7 @@ impl Connection {
         let limit = self.remote.header_list_size as usize;
         let found = self.sending(stream)?;
         if fields.list_size() > limit {
-            return Err(SendError::HeaderListTooLarge);
+            return Err(self.note_unanswerable(SendError::HeaderListTooLarge));
         }
         head::check_trailers(&fields).map_err(SendError::Malformed)?;
         found.send.length.end().map_err(SendError::Malformed)?;
@@ -223,14 +227,11 @@ impl Connection {
         else {
             return;
         };
+        let bound = found.is_bound();
         if role == Role::Server && code == ErrorCode::NO_ERROR && found.send.is_given() {
             found.stop_after_send = true;
             found.stop_upload_if_sent();
         } else {
-            if found.is_bound() {
-                // The peer may reset it in the same moment, and is not to blame for that.
-                self.buckets.refund(Cause::Reset, 1);
-            }
             let retry = found.retry(role, false, true);
             found.fail(
                 StreamError {
@@ -243,6 +244,9 @@ impl Connection {
             );
         }
         self.streams.settle(stream);
+        if bound {
+            self.expect_late_frames();
+        }
     }
 
     /// Changes how urgently the stream's body is sent (RFC 9218).

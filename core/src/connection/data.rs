@@ -54,11 +54,7 @@ impl Connection {
             Target::Live(handle) => handle,
             // RFC 9113 §5.1: DATA on a stream that was never opened.
             Target::New => return Err(Fault::connection(Violation::IdleStreamFrame)),
-            Target::Ignore => {
-                self.stats.data_bytes_dropped += u64::from(flow_len);
-                self.credit.release(u64::from(flow_len));
-                return Ok(());
-            }
+            Target::Ignore => return self.drop_data(data.is_empty(), flow_len, now),
         };
         if data.is_empty() && !end {
             self.buckets
@@ -112,6 +108,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Drops DATA that was under way when its stream ended.
+    fn drop_data(&mut self, empty: bool, flow_len: u32, now: Timestamp) -> Result<(), Fault> {
+        if empty {
+            // It costs no window, so that nothing else bounds it.
+            self.buckets
+                .charge(Cause::Reset, now)
+                .map_err(Fault::connection)?;
+        }
+        self.stats.data_bytes_dropped += u64::from(flow_len);
+        self.credit.release(u64::from(flow_len));
+        Ok(())
+    }
+
     /// The payload in memory of its own when it is small.
     fn detach(&mut self, data: Bytes) -> Bytes {
         if data.is_empty() {
@@ -123,6 +132,7 @@ impl Connection {
         if self.small.capacity() < data.len() {
             self.small.reserve(COPY_BLOCK);
         }
+        self.stats.work_units += data.len() as u64;
         self.small.extend_from_slice(&data);
         self.small.split().freeze()
     }

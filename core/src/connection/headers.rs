@@ -9,6 +9,7 @@ use crate::{
     limits::Cause,
     settings::Local,
     stream::{RecvHalf, RecvState, SendHalf, Stream},
+    time::Timestamp,
     violation::Violation,
 };
 
@@ -36,9 +37,11 @@ impl Connection {
         &mut self,
         fragment: &[u8],
         end_headers: bool,
+        now: Timestamp,
     ) -> Result<(), Fault> {
         // RFC 9113 §4.3: a block that cannot be decoded is a connection error, also on a stream that is gone.
         let lost = |_| Fault::connection(Violation::HpackDecodeFailed);
+        self.stats.work_units += fragment.len() as u64;
         self.hpack_in
             .decode(fragment, &mut self.sink)
             .map_err(lost)?;
@@ -53,7 +56,11 @@ impl Connection {
         };
         let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_));
         match self.target(stream)? {
-            Target::Ignore => Ok(()),
+            // What was under way when we reset the stream is no fault, but it brings nothing either.
+            Target::Ignore => self
+                .buckets
+                .charge(Cause::Reset, now)
+                .map_err(Fault::connection),
             Target::New if self.role == Role::Server => {
                 self.on_request(stream, fields, over, end_stream)
             }
@@ -87,9 +94,13 @@ impl Connection {
             return Err(fault(Violation::HeaderListTooLarge));
         }
         // RFC 9113 §5.1.2: beyond our limit. The peer may not have seen the limit yet, and may try again.
-        if self.streams.counted() >= self.config.concurrent_streams_max as usize {
+        if !self.has_room() {
             return Err(fault(Violation::StreamLimitExceeded));
         }
+        if !self.keeps_header_list(&fields) {
+            return Err(fault(Violation::HeaderTotalTooLarge));
+        }
+        let header_bytes = fields.bytes();
         let rules = head::Rules {
             extended_connect: self.config.enable_connect_protocol,
         };
@@ -101,9 +112,11 @@ impl Connection {
         let stream = Stream::new(send, recv, Answered::of(&head));
         let handle = self.streams.insert(stream);
         self.streams.bind(handle, id);
+        self.streams.add_header_bytes(handle, header_bytes);
         self.streams.settle(handle);
-        // An honest client may reprioritise each of its requests.
+        // An honest client may reprioritise each of its requests, in the old way or by a frame that we do not know.
         self.buckets.refund(Cause::Priority, 1);
+        self.buckets.refund(Cause::UnknownFrame, 1);
         self.events.push_back(Event::Request {
             stream: handle,
             head,
@@ -125,9 +138,10 @@ impl Connection {
             violation,
             stream: id,
         };
-        if over {
+        if over || !self.keeps_header_list(&fields) {
             return Err(fault(Violation::HeaderListTooLarge));
         }
+        self.streams.add_header_bytes(handle, fields.bytes());
         // `target` has just found it.
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());

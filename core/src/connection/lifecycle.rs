@@ -79,6 +79,7 @@ impl Connection {
         if self.is_over() {
             return;
         }
+        self.count_defence(violation);
         let code = violation.error_code();
         let origin = match violation {
             Violation::PingTimeout | Violation::WriteTimeout => Origin::Transport,
@@ -105,6 +106,7 @@ impl Connection {
             return Ok(());
         }
         self.stats.streams_faulted += 1;
+        self.count_defence(violation);
         self.buckets.charge(Cause::StreamError, now)?;
         let code = violation.error_code();
         let role = self.role;
@@ -171,7 +173,13 @@ impl Connection {
         self.owe_goaway(error.code, debug);
     }
 
-    pub(super) fn on_goaway(&mut self, last: StreamId, code: ErrorCode) -> Result<(), Violation> {
+    pub(super) fn on_goaway(
+        &mut self,
+        last: StreamId,
+        code: ErrorCode,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        self.buckets.charge(Cause::GoAway, now)?;
         // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next.
         if self.peer_goaway.is_some_and(|before| last > before) {
             return Err(Violation::GoAwayLastStreamRaised);

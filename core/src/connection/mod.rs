@@ -3,7 +3,9 @@
 mod commands;
 mod data;
 mod deadlines;
+mod defences;
 mod explain;
+mod footprint;
 mod headers;
 mod invariants;
 mod lifecycle;
@@ -19,6 +21,7 @@ use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 pub use explain::Waiting;
+pub use footprint::{Gauges, MemoryFootprint};
 pub use lifecycle::{Lifecycle, TransportEnd};
 pub use receive::Input;
 
@@ -107,6 +110,8 @@ pub struct Connection {
     idle_since: Option<Timestamp>,
 
     events: VecDeque<Event>,
+    /// Answers that the peer's limit forbade, and that are not charged yet.
+    unanswerable: u32,
     /// Whether `openable` was zero when it was last looked at.
     starved: bool,
     stats: Stats,
@@ -178,6 +183,7 @@ impl Connection {
             written: 0,
             idle_since: None,
             events: VecDeque::new(),
+            unanswerable: 0,
             starved: false,
             stats: Stats::default(),
             config,
@@ -241,7 +247,10 @@ impl Connection {
     /// What has happened so far, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.stats
+        let mut stats = self.stats;
+        stats.work_units += self.streams.visits() + self.sink.produced();
+        self.buckets.report(&mut stats.defences);
+        stats
     }
 
     /// The peer's limit of concurrent streams, or what stands for it before the peer has spoken.

@@ -38,7 +38,10 @@ impl Connection {
         if !input.is_empty() {
             self.last_input = now;
         }
+        let before = input.len();
         let verdict = self.read_frames(input, now);
+        // One for the call: input in crumbs is more work than the same in one piece.
+        self.stats.work_units += 1 + (before - input.len()) as u64;
         match self.decoder.open_block() {
             Some(_) if !self.timers.is_set(Timer::HeaderBlock) => {
                 self.timers.set(
@@ -61,6 +64,10 @@ impl Connection {
             self.fault_connection(violation, now);
             return Input::Closed;
         }
+        if let Err(violation) = self.charge_unanswerable(now) {
+            self.fault_connection(violation, now);
+            return Input::Closed;
+        }
         if self.preface_seen < PREFACE.len() {
             return Input::NeedMore {
                 at_least: PREFACE.len() - self.preface_seen,
@@ -71,6 +78,7 @@ impl Connection {
                 return Input::Closed;
             }
             if self.events.len() + EVENTS_SPARE > EVENTS_MAX {
+                self.stats.defences.events_full += 1;
                 return Input::EventsFull;
             }
             let fault = match self.decoder.next(input) {
@@ -124,13 +132,13 @@ impl Connection {
                 ..
             } => {
                 self.begin_block(stream, end_stream)?;
-                self.continue_block(&fragment, end_headers)
+                self.continue_block(&fragment, end_headers, now)
             }
             Frame::Continuation {
                 fragment,
                 end_headers,
                 ..
-            } => self.continue_block(&fragment, end_headers),
+            } => self.continue_block(&fragment, end_headers, now),
             Frame::RstStream { stream, code } => self.on_reset(stream, code, now),
             Frame::Settings(settings) => {
                 self.on_settings(&settings, now).map_err(Fault::connection)
@@ -146,7 +154,7 @@ impl Connection {
                 payload,
             } => self.on_ping(payload, now).map_err(Fault::connection),
             Frame::GoAway { last, code, .. } => {
-                self.on_goaway(last, code).map_err(Fault::connection)
+                self.on_goaway(last, code, now).map_err(Fault::connection)
             }
             Frame::WindowUpdate { stream, increment } => {
                 self.on_window_update(stream, increment, now)

@@ -34,18 +34,25 @@ impl Connection {
     /// taken something.
     pub fn poll_transmit(&mut self, out: &mut Transmit, now: Timestamp) -> usize {
         let before = out.remaining();
+        let pieces = out.pieces();
         self.note_written(out);
         if self.is_over() {
             self.transmit_last(out, now);
             return out.remaining() - before;
         }
         self.transmit_start(out, now);
-        self.transmit_connection(out, now);
+        // Answers that a peer does not read stay what they are in the state: numbers and small rings.
+        if out.remaining() < WAITING_MAX {
+            self.transmit_connection(out, now);
+        } else {
+            self.stats.defences.output_full += 1;
+        }
         while out.remaining() < WAITING_MAX && self.transmit_control(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
         while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
         self.arm_timers(now);
         self.arm_stall(now);
+        self.stats.work_units += out.pieces() - pieces;
         out.remaining() - before
     }
 

@@ -97,6 +97,11 @@ impl Fields {
         self.block.len() + self.len() * (FIELD_OVERHEAD - ENTRY_HEAD)
     }
 
+    /// Bytes of memory that the list takes in its block.
+    pub(crate) fn bytes(&self) -> usize {
+        self.block.len()
+    }
+
     /// The entry at `offset`, which an iterator over this list gave.
     pub(super) fn at(&self, offset: u32) -> Option<Field<'_>> {
         self.iter_from(offset).next()
@@ -248,10 +253,28 @@ impl FieldsBuilder {
         }
     }
 
+    /// Ends the list and gives it memory of its own, of just its size. More room than `keep` bytes is given back.
+    pub(super) fn finish_apart(&mut self, keep: usize) -> Fields {
+        let fields = Fields {
+            block: Bytes::copy_from_slice(&self.block),
+            count: core::mem::take(&mut self.count),
+        };
+        self.block.clear();
+        if self.block.capacity() > keep {
+            self.block = BytesMut::new();
+        }
+        fields
+    }
+
     /// Forgets the fields pushed since the last list.
     pub fn clear(&mut self) {
         self.block.clear();
         self.count = 0;
+    }
+
+    /// Bytes of memory for the unfinished list and those after it.
+    pub(super) fn capacity(&self) -> usize {
+        self.block.capacity()
     }
 
     /// Bytes that the unfinished list takes so far.

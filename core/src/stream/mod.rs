@@ -146,6 +146,8 @@ pub(crate) struct Stream {
     pub(crate) stop_sending_due: bool,
     /// The upload is stopped once our answer is out.
     pub(crate) stop_after_send: bool,
+    /// Bytes of the header lists that the peer has sent for it.
+    pub(crate) header_bytes: usize,
 }
 
 impl Stream {
@@ -163,6 +165,7 @@ impl Stream {
             reset_due: None,
             stop_sending_due: false,
             stop_after_send: false,
+            header_bytes: 0,
         }
     }
 

@@ -125,6 +125,28 @@ impl SendHalf {
         self.end = true;
     }
 
+    /// Bytes of memory for heads and trailers that wait.
+    pub(crate) fn header_footprint(&self) -> usize {
+        let head = match &self.head {
+            Some(OutHead::Request(head)) => head.as_fields().bytes(),
+            Some(OutHead::Response(head)) => head.as_fields().bytes(),
+            None => 0,
+        };
+        let interims = self.interims.iter().map(|head| head.as_fields().bytes());
+        let trailers = self.trailers.as_ref().map_or(0, Fields::bytes);
+        head + interims.sum::<usize>() + trailers
+    }
+
+    /// Bytes of memory for the body that waits, and for keeping heads and pieces in order.
+    pub(crate) fn body_footprint(&self) -> usize {
+        let body = &self.body;
+        body.first.len()
+            + body.rest.iter().map(Bytes::len).sum::<usize>()
+            + body.rest.capacity() * size_of::<Bytes>()
+            + body.gathered.capacity()
+            + self.interims.capacity() * size_of::<ResponseHead>()
+    }
+
     /// Notes that the message ends here.
     pub(crate) fn give_end(&mut self) {
         self.end = true;

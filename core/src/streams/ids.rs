@@ -56,6 +56,11 @@ impl Ids {
         }
     }
 
+    /// Bytes of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.ring.capacity() * size_of::<Entry>()
+    }
+
     /// Every live entry in order of identifiers.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, u32)> {

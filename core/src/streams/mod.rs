@@ -82,6 +82,10 @@ pub(crate) struct Streams {
     initial_window: u32,
     /// No stream's window is further above the base than this.
     offset_max: i64,
+    /// Bytes of header lists that the streams in the table have brought.
+    header_bytes: usize,
+    /// Entries that were looked at so far.
+    visits: u64,
 }
 
 impl Streams {
@@ -168,6 +172,7 @@ impl Streams {
     /// Makes the table agree with a stream that was touched. Cheap when nothing changed.
     pub(crate) fn settle(&mut self, handle: StreamHandle) {
         let base = self.initial_window;
+        self.visits += 1;
         let Some(stream) = self.get_mut(handle) else {
             return;
         };
@@ -244,6 +249,7 @@ impl Streams {
             self.free.push(handle.slot());
         }
         self.live -= 1;
+        self.header_bytes -= stream.header_bytes;
         if stream.is_bound() {
             self.ids.remove(stream.id);
             self.closed
@@ -266,8 +272,46 @@ impl Streams {
         self.counted > 0 || self.lists.open.len() > 0
     }
 
+    /// Streams in the table, ended ones that somebody still has to do with included.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Entries that were looked at so far, for the meter of work.
+    pub(crate) fn visits(&self) -> u64 {
+        self.visits
+    }
+
+    /// Bytes of header lists that the streams in the table have brought.
+    pub(crate) fn header_bytes(&self) -> usize {
+        self.header_bytes
+    }
+
+    /// Notes a header list that a stream of the table has brought; it counts until the stream leaves.
+    pub(crate) fn add_header_bytes(&mut self, handle: StreamHandle, bytes: usize) {
+        if let Some(stream) = self.get_mut(handle) {
+            stream.header_bytes += bytes;
+            self.header_bytes += bytes;
+        }
+    }
+
+    /// Every stream of the table.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.slots.iter().filter_map(|slot| slot.stream.as_ref())
+    }
+
+    /// Bytes of memory that the table itself takes, without what its streams keep.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.ids.memory_footprint()
+            + self.closed.memory_footprint()
+            + self.lists.parked.memory_footprint()
+    }
+
     /// Every handle in the table, in the order of slots. For what concerns all streams at once.
-    pub(crate) fn handles(&self) -> Vec<StreamHandle> {
+    pub(crate) fn handles(&mut self) -> Vec<StreamHandle> {
+        self.visits += self.slots.len() as u64;
         let slots = self.slots.iter().enumerate();
         slots
             .filter(|(_, slot)| slot.stream.is_some())
@@ -299,6 +343,8 @@ impl Streams {
         let mut counted = 0;
         let mut listed = [0; KINDS];
         let mut parks = 0;
+        let header_bytes: usize = self.iter().map(|stream| stream.header_bytes).sum();
+        assert_eq!(header_bytes, self.header_bytes);
         for (at, slot) in self.slots.iter().enumerate() {
             let Some(stream) = &slot.stream else { continue };
             live += 1;
@@ -354,11 +400,7 @@ impl Streams {
 
     /// Bytes of credit that all streams hold.
     pub(crate) fn held(&self) -> u64 {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.stream.as_ref())
-            .map(|stream| stream.recv.credit.held())
-            .sum()
+        self.iter().map(|stream| stream.recv.credit.held()).sum()
     }
 }
 

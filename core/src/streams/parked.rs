@@ -23,6 +23,11 @@ impl Parked {
         self.heap.len()
     }
 
+    /// Bytes of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.heap.capacity() * size_of::<(i64, u32)>()
+    }
+
     /// The offset at `place`.
     pub(crate) fn offset(&self, place: u32) -> i64 {
         self.heap[place as usize].0

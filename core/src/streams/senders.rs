@@ -23,6 +23,7 @@ impl Streams {
         let fits = |offset_max: i64| i64::from(base) + offset_max <= i64::from(WINDOW_MAX);
         if !fits(self.offset_max) {
             // Only what the peer has granted beyond its base brings us here, one WINDOW_UPDATE at least each time.
+            self.visits += self.slots.len() as u64;
             let streams = self.slots.iter().filter_map(|slot| slot.stream.as_ref());
             let open = streams.filter(|stream| !stream.is_closed());
             self.offset_max = open

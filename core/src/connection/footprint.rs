@@ -1,0 +1,100 @@
+//! What a connection costs in memory, by what it is kept for.
+
+use super::{Connection, StreamId};
+use crate::{event::Event, id::ErrorCode, stream::Stream};
+
+/// Memory that a connection has allocated, in bytes, each byte under one name.
+///
+/// The [`Connection`] itself is its owner's, and so are the input buffer, the [`Transmit`](crate::Transmit) and what
+/// came out of events. Slices of an input buffer that wait in events count with their own length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryFootprint {
+    /// The stream table: its entries, their identifiers, and streams that are remembered.
+    pub table: usize,
+    /// Events that wait for [`poll_event`](Connection::poll_event), without what they carry.
+    pub events: usize,
+    /// Bodies: pieces in events that wait, and bytes given to be sent that are not cut into frames yet.
+    pub buffers: usize,
+    /// The tables of HPACK in both directions, and strings in progress.
+    pub hpack: usize,
+    /// Header lists: of events that wait, of heads and trailers to be sent, and room for the next ones.
+    pub header_lists: usize,
+    /// Frames of the connection that are owed: answers to PING, refusals, debug data.
+    pub output: usize,
+}
+
+impl MemoryFootprint {
+    /// All of it, in bytes.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.table + self.events + self.buffers + self.hpack + self.header_lists + self.output
+    }
+}
+
+impl Connection {
+    /// What the connection has allocated, by purpose. Costs a pass over all streams and events.
+    #[must_use]
+    pub fn memory_footprint(&self) -> MemoryFootprint {
+        let carried = self.events.iter().map(carried);
+        let (bodies, lists) = carried.fold((0, 0), |(bodies, lists), (body, list)| {
+            (bodies + body, lists + list)
+        });
+        let each = |of: fn(&Stream) -> usize| self.streams.iter().map(of).sum::<usize>();
+        MemoryFootprint {
+            table: self.streams.memory_footprint(),
+            events: self.events.capacity() * size_of::<Event>(),
+            buffers: bodies + self.small.capacity() + each(|stream| stream.send.body_footprint()),
+            hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
+            header_lists: lists
+                + self.sink.memory_footprint()
+                + each(|stream| stream.send.header_footprint()),
+            output: self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
+                + self
+                    .output
+                    .goaway
+                    .as_ref()
+                    .map_or(0, |goaway| goaway.debug.len())
+                + self.pings.memory_footprint(),
+        }
+    }
+}
+
+/// Sizes of what a peer can make grow, for tests of the bounds.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gauges {
+    /// Streams in the table.
+    pub entries: usize,
+    /// Answers that are owed: to PING, to SETTINGS, and refusals.
+    pub owed: usize,
+    /// Bytes of the header lists that the streams in the table have brought.
+    pub header_bytes: usize,
+}
+
+impl Connection {
+    /// What a peer can make grow, as it is now.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            entries: self.streams.live(),
+            owed: self.pings.answers_due()
+                + self.remote.acks_due() as usize
+                + self.output.refusals.len(),
+            header_bytes: self.streams.header_bytes(),
+        }
+    }
+}
+
+/// Bytes of body and of header list that an event carries.
+fn carried(event: &Event) -> (usize, usize) {
+    match event {
+        Event::Request { head, .. } => (0, head.as_fields().bytes()),
+        Event::Interim { head, .. } | Event::Response { head, .. } => (0, head.as_fields().bytes()),
+        Event::Trailers { fields, .. } => (0, fields.bytes()),
+        Event::Data { data, .. } => (data.len(), 0),
+        _ => (0, 0),
+    }
+}
