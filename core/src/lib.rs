@@ -73,6 +73,7 @@ mod head;
 mod id;
 mod limits;
 mod ping;
+mod priority;
 mod settings;
 mod stats;
 mod stream;
@@ -94,8 +95,8 @@ pub use head::{
     ResponseHeadBuilder,
 };
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
+pub use priority::Priority;
 pub use stats::{Defences, Stats};
-pub use stream::Priority;
 pub use time::Timestamp;
 pub use transmit::Transmit;
 pub use violation::{Scope, Violation};

@@ -23,7 +23,8 @@ pub(crate) struct Remote {
     /// `u32::MAX` while the peer names no limit.
     pub(crate) header_list_size: u32,
     pub(crate) connect_protocol: bool,
-    no_rfc7540_priorities: Option<bool>,
+    /// Whether the peer goes by RFC 9218 alone; `None` before its first SETTINGS.
+    pub(crate) no_rfc7540_priorities: Option<bool>,
     /// Whether the peer's first SETTINGS has arrived.
     pub(crate) received: bool,
     acks_due: u32,
@@ -126,6 +127,8 @@ impl Local {
             Some(Setting::MaxHeaderListSize(config.header_list_bytes_max)),
             (!client && config.enable_connect_protocol)
                 .then_some(Setting::EnableConnectProtocol(true)),
+            // RFC 9218 §2.1: the tree of RFC 7540 is nothing that we go by, or send.
+            Some(Setting::NoRfc7540Priorities(true)),
         ]
         .into_iter()
         .flatten()

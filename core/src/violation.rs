@@ -75,6 +75,7 @@ violations! {
     SettingsFrameSize Connection FRAME_SIZE_ERROR "RFC 9113 §6.5" "the length of a SETTINGS frame is not a multiple of 6";
     PushPromiseFrameSize Connection FRAME_SIZE_ERROR "RFC 9113 §4.2" "a PUSH_PROMISE frame has no room for its fixed fields";
     PingFrameSize Connection FRAME_SIZE_ERROR "RFC 9113 §6.7" "a PING frame is not 8 bytes long";
+    PriorityUpdateFrameSize Connection FRAME_SIZE_ERROR "RFC 9218 §7.1" "a PRIORITY_UPDATE frame has no room for its fixed field";
     GoAwayFrameSize Connection FRAME_SIZE_ERROR "RFC 9113 §4.2" "a GOAWAY frame has no room for its fixed fields";
     WindowUpdateFrameSize Connection FRAME_SIZE_ERROR "RFC 9113 §6.9" "a WINDOW_UPDATE frame is not 4 bytes long";
     DataOnStreamZero Connection PROTOCOL_ERROR "RFC 9113 §6.1" "a DATA frame names stream zero";
@@ -84,6 +85,7 @@ violations! {
     SettingsOnStream Connection PROTOCOL_ERROR "RFC 9113 §6.5" "a SETTINGS frame names a stream";
     PushPromiseOnStreamZero Connection PROTOCOL_ERROR "RFC 9113 §6.6" "a PUSH_PROMISE frame names stream zero";
     PingOnStream Connection PROTOCOL_ERROR "RFC 9113 §6.7" "a PING frame names a stream";
+    PriorityUpdateOnStream Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a PRIORITY_UPDATE frame names a stream in its head";
     GoAwayOnStream Connection PROTOCOL_ERROR "RFC 9113 §6.8" "a GOAWAY frame names a stream";
     PaddingTooLong Connection PROTOCOL_ERROR "RFC 9113 §6.1" "the padding is as long as the payload, or longer";
 
@@ -125,6 +127,8 @@ violations! {
     StreamClosedFrame Stream STREAM_CLOSED "RFC 9113 §5.1" "a frame came on a stream after its end";
     StreamClosedConnection Connection STREAM_CLOSED "RFC 9113 §5.1" "a frame came on a stream that both sides had ended";
     StreamLimitExceeded Stream REFUSED_STREAM "RFC 9113 §5.1.2" "more streams were opened than SETTINGS_MAX_CONCURRENT_STREAMS allows";
+    PriorityUpdateFromServer Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a server sent a PRIORITY_UPDATE frame";
+    PriorityUpdateStreamInvalid Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a PRIORITY_UPDATE frame prioritizes stream zero or one that no client opens";
     GoAwayLastStreamRaised Connection PROTOCOL_ERROR "RFC 9113 §6.8" "a GOAWAY frame raises the last stream of an earlier one";
 
     // HPACK.

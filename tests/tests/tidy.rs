@@ -111,6 +111,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("violation", 1, &[]),
     ("error", 1, &["violation"]),
     ("wire", 1, &[]),
+    ("priority", 1, &[]),
     ("config", 1, &[]),
     ("transmit", 1, &[]),
     ("frame", 2, &[]),

@@ -98,6 +98,8 @@ fn framing(violation: Violation) -> Option<Act> {
         V::PushPromiseOnStreamZero => frame(kind::PUSH_PROMISE, 4, 0, &[0, 0, 0, 2]),
         V::PingOnStream => frame(kind::PING, 0, 1, &[0; 8]),
         V::GoAwayOnStream => frame(kind::GOAWAY, 0, 1, &[0; 8]),
+        V::PriorityUpdateFrameSize => frame(kind::PRIORITY_UPDATE, 0, 0, &[0; 3]),
+        V::PriorityUpdateOnStream => frame(kind::PRIORITY_UPDATE, 0, 1, &[0, 0, 0, 1]),
         V::PaddingTooLong => frame(kind::DATA, flag::PADDED, 1, &[4, 0, 0, 0]),
         _ => return None,
     })
@@ -147,6 +149,11 @@ fn windows_and_streams(violation: Violation) -> Option<Act> {
     let promise = |promised: u8| wire::frame(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, promised]);
     let full = |stream| wire::data(stream, &[0; 16_384], false).repeat(16);
     Some(match violation {
+        V::PriorityUpdateFromServer => Bytes(
+            Client,
+            wire::frame(kind::PRIORITY_UPDATE, 0, 0, &[0, 0, 0, 1]),
+        ),
+        V::PriorityUpdateStreamInvalid => frame(kind::PRIORITY_UPDATE, 0, 0, &[0, 0, 0, 2]),
         V::PushPromiseReceived => Bytes(Client, promise(2)),
         V::PromisedStreamInvalid => Bytes(Client, promise(3)),
         V::WindowUpdateZeroOnStream => Bytes(Server, wire::window_update(1, 0)),

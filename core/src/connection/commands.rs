@@ -9,7 +9,7 @@ use crate::{
     head::{self, Answered, BodyLength, Fields, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
     ping::Purpose,
-    stream::{OutHead, Priority, RecvHalf, SendHalf, SendState, Stream},
+    stream::{OutHead, RecvHalf, SendHalf, SendState, Stream},
     violation::Violation,
 };
 
@@ -246,15 +246,6 @@ impl Connection {
         self.streams.settle(stream);
         if bound {
             self.expect_late_frames();
-        }
-    }
-
-    /// Changes how urgently the stream's body is sent (RFC 9218).
-    pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
-        if let Some(found) = self.streams.get_mut(stream) {
-            found.priority = priority;
-            found.prioritized = true;
-            self.streams.settle(stream);
         }
     }
 

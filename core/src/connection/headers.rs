@@ -1,6 +1,6 @@
 //! Header blocks in: fragments through HPACK, whole lists to requests, responses and trailers.
 
-use super::{Connection, receive::Fault, target::Target};
+use super::{Connection, priorities::asked_priority, receive::Fault, target::Target};
 use crate::{
     event::{Event, Then},
     flow::Inbound,
@@ -109,7 +109,11 @@ impl Connection {
         let mut recv = RecvHalf::new(self.new_credit());
         recv.start(body, end).map_err(fault)?;
         let send = SendHalf::new(None, false, self.config.send_buffer_bytes);
-        let stream = Stream::new(send, recv, Answered::of(&head));
+        let mut stream = Stream::new(send, recv, Answered::of(&head));
+        if let Some(priority) = self.early_priority(id).or_else(|| asked_priority(&head)) {
+            stream.priority = priority;
+            stream.prioritized = true;
+        }
         let handle = self.streams.insert(stream);
         self.streams.bind(handle, id);
         self.streams.add_header_bytes(handle, header_bytes);

@@ -10,6 +10,7 @@ mod headers;
 mod invariants;
 mod lifecycle;
 mod outputs;
+mod priorities;
 mod receive;
 mod target;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::{
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Buckets,
     ping::Pings,
+    priority::Priority,
     settings::{Local, Remote},
     stats::Stats,
     streams::Streams,
@@ -86,6 +88,8 @@ pub struct Connection {
     output: Output,
 
     streams: Streams,
+    /// Priorities of streams that the peer has not opened yet.
+    early: VecDeque<(StreamId, Priority)>,
     /// The identifier of the next stream that we open; `None` when they are used up.
     next_id: Option<StreamId>,
     /// The highest stream that the peer opened.
@@ -168,6 +172,7 @@ impl Connection {
             hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
             output: Output::default(),
             streams: Streams::new(WINDOW_INITIAL),
+            early: VecDeque::new(),
             next_id: (role == Role::Client).then_some(StreamId::from_u32(1)),
             last_peer_id: StreamId::ZERO,
             peer_goaway: None,

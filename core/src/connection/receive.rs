@@ -159,6 +159,9 @@ impl Connection {
             Frame::WindowUpdate { stream, increment } => {
                 self.on_window_update(stream, increment, now)
             }
+            Frame::PriorityUpdate { prioritized, value } => self
+                .on_priority_update(prioritized, &value, now)
+                .map_err(Fault::connection),
             // RFC 9113 §5.3.2: deprecated, and on a stream in any state.
             Frame::Priority { .. } => self
                 .buckets

@@ -153,6 +153,11 @@ impl Connection {
                     }
                 }
             }
+            // Behind the head, which opens the stream.
+            if core::mem::take(&mut stream.priority_due) {
+                let value = alloc::format!("{}", stream.priority);
+                out.write_inline(|inline| encode::priority_update(inline, id, value.as_bytes()));
+            }
             if let Some(fields) = stream.send.take_trailers() {
                 put_block(
                     out,

@@ -248,6 +248,8 @@ fn check_stream(head: Head) -> Result<(), Violation> {
         Kind::Settings if !zero => Err(Violation::SettingsOnStream),
         Kind::Ping if !zero => Err(Violation::PingOnStream),
         Kind::GoAway if !zero => Err(Violation::GoAwayOnStream),
+        // RFC 9218 §7.1.
+        Kind::PriorityUpdate if !zero => Err(Violation::PriorityUpdateOnStream),
         _ => Ok(()),
     }
 }
@@ -267,6 +269,7 @@ fn check_len(head: Head) -> Result<(), Violation> {
         }
         Kind::PushPromise => ok_or(len >= pad_len + 4, Violation::PushPromiseFrameSize),
         Kind::GoAway => ok_or(len >= 8, Violation::GoAwayFrameSize),
+        Kind::PriorityUpdate => ok_or(len >= 4, Violation::PriorityUpdateFrameSize),
         // RFC 9113 §6.3: a stream error.
         Kind::Priority => ok_or(len == PRIORITY_LEN as u32, Violation::PriorityFrameSize),
         // RFC 9113 §6.4, §6.7 and §6.9: connection errors.
@@ -375,6 +378,10 @@ fn parse_sliced(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
             last: StreamId::from_u32(payload.get_u32()),
             code: ErrorCode::from_u32(payload.get_u32()),
             debug: payload,
+        },
+        Kind::PriorityUpdate => Frame::PriorityUpdate {
+            prioritized: StreamId::from_u32(payload.get_u32()),
+            value: payload,
         },
         Kind::Settings => Frame::Settings(SettingsFrame::parse(payload)?),
         kind => unreachable!("{kind:?} is skipped, or read by parse_small"),

@@ -138,6 +138,7 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::GoAway => "GOAWAY",
         Kind::WindowUpdate => "WINDOW_UPDATE",
         Kind::Continuation => "CONTINUATION",
+        Kind::PriorityUpdate => "PRIORITY_UPDATE",
         Kind::Unknown(_) => "unknown",
     }
 }
@@ -214,6 +215,14 @@ impl FrameDump<'_> {
                 write!(f, "\n  (window_size_increment={increment})")
             }
             Kind::Continuation => write!(f, "\n  (block={})", self.head.len),
+            Kind::PriorityUpdate => {
+                let prioritized = StreamId::from_u32(number(payload, 0)?);
+                let value = payload[4..].escape_ascii();
+                write!(
+                    f,
+                    "\n  (prioritized_stream_id={prioritized}, priority_field_value=[{value}])"
+                )
+            }
             Kind::Unknown(_) => Ok(()),
         })
     }

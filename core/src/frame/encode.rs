@@ -67,6 +67,18 @@ pub(crate) fn goaway(out: &mut BytesMut, last: StreamId, code: ErrorCode, debug:
     out.extend_from_slice(debug);
 }
 
+/// Appends PRIORITY_UPDATE (RFC 9218 §7.1).
+pub(crate) fn priority_update(out: &mut BytesMut, prioritized: StreamId, value: &[u8]) {
+    out.extend_from_slice(&head(
+        Kind::PriorityUpdate,
+        Flags::NONE,
+        StreamId::ZERO,
+        4 + value.len(),
+    ));
+    out.extend_from_slice(&prioritized.to_u32().to_be_bytes());
+    out.extend_from_slice(value);
+}
+
 /// Appends WINDOW_UPDATE; stream zero means the connection.
 pub(crate) fn window_update(out: &mut BytesMut, stream: StreamId, increment: u32) {
     // RFC 9113 §6.9: the increment is 1 to 2^31-1.

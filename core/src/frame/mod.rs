@@ -30,7 +30,7 @@ pub(crate) const MAX_FRAME_SIZE_MAX: u32 = (1 << 24) - 1;
 /// What a client sends before its first frame (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The kind of a frame: the ten of RFC 9113 §6, and whatever else may come.
+/// The kind of a frame: the ten of RFC 9113 §6, the one of RFC 9218, and whatever else may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Data,
@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     GoAway,
     WindowUpdate,
     Continuation,
+    /// RFC 9218 §7.1.
+    PriorityUpdate,
     Unknown(u8),
 }
 
@@ -59,6 +61,7 @@ impl Kind {
             7 => Self::GoAway,
             8 => Self::WindowUpdate,
             9 => Self::Continuation,
+            0x10 => Self::PriorityUpdate,
             other => Self::Unknown(other),
         }
     }
@@ -75,6 +78,7 @@ impl Kind {
             Self::GoAway => 7,
             Self::WindowUpdate => 8,
             Self::Continuation => 9,
+            Self::PriorityUpdate => 0x10,
             Self::Unknown(other) => other,
         }
     }
@@ -196,6 +200,11 @@ pub(crate) enum Frame {
         stream: StreamId,
         fragment: Bytes,
         end_headers: bool,
+    },
+    PriorityUpdate {
+        prioritized: StreamId,
+        /// As text: what it means is not the frame's business.
+        value: Bytes,
     },
     /// A frame of an unknown kind. Its payload of `len` bytes is dropped as it arrives.
     Unknown {

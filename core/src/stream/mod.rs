@@ -37,26 +37,8 @@ use crate::{
     event::Event,
     head::Answered,
     id::{ErrorCode, Role, StreamHandle, StreamId},
+    priority::Priority,
 };
-
-/// How urgently a stream's body is sent (RFC 9218 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Priority {
-    /// 0 is the most urgent, 7 the least; larger numbers count as 7.
-    pub urgency: u8,
-    /// Whether parts of the response are of use before the rest.
-    pub incremental: bool,
-}
-
-impl Default for Priority {
-    /// RFC 9218 §4.1 and §4.2: urgency 3, not incremental.
-    fn default() -> Self {
-        Self {
-            urgency: 3,
-            incremental: false,
-        }
-    }
-}
 
 /// DATA payload of one turn of the scheduler: one frame of the smallest maximum size.
 const TURN_BYTES: usize = 16_384;
@@ -140,6 +122,8 @@ pub(crate) struct Stream {
     pub(crate) told: bool,
     /// Whether the stream counts against a limit of concurrent streams.
     pub(crate) counted: bool,
+    /// A PRIORITY_UPDATE is still to be cut.
+    pub(crate) priority_due: bool,
     /// Code of the RST_STREAM that is still to be cut.
     pub(crate) reset_due: Option<ErrorCode>,
     /// The caller is to hear `StopSending`.
@@ -159,6 +143,7 @@ impl Stream {
             answered,
             priority: Priority::default(),
             prioritized: false,
+            priority_due: false,
             outcome: None,
             told: false,
             counted: false,
@@ -262,6 +247,7 @@ impl Stream {
         interests.add_if(
             Interests::CONTROL,
             self.reset_due.is_some()
+                || (self.priority_due && !self.is_closed())
                 || self.send.head_waits()
                 || self.send.trailers_ready()
                 || self.send.bare_end_ready()

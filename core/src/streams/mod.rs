@@ -189,7 +189,7 @@ impl Streams {
             return;
         };
         let want = stream.interests(base);
-        let urgency = stream.priority.urgency.min(URGENCIES as u8 - 1);
+        let urgency = stream.priority.level();
         let offset = stream.send.window.offset();
         let spent = stream.is_spent();
         let slot = &self.slots[handle.slot() as usize];

@@ -3,6 +3,7 @@
 mod deadlines;
 mod normal;
 mod pair;
+mod priorities;
 mod schedule;
 
 use crate::RequestHead;

@@ -122,7 +122,9 @@ fn compare(frame: &Frame, want: &Want<'_>) {
         Frame::WindowUpdate { increment, .. } => {
             assert_eq!(*increment, want.number("window_size_increment"));
         }
-        Frame::SettingsAck | Frame::Unknown { .. } => panic!("no vector has {frame:?}"),
+        Frame::SettingsAck | Frame::PriorityUpdate { .. } | Frame::Unknown { .. } => {
+            panic!("no vector has {frame:?}")
+        }
     }
 }
 
@@ -172,7 +174,9 @@ fn write(frame: &Frame, head: Head, want: &Want<'_>) -> BytesMut {
         Frame::WindowUpdate { stream, increment } => {
             encode::window_update(&mut out, *stream, *increment);
         }
-        Frame::SettingsAck | Frame::Unknown { .. } => panic!("no vector has {frame:?}"),
+        Frame::SettingsAck | Frame::PriorityUpdate { .. } | Frame::Unknown { .. } => {
+            panic!("no vector has {frame:?}")
+        }
     }
     if out.is_empty() {
         payload.extend_from_slice(padding.unwrap_or_default());

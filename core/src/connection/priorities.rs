@@ -1,0 +1,96 @@
+//! Priorities of RFC 9218: what a client asks for, by the `priority` field or by PRIORITY_UPDATE.
+
+use alloc::vec::Vec;
+
+use super::Connection;
+use crate::{
+    head::RequestHead,
+    id::{Role, StreamHandle, StreamId},
+    limits::Cause,
+    priority::Priority,
+    time::Timestamp,
+    violation::Violation,
+};
+
+/// Priorities of streams that are not open yet. A client may send the update ahead of the request that it is for, and
+/// rarely of more than a few; the oldest goes first.
+const EARLY_MAX: usize = 32;
+
+/// What the `priority` field of a request asks for (RFC 9218 §5); `None` when there is none or it cannot be read.
+pub(super) fn asked_priority(head: &RequestHead) -> Option<Priority> {
+    let mut fields = head.as_fields().iter();
+    let mut values = fields.by_ref().filter(|field| field.name == b"priority");
+    let first = values.next()?.value;
+    let Some(second) = values.next() else {
+        return Priority::parse(first);
+    };
+    // RFC 9651 §4.2: several lines are one, with commas between them.
+    let lines = [first, second.value].into_iter();
+    let lines: Vec<_> = lines.chain(values.map(|field| field.value)).collect();
+    Priority::parse(&lines.join(&b", "[..]))
+}
+
+impl Connection {
+    /// Changes how urgently the stream's body is sent (RFC 9218). A client also tells a server that has said that it
+    /// goes by such priorities (SETTINGS_NO_RFC7540_PRIORITIES), by a PRIORITY_UPDATE frame.
+    pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
+        // RFC 9218 §2.1.1: to a server that has not said so, the frame would mean nothing.
+        let tells = self.role == Role::Client && self.remote.no_rfc7540_priorities == Some(true);
+        if let Some(found) = self.streams.get_mut(stream) {
+            found.priority_due |= tells && (found.priority != priority || !found.prioritized);
+            found.priority = priority;
+            found.prioritized = true;
+            self.streams.settle(stream);
+        }
+    }
+
+    pub(super) fn on_priority_update(
+        &mut self,
+        id: StreamId,
+        value: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        // RFC 9218 §7.1: only clients send it, and only about streams that clients open.
+        if self.role == Role::Client {
+            return Err(Violation::PriorityUpdateFromServer);
+        }
+        if !id.is_client_initiated() {
+            return Err(Violation::PriorityUpdateStreamInvalid);
+        }
+        self.buckets.charge(Cause::Priority, now)?;
+        let Some(priority) = Priority::parse(value) else {
+            return Ok(());
+        };
+        if self.is_idle(id) {
+            self.early.retain(|&(early, _)| early != id);
+            if self.early.len() >= EARLY_MAX {
+                self.early.pop_front();
+            }
+            self.early.push_back((id, priority));
+        } else if let Some(handle) = self.streams.find(id) {
+            self.prioritize(handle, priority);
+        }
+        Ok(())
+    }
+
+    /// Takes the priority that was sent ahead of stream `id`. It counts more than the field (RFC 9218 §7).
+    pub(super) fn early_priority(&mut self, id: StreamId) -> Option<Priority> {
+        // Those of lower identifiers are for streams that can never open any more.
+        self.early.retain(|&(early, _)| early >= id);
+        let at = self.early.iter().position(|&(early, _)| early == id)?;
+        self.early.remove(at).map(|(_, priority)| priority)
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// The priority of a stream.
+    pub(super) fn priority(&self, stream: StreamHandle) -> Option<Priority> {
+        self.streams.get(stream).map(|stream| stream.priority)
+    }
+
+    /// How many priorities wait for their streams.
+    pub(super) fn early_len(&self) -> usize {
+        self.early.len()
+    }
+}
