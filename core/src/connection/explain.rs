@@ -13,12 +13,15 @@ pub enum Waiting {
     Slot,
     /// For the peer to open the stream's window.
     StreamWindow,
-    /// For the peer to open the connection's window.
+    /// For the peer to open the connection's window, which other streams of ours have used up.
     ConnectionWindow,
     /// For the transport to take what is ready to be cut into frames.
     Transport,
-    /// For our caller to release what it was given.
+    /// For our caller to release what it was given of this stream.
     Reader,
+    /// For our caller to release what it was given of other streams: they hold the connection's window, and
+    /// [`holders`](Connection::holders) names them.
+    OtherReaders,
     /// For our caller to give the next part of the message.
     Writer,
     /// For the peer's message to go on.
@@ -56,11 +59,12 @@ impl Connection {
             return Waiting::StreamWindow;
         }
         if !found.recv.is_over() {
-            let full = found.recv.credit.window() <= 0 || self.credit.window() <= 0;
-            return if full && found.recv.credit.held() > 0 {
-                Waiting::Reader
-            } else {
-                Waiting::Peer
+            let full = found.recv.credit.window() <= 0;
+            let crowded = self.credit.window() <= 0 && self.credit.held() > 0;
+            return match found.recv.credit.held() > 0 {
+                true if full || crowded => Waiting::Reader,
+                false if crowded => Waiting::OtherReaders,
+                _ => Waiting::Peer,
             };
         }
         debug_assert!(matches!(
@@ -68,5 +72,11 @@ impl Connection {
             SendState::Idle | SendState::Open
         ));
         Waiting::Writer
+    }
+
+    /// The streams whose received bytes have not been released, and how many of the connection's window each holds;
+    /// ended ones are among them until the last byte is released. Walks all streams.
+    pub fn holders(&self) -> impl Iterator<Item = (StreamHandle, u64)> + '_ {
+        self.streams.holders()
     }
 }

@@ -398,6 +398,14 @@ impl Streams {
         );
     }
 
+    /// The streams that hold credit of the connection, and how many bytes each.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (StreamHandle, u64)> + '_ {
+        self.slots.iter().enumerate().filter_map(|(at, slot)| {
+            let held = slot.stream.as_ref()?.recv.credit.held();
+            (held > 0).then(|| (StreamHandle::new(at as u32, slot.generation), held))
+        })
+    }
+
     /// Bytes of credit that all streams hold.
     pub(crate) fn held(&self) -> u64 {
         self.iter().map(|stream| stream.recv.credit.held()).sum()

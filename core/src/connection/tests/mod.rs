@@ -1,6 +1,7 @@
 //! The engine against itself and against bytes written by hand.
 
 mod deadlines;
+mod explain;
 mod normal;
 mod pair;
 mod priorities;

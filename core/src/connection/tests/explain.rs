@@ -1,0 +1,139 @@
+//! Every cause that holds a stream, made once, and named by `explain`.
+
+use std::vec;
+
+use bytes::Bytes;
+
+use super::pair::Pair;
+use super::{get, post};
+use crate::{Config, Event, ResponseHead, StreamHandle, Then, Timestamp, Transmit, Waiting};
+
+/// A pair whose server has the given windows and allows so many streams.
+fn pair(stream_window: u32, connection_window: u32, streams: u32) -> Pair {
+    let config = Config {
+        stream_window_bytes: stream_window,
+        connection_window_bytes: connection_window,
+        concurrent_streams_max: streams,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(Config::default(), config);
+    pair.settle();
+    pair.server.take_events();
+    pair
+}
+
+/// Opens an upload that has given `bytes` and goes on.
+fn upload(pair: &mut Pair, bytes: usize) -> StreamHandle {
+    let client = &mut pair.client.connection;
+    let stream = client.open(post("/"), Then::More).unwrap();
+    client
+        .send_data(stream, &mut Bytes::from(vec![0; bytes]), Then::More)
+        .unwrap();
+    stream
+}
+
+fn requests(pair: &mut Pair) -> vec::Vec<StreamHandle> {
+    let events = pair.server.take_events().into_iter();
+    let requests = events.filter_map(|event| match event {
+        Event::Request { stream, .. } => Some(stream),
+        _ => None,
+    });
+    requests.collect()
+}
+
+#[test]
+fn a_request_beyond_the_peers_limit_waits_for_a_slot() {
+    let mut pair = pair(70_000, 1 << 20, 1);
+    let first = pair.client.connection.open(get("/"), Then::End).unwrap();
+    let second = pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    assert_eq!(pair.client.connection.explain(second), Waiting::Slot);
+    assert_eq!(pair.client.connection.explain(first), Waiting::Peer);
+}
+
+#[test]
+fn an_upload_waits_for_the_window_of_its_stream() {
+    let mut pair = pair(20_000, 1 << 20, 100);
+    let stream = upload(&mut pair, 30_000);
+    pair.settle();
+    assert_eq!(
+        pair.client.connection.explain(stream),
+        Waiting::StreamWindow
+    );
+}
+
+#[test]
+fn an_upload_waits_for_the_window_of_the_connection_and_its_reader_for_the_others() {
+    let mut pair = pair(60_000, 65_535, 100);
+    let first = upload(&mut pair, 60_000);
+    pair.settle();
+    let second = upload(&mut pair, 60_000);
+    pair.settle();
+    let third = upload(&mut pair, 10);
+    pair.settle();
+    assert_eq!(pair.client.connection.explain(first), Waiting::Peer);
+    assert_eq!(
+        pair.client.connection.explain(second),
+        Waiting::ConnectionWindow
+    );
+    assert_eq!(
+        pair.client.connection.explain(third),
+        Waiting::ConnectionWindow
+    );
+    let served = requests(&mut pair);
+    let server = &pair.server.connection;
+    assert_eq!(server.explain(served[0]), Waiting::Reader);
+    assert_eq!(server.explain(served[1]), Waiting::Reader);
+    assert_eq!(server.explain(served[2]), Waiting::OtherReaders);
+    let holders: vec::Vec<_> = server.holders().collect();
+    assert_eq!(holders, [(served[0], 60_000), (served[1], 5_535)]);
+}
+
+#[test]
+fn what_can_be_cut_waits_for_the_transport() {
+    let mut pair = pair(70_000, 1 << 20, 100);
+    let first = upload(&mut pair, 64 * 1024);
+    let second = upload(&mut pair, 64 * 1024);
+    let client = &mut pair.client.connection;
+    assert_eq!(client.explain(first), Waiting::Transport, "not bound yet");
+    // The output is full before the second has had its turn.
+    let mut out = Transmit::new();
+    client.poll_transmit(&mut out, Timestamp(0));
+    client.handle_transport_blocked(&out, Timestamp(0));
+    let waits = [client.explain(first), client.explain(second)];
+    assert!(waits.contains(&Waiting::Transport), "{waits:?}");
+    let third = client.open(get("/"), Then::End).unwrap();
+    client.poll_transmit(&mut out, Timestamp(0));
+    assert_eq!(client.explain(third), Waiting::Transport);
+}
+
+#[test]
+fn a_full_stream_waits_for_its_reader_and_then_for_the_peer() {
+    let mut pair = pair(20_000, 1 << 20, 100);
+    upload(&mut pair, 20_000);
+    pair.settle();
+    let served = requests(&mut pair)[0];
+    assert_eq!(pair.server.connection.explain(served), Waiting::Reader);
+    pair.server.connection.release(served, 20_000);
+    pair.settle();
+    assert_eq!(pair.server.connection.explain(served), Waiting::Peer);
+}
+
+#[test]
+fn a_request_waits_for_the_answer_the_answer_for_its_writer_and_then_for_nothing() {
+    let mut pair = pair(70_000, 1 << 20, 100);
+    let stream = pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    let served = requests(&mut pair)[0];
+    assert_eq!(pair.client.connection.explain(stream), Waiting::Peer);
+    assert_eq!(pair.server.connection.explain(served), Waiting::Writer);
+    let head = ResponseHead::new(204).finish();
+    pair.server
+        .connection
+        .respond(served, head, Then::End)
+        .unwrap();
+    assert_eq!(pair.server.connection.explain(served), Waiting::Transport);
+    pair.settle();
+    assert_eq!(pair.client.connection.explain(stream), Waiting::Nothing);
+    assert_eq!(pair.server.connection.explain(served), Waiting::Nothing);
+}
