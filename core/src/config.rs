@@ -44,6 +44,13 @@ pub struct Config {
     pub send_buffer_bytes: usize,
     /// Interim (1xx) responses of one stream. An endless row of them would never end a request.
     pub informational_max: u8,
+    /// Server: whether the crumbs of a request's cookie are joined to one field, as HTTP/1.1 and most applications
+    /// expect it (RFC 9113 §8.2.3). A proxy to HTTP/2 may want them as they came: crumbs compress better.
+    pub join_cookies: bool,
+    /// Whether to take and to send what RFC 9113 §8 forbids although it changes neither the framing of a message nor
+    /// where it goes: white space at the ends of a field's value, `te` with any value, and a `host` that is not the
+    /// authority. For a proxy that must pass on what it gets; whoever sets it must route by the authority.
+    pub forward_oddities: bool,
     /// Whether we accept extended CONNECT (RFC 8441 §3) as a server.
     pub enable_connect_protocol: bool,
     /// Time for the peer's preface, its first SETTINGS, and the acknowledgement of ours.
@@ -90,6 +97,8 @@ impl Default for Config {
             header_table_bytes: 4_096,
             send_buffer_bytes: 64 * 1024,
             informational_max: 16,
+            join_cookies: true,
+            forward_oddities: false,
             enable_connect_protocol: false,
             settings_timeout: Duration::from_secs(10),
             header_block_timeout: Duration::from_secs(5),

@@ -97,7 +97,7 @@ fn push_headers(fields: &mut FieldsBuilder, map: &HeaderMap, request: bool) {
     }
 }
 
-/// The request that a head stands for. Cookie crumbs are joined (RFC 9113 §8.2.3).
+/// The request that a head stands for.
 pub(crate) fn request(head: &RequestHead) -> Result<Request<()>, Error> {
     let bad = |what: &'static str| move |_| Error::new(Kind::Head(what));
     let method = Method::from_bytes(head.method()).map_err(bad("the method is not one"))?;
@@ -144,28 +144,11 @@ fn headers<'a>(list: &Fields, fields: impl Iterator<Item = Field<'a>>) -> Result
         let mut value = HeaderValue::from_maybe_shared(list.value_bytes(&field))
             .map_err(|_| Error::new(Kind::Head("a field value is not one")))?;
         value.set_sensitive(field.sensitive);
-        // RFC 9113 §8.2.3: crumbs are one list for whoever knows nothing of HTTP/2.
-        if name == header::COOKIE
-            && let Some(before) = map.get_mut(&name)
-        {
-            join_cookie(before, &value);
-            continue;
-        }
         // More fields than a map takes are a list that nobody can read; the engine's own limit is far below.
         map.try_append(name, value)
             .map_err(|_| Error::new(Kind::Head("there are too many fields")))?;
     }
     Ok(map)
-}
-
-fn join_cookie(before: &mut HeaderValue, crumb: &HeaderValue) {
-    let joined = [before.as_bytes(), b"; ", crumb.as_bytes()].concat();
-    let sensitive = before.is_sensitive() || crumb.is_sensitive();
-    // Two values with a semicolon between are a value.
-    if let Ok(mut joined) = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)) {
-        joined.set_sensitive(sensitive);
-        *before = joined;
-    }
 }
 
 #[cfg(test)]
@@ -192,19 +175,6 @@ mod tests {
         assert_eq!(out.uri(), "https://example.org:8443/a?b=c");
         assert!(out.headers()["authorization"].is_sensitive());
         assert_eq!(out.headers().get_all("x-list").iter().count(), 2);
-    }
-
-    // RFC 9113 §8.2.3
-    #[test]
-    fn cookie_crumbs_are_joined() {
-        let head = RequestHead::new(b"GET", b"https", Some(b"a"), b"/")
-            .field(b"cookie", b"a=1")
-            .field(b"cookie", b"b=2")
-            .finish();
-        assert_eq!(
-            request(&head).expect("is well formed").headers()["cookie"],
-            "a=1; b=2"
-        );
     }
 
     // RFC 9113 §8.2.2

@@ -6,7 +6,7 @@ use super::{Connection, GoAway, Lifecycle};
 use crate::{
     error::{ConnectionError, OpenError, Origin, SendError, StreamError},
     event::Then,
-    head::{self, Answered, BodyLength, Fields, RequestHead, ResponseHead},
+    head::{self, Answered, BodyLength, Fields, Oddities, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
     ping::Purpose,
     stream::{OutHead, RecvHalf, SendHalf, SendState, Stream},
@@ -71,6 +71,7 @@ impl Connection {
         }
         // RFC 8441 §4: an extended CONNECT MUST wait for the peer to allow it.
         let rules = head::Rules {
+            oddities: Oddities::of(&self.config),
             extended_connect: self.remote.connect_protocol,
         };
         head::check_request(head, &rules).map_err(OpenError::Malformed)?;
@@ -172,11 +173,12 @@ impl Connection {
     /// [`SendError::Malformed`] for fields that trailers must not have, or a body short of its content-length.
     pub fn send_trailers(&mut self, stream: StreamHandle, fields: Fields) -> Result<(), SendError> {
         let limit = self.remote.header_list_size as usize;
+        let oddities = Oddities::of(&self.config);
         let found = self.sending(stream)?;
         if fields.list_size() > limit {
             return Err(self.note_unanswerable(SendError::HeaderListTooLarge));
         }
-        head::check_trailers(&fields).map_err(SendError::Malformed)?;
+        head::check_trailers(&fields, oddities).map_err(SendError::Malformed)?;
         found.send.length.end().map_err(SendError::Malformed)?;
         found.send.give_trailers(fields);
         self.streams.settle(stream);

@@ -4,7 +4,7 @@ use super::{Connection, priorities::asked_priority, receive::Fault, target::Targ
 use crate::{
     event::{Event, Then},
     flow::Inbound,
-    head::{self, Answered, BodyLength, Fields},
+    head::{self, Answered, BodyLength, Fields, Oddities},
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Cause,
     settings::Local,
@@ -49,7 +49,8 @@ impl Connection {
             return Ok(());
         }
         let verdict = self.hpack_in.finish().map_err(lost)?;
-        let fields = self.sink.finish();
+        let join = self.config.join_cookies && self.role == Role::Server;
+        let fields = self.sink.finish(join);
         // The frame decoder lets CONTINUATION pass only behind HEADERS.
         let Some(Block { stream, end_stream }) = self.block.take() else {
             return Ok(());
@@ -102,6 +103,7 @@ impl Connection {
         }
         let header_bytes = fields.bytes();
         let rules = head::Rules {
+            oddities: Oddities::of(&self.config),
             extended_connect: self.config.enable_connect_protocol,
         };
         let head = head::parse_request(fields, &rules).map_err(fault)?;
@@ -146,6 +148,7 @@ impl Connection {
             return Err(fault(Violation::HeaderListTooLarge));
         }
         self.streams.add_header_bytes(handle, fields.bytes());
+        let oddities = Oddities::of(&self.config);
         // `target` has just found it.
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());
@@ -155,7 +158,7 @@ impl Connection {
             if !end {
                 return Err(fault(Violation::TrailersWithoutEndStream));
             }
-            let fields = head::parse_trailers(fields).map_err(fault)?;
+            let fields = head::parse_trailers(fields, oddities).map_err(fault)?;
             stream.recv.end().map_err(fault)?;
             let discards = stream.recv.discards;
             self.streams.settle(handle);
@@ -167,7 +170,7 @@ impl Connection {
             }
             return Ok(());
         }
-        let head = head::parse_response(fields).map_err(fault)?;
+        let head = head::parse_response(fields, oddities).map_err(fault)?;
         if head.is_informational() {
             // RFC 9113 §8.1: an interim response never ends the stream.
             if end {

@@ -104,6 +104,11 @@ pub(super) fn is_value(text: &[u8]) -> bool {
     !bad && !blank(text.first()) && !blank(text.last())
 }
 
+/// A field value, or one with space and tab at its ends.
+pub(super) fn is_padded_value(text: &[u8]) -> bool {
+    is_value(text) || all(text, VALUE)
+}
+
 /// A scheme of RFC 3986 §3.1.
 #[inline]
 pub(super) fn is_scheme(text: &[u8]) -> bool {

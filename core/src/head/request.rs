@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use super::rules::{self, Oddities};
 use super::target::Target;
-use super::{Field, Fields, FieldsBuilder, FieldsIter, chars, rules};
+use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
 
 const METHOD: usize = 0;
@@ -42,6 +43,7 @@ pub struct RequestHead {
 pub(crate) struct Rules {
     /// SETTINGS_ENABLE_CONNECT_PROTOCOL, of the side that receives the request (RFC 8441 §3).
     pub(crate) extended_connect: bool,
+    pub(crate) oddities: Oddities,
 }
 
 impl RequestHead {
@@ -81,6 +83,10 @@ impl RequestHead {
     /// A request out of fields in the order of the wire, pseudo-fields in front.
     #[must_use]
     pub fn from_fields(fields: Fields) -> Self {
+        Self::judged(fields, Oddities::Refuse)
+    }
+
+    fn judged(fields: Fields, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
             pseudo: [NONE; 5],
@@ -88,7 +94,7 @@ impl RequestHead {
             content_length: None,
             violation: None,
         };
-        head.violation = head.judge(&fields).err();
+        head.violation = head.judge(&fields, oddities).err();
         head.fields = fields;
         head
     }
@@ -165,7 +171,7 @@ impl RequestHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(&mut self, fields: &Fields) -> Result<(), Violation> {
+    fn judge(&mut self, fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
         let mut values = [None; 5];
         let mut violation = None;
         let mut iter = fields.iter();
@@ -193,9 +199,12 @@ impl RequestHead {
             protocol,
         };
         target.check()?;
-        let regular = rules::check_regular(fields.iter_from(self.regular))?;
+        let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
         self.content_length = regular.content_length.bytes();
-        regular.host.map_or(Ok(()), |host| target.check_host(host))
+        match regular.host {
+            Some(host) if oddities == Oddities::Refuse => target.check_host(host),
+            _ => Ok(()),
+        }
     }
 
     /// Notes one pseudo-field, which lies where the regular fields were thought to begin.
@@ -301,7 +310,7 @@ impl RequestHeadBuilder {
 /// # Errors
 /// The first rule that it breaks.
 pub(crate) fn parse_request(fields: Fields, rules: &Rules) -> Result<RequestHead, Violation> {
-    let head = RequestHead::from_fields(fields);
+    let head = RequestHead::judged(fields, rules.oddities);
     check_request(&head, rules)?;
     Ok(head)
 }

@@ -3,7 +3,8 @@
 use core::fmt;
 
 use super::content_length::Answered;
-use super::{Field, Fields, FieldsBuilder, FieldsIter, chars, rules};
+use super::rules::{self, Oddities};
+use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
 
 /// The head of a response, final or informational: its status, and behind it its regular fields, in one [`Fields`].
@@ -47,6 +48,10 @@ impl ResponseHead {
     /// A response out of fields in the order of the wire, `:status` in front.
     #[must_use]
     pub fn from_fields(fields: Fields) -> Self {
+        Self::judged(fields, Oddities::Refuse)
+    }
+
+    fn judged(fields: Fields, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
             status: 0,
@@ -54,7 +59,7 @@ impl ResponseHead {
             content_length: None,
             violation: None,
         };
-        head.violation = head.judge(&fields).err();
+        head.violation = head.judge(&fields, oddities).err();
         head.fields = fields;
         head
     }
@@ -109,7 +114,7 @@ impl ResponseHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(&mut self, fields: &Fields) -> Result<(), Violation> {
+    fn judge(&mut self, fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
         let mut violation = None;
         let mut iter = fields.iter();
         loop {
@@ -135,7 +140,7 @@ impl ResponseHead {
         if self.status == 101 {
             return Err(Violation::SwitchingProtocols);
         }
-        let regular = rules::check_regular(fields.iter_from(self.regular))?;
+        let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
         self.content_length = regular.content_length.bytes();
         Ok(())
     }
@@ -218,8 +223,11 @@ impl ResponseHeadBuilder {
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(crate) fn parse_response(fields: Fields) -> Result<ResponseHead, Violation> {
-    let head = ResponseHead::from_fields(fields);
+pub(crate) fn parse_response(
+    fields: Fields,
+    oddities: Oddities,
+) -> Result<ResponseHead, Violation> {
+    let head = ResponseHead::judged(fields, oddities);
     head.violation.map_or(Ok(head), Err)
 }
 

@@ -3,7 +3,27 @@
 use super::chars;
 use super::content_length::ContentLength;
 use super::{Field, Fields, FieldsIter};
+use crate::config::Config;
 use crate::violation::Violation;
+
+/// What becomes of oddities that RFC 9113 §8 forbids and that change neither how a message is framed nor where it goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Oddities {
+    /// They are faults.
+    #[default]
+    Refuse,
+    /// They pass, in and out.
+    Forward,
+}
+
+impl Oddities {
+    pub(crate) fn of(config: &Config) -> Self {
+        match config.forward_oddities {
+            true => Self::Forward,
+            false => Self::Refuse,
+        }
+    }
+}
 
 /// What one pass over regular fields found.
 #[derive(Debug, Default)]
@@ -17,20 +37,24 @@ pub(super) struct Regular<'a> {
 ///
 /// # Errors
 /// The first fault in them. Pseudo-fields are [`Violation::PseudoFieldAfterRegular`].
-pub(super) fn check_regular(fields: FieldsIter<'_>) -> Result<Regular<'_>, Violation> {
+pub(super) fn check_regular(
+    fields: FieldsIter<'_>,
+    oddities: Oddities,
+) -> Result<Regular<'_>, Violation> {
+    let strict = oddities == Oddities::Refuse;
     let mut regular = Regular::default();
     for Field { name, value, .. } in fields {
         if !chars::is_name(name) {
             return Err(name_fault(name));
         }
         // RFC 9113 §8.2.1: values MUST NOT contain control characters, nor begin or end with white space.
-        if !chars::is_value(value) {
+        if !chars::is_value(value) && (strict || !chars::is_padded_value(value)) {
             return Err(Violation::FieldValueInvalid);
         }
         // By length first: most fields are none of these, and then nothing is compared.
         match name.len() {
             // RFC 9113 §8.2.2: te MUST NOT have any value other than trailers.
-            2 if name == b"te" && !value.eq_ignore_ascii_case(b"trailers") => {
+            2 if strict && name == b"te" && !value.eq_ignore_ascii_case(b"trailers") => {
                 return Err(Violation::TeNotTrailers);
             }
             // RFC 9110 §7.2: there is one Host at most.
@@ -75,8 +99,8 @@ fn name_fault(name: &[u8]) -> Violation {
 ///
 /// # Errors
 /// The first fault of the peer in them.
-pub(crate) fn parse_trailers(fields: Fields) -> Result<Fields, Violation> {
-    check_trailer_fields(&fields)?;
+pub(crate) fn parse_trailers(fields: Fields, oddities: Oddities) -> Result<Fields, Violation> {
+    check_trailer_fields(&fields, oddities)?;
     Ok(fields)
 }
 
@@ -84,8 +108,8 @@ pub(crate) fn parse_trailers(fields: Fields) -> Result<Fields, Violation> {
 ///
 /// # Errors
 /// What a peer would have to punish, and [`Violation::ContentLengthForbidden`].
-pub(crate) fn check_trailers(fields: &Fields) -> Result<(), Violation> {
-    let regular = check_trailer_fields(fields)?;
+pub(crate) fn check_trailers(fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
+    let regular = check_trailer_fields(fields, oddities)?;
     // RFC 9110 §6.5.1: fields that frame a message MUST NOT be sent as trailers.
     if regular.content_length.bytes().is_some() {
         return Err(Violation::ContentLengthForbidden);
@@ -93,8 +117,8 @@ pub(crate) fn check_trailers(fields: &Fields) -> Result<(), Violation> {
     Ok(())
 }
 
-fn check_trailer_fields(fields: &Fields) -> Result<Regular<'_>, Violation> {
-    check_regular(fields.iter()).map_err(|violation| match violation {
+fn check_trailer_fields(fields: &Fields, oddities: Oddities) -> Result<Regular<'_>, Violation> {
+    check_regular(fields.iter(), oddities).map_err(|violation| match violation {
         // RFC 9113 §8.1: trailers MUST NOT contain pseudo-fields, wherever they stand.
         Violation::PseudoFieldAfterRegular => Violation::PseudoFieldInTrailers,
         other => other,

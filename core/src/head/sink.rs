@@ -1,5 +1,7 @@
 //! Where decoded header blocks go.
 
+use alloc::vec::Vec;
+
 use super::{Fields, FieldsBuilder};
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
@@ -10,6 +12,9 @@ const SLAB_BYTES: usize = 4096;
 /// would be kept for them.
 const APART_BYTES: usize = SLAB_BYTES / 8;
 
+/// The field that may come in crumbs.
+const COOKIE: &[u8] = b"cookie";
+
 /// Collects the fields of one header block after the other. There is one for each connection: blocks do not overlap
 /// (RFC 9113 §4.3).
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub(crate) struct BlockSink {
     fields: FieldsBuilder,
     /// Fields that ever came out of HPACK.
     produced: u64,
+    /// Cookie fields of the block that has not ended.
+    crumbs: u32,
 }
 
 impl BlockSink {
@@ -25,6 +32,7 @@ impl BlockSink {
         Self {
             fields: FieldsBuilder::with_slab_bytes(SLAB_BYTES),
             produced: 0,
+            crumbs: 0,
         }
     }
 
@@ -38,8 +46,13 @@ impl BlockSink {
         self.fields.capacity()
     }
 
-    /// The fields of the block, which is at its end.
-    pub(crate) fn finish(&mut self) -> Fields {
+    /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.
+    pub(crate) fn finish(&mut self, join_cookies: bool) -> Fields {
+        let crumbs = core::mem::take(&mut self.crumbs);
+        if join_cookies && crumbs > 1 {
+            let fields = self.fields.finish();
+            return self.joined(&fields);
+        }
         if self.fields.bytes() > APART_BYTES {
             return self.fields.finish_apart(SLAB_BYTES);
         }
@@ -47,9 +60,30 @@ impl BlockSink {
     }
 }
 
+impl BlockSink {
+    /// `fields` with one cookie, where the first crumb was (RFC 9113 §8.2.3). Memory of its own: it is less than the
+    /// crumbs took.
+    fn joined(&mut self, fields: &Fields) -> Fields {
+        let crumbs = || fields.iter().filter(|field| field.name == COOKIE);
+        let values: Vec<&[u8]> = crumbs().map(|crumb| crumb.value).collect();
+        let mut cookie = Some(values.join(&b"; "[..]));
+        for field in fields.iter() {
+            if field.name != COOKIE {
+                self.fields.push(field.name, field.value, field.sensitive);
+            } else if let Some(cookie) = cookie.take() {
+                // What one crumb keeps out of compression tables is in the whole.
+                let sensitive = crumbs().any(|crumb| crumb.sensitive);
+                self.fields.push(COOKIE, &cookie, sensitive);
+            }
+        }
+        self.fields.finish_apart(SLAB_BYTES)
+    }
+}
+
 impl raddle_hpack::Sink for BlockSink {
     fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
         self.produced += 1;
+        self.crumbs += u32::from(name == COOKIE);
         self.fields.push(name, value, sensitive);
     }
 }

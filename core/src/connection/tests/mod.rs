@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod explain;
+mod heads;
 mod normal;
 mod pair;
 mod priorities;

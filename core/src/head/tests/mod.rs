@@ -13,6 +13,7 @@ use crate::violation::Violation;
 
 /// What a peer may send when everything is enabled.
 const EVERYTHING: Rules = Rules {
+    oddities: Oddities::Refuse,
     extended_connect: true,
 };
 
@@ -44,7 +45,7 @@ fn get_with(fields: &[(&str, &str)]) -> Result<RequestHead, Violation> {
 }
 
 fn response(fields: &[(&str, &str)]) -> Result<ResponseHead, Violation> {
-    parse_response(list(fields))
+    parse_response(list(fields), Oddities::Refuse)
 }
 
 fn ok_with(fields: &[(&str, &str)]) -> Result<ResponseHead, Violation> {
@@ -52,7 +53,7 @@ fn ok_with(fields: &[(&str, &str)]) -> Result<ResponseHead, Violation> {
 }
 
 fn trailers(fields: &[(&str, &str)]) -> Result<Fields, Violation> {
-    parse_trailers(list(fields))
+    parse_trailers(list(fields), Oddities::Refuse)
 }
 
 /// The fault of regular fields, which is the same in a request, a response and trailers.
@@ -129,7 +130,7 @@ fn every_list_of_three_fields_is_judged() {
                 assert_eq!(fields.find(b":status").map(<[u8]>::len), Some(3));
                 assert_eq!(head.fields().count() + 1, fields.len());
             }
-            let _ = parse_trailers(fields);
+            let _ = parse_trailers(fields, Oddities::Refuse);
         }
     }
 }

@@ -1,0 +1,147 @@
+//! What the configuration changes about the heads of messages.
+
+use std::vec::Vec;
+
+use super::pair::Pair;
+use crate::{Config, Event, Fields, RequestHead, ResponseHead, Then, Violation};
+
+/// What a server of `config` makes of a request with these fields behind its pseudo-fields, sent by a client that
+/// forwards everything.
+fn received(config: Config, fields: &[(&str, &str, bool)]) -> Result<RequestHead, Violation> {
+    let forwards = Config {
+        forward_oddities: true,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(forwards, config);
+    pair.settle();
+    pair.server.take_events();
+    // A proxy's head came from a peer; here the same judge makes it.
+    let pseudo = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "a"),
+        (":path", "/"),
+    ];
+    let mut list = Fields::builder();
+    for (name, value) in pseudo {
+        list.push(name.as_bytes(), value.as_bytes(), false);
+    }
+    for (name, value, sensitive) in fields {
+        list.push(name.as_bytes(), value.as_bytes(), *sensitive);
+    }
+    let rules = crate::head::Rules {
+        extended_connect: false,
+        oddities: crate::head::Oddities::Forward,
+    };
+    let head = crate::head::parse_request(list.finish(), &rules)?;
+    pair.client.connection.open(head, Then::End).unwrap();
+    pair.settle();
+    let events = pair.server.take_events();
+    if let [Event::Request { head, .. }] = &events[..] {
+        return Ok(head.clone());
+    }
+    let failed = pair
+        .client
+        .take_events()
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Failed { error, .. } => Some(error),
+            _ => None,
+        });
+    assert_eq!(failed.unwrap().code, crate::ErrorCode::PROTOCOL_ERROR);
+    Err(Violation::FieldValueInvalid)
+}
+
+fn cookies(head: &RequestHead) -> Vec<&[u8]> {
+    let cookies = head.fields().filter(|field| field.name == b"cookie");
+    cookies.map(|field| field.value).collect()
+}
+
+const CRUMBS: &[(&str, &str, bool)] = &[
+    ("cookie", "a=1", false),
+    ("accept", "*/*", false),
+    ("cookie", "b=2", true),
+    ("cookie", "c=3", false),
+];
+
+// RFC 9113 §8.2.3
+#[test]
+fn cookie_crumbs_are_joined_where_the_first_was() {
+    let head = received(Config::default(), CRUMBS).unwrap();
+    assert_eq!(cookies(&head), [b"a=1; b=2; c=3"]);
+    assert!(
+        head.fields().any(|field| field.sensitive),
+        "as one crumb was"
+    );
+    let names: Vec<_> = head.fields().map(|field| field.name).collect();
+    assert_eq!(names, [&b"cookie"[..], b"accept"]);
+}
+
+#[test]
+fn a_proxy_may_keep_the_crumbs() {
+    let config = Config {
+        join_cookies: false,
+        ..Config::default()
+    };
+    let head = received(config, CRUMBS).unwrap();
+    assert_eq!(cookies(&head), [b"a=1", b"b=2", b"c=3"]);
+    let one = received(Config::default(), &CRUMBS[..1]).unwrap();
+    assert_eq!(cookies(&one), [b"a=1"]);
+}
+
+// RFC 9113 §8.2.1, §8.2.2 and §8.3.1
+#[test]
+fn a_proxy_may_pass_on_oddities_and_nobody_else_takes_them() {
+    let forwards = || Config {
+        forward_oddities: true,
+        ..Config::default()
+    };
+    for odd in [
+        ("x", " a ", false),
+        ("te", "gzip", false),
+        ("host", "b", false),
+        ("x", "\t", false),
+    ] {
+        assert!(received(Config::default(), &[odd]).is_err(), "{odd:?}");
+        let head = received(forwards(), &[odd]).unwrap();
+        let field = head.fields().next().unwrap();
+        assert_eq!(
+            (field.name, field.value),
+            (odd.0.as_bytes(), odd.1.as_bytes())
+        );
+    }
+    for bad in [
+        ("x", "a\0", false),
+        ("x", "a\rb", false),
+        ("connection", "close", false),
+    ] {
+        assert!(received(forwards(), &[bad]).is_err(), "{bad:?}");
+    }
+    // Responses and trailers, too.
+    let mut pair = Pair::new(forwards(), forwards());
+    pair.settle();
+    pair.server.take_events();
+    pair.client
+        .connection
+        .open(super::get("/"), Then::End)
+        .unwrap();
+    pair.settle();
+    let [Event::Request { stream, .. }] = pair.server.take_events()[..] else {
+        panic!("a request was sent")
+    };
+    let server = &mut pair.server.connection;
+    server
+        .respond(stream, ResponseHead::new(200).finish(), Then::More)
+        .unwrap();
+    let mut trailers = Fields::builder();
+    trailers.push(b"x", b" a", false);
+    server.send_trailers(stream, trailers.finish()).unwrap();
+    pair.settle();
+    let events = pair.client.take_events();
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Trailers { .. })),
+        "{events:?}"
+    );
+}
