@@ -131,9 +131,11 @@ impl Connection {
         }
         if self.small.capacity() < data.len() {
             self.small.reserve(COPY_BLOCK);
+            self.small_given = 0;
         }
         self.stats.work_units += data.len() as u64;
         self.small.extend_from_slice(&data);
+        self.small_given += data.len();
         self.small.split().freeze()
     }
 

@@ -40,15 +40,17 @@ impl Connection {
         let (bodies, lists) = carried.fold((0, 0), |(bodies, lists), (body, list)| {
             (bodies + body, lists + list)
         });
+        let (room, given) = self.sink.memory_footprint();
         let each = |of: fn(&Stream) -> usize| self.streams.iter().map(of).sum::<usize>();
         MemoryFootprint {
             table: self.streams.memory_footprint(),
             events: self.events.capacity() * size_of::<Event>(),
-            buffers: bodies + self.small.capacity() + each(|stream| stream.send.body_footprint()),
+            // What was given of the piece in use stays allocated with it, and is most likely what waits.
+            buffers: bodies.max(self.small_given)
+                + self.small.capacity()
+                + each(|stream| stream.send.body_footprint()),
             hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
-            header_lists: lists
-                + self.sink.memory_footprint()
-                + each(|stream| stream.send.header_footprint()),
+            header_lists: lists.max(given) + room + each(|stream| stream.send.header_footprint()),
             output: self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
                 + self
                     .output

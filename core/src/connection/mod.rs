@@ -83,6 +83,8 @@ pub struct Connection {
     sink: BlockSink,
     /// Where small payloads are copied together.
     small: BytesMut,
+    /// Bytes of its piece of memory that were handed out.
+    small_given: usize,
 
     hpack_out: raddle_hpack::Encoder,
     output: Output,
@@ -169,6 +171,7 @@ impl Connection {
             block: None,
             sink: BlockSink::new(),
             small: BytesMut::new(),
+            small_given: 0,
             hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
             output: Output::default(),
             streams: Streams::new(WINDOW_INITIAL),

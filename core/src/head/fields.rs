@@ -209,6 +209,8 @@ pub struct FieldsBuilder {
     block: BytesMut,
     count: u32,
     slab_bytes: usize,
+    /// Bytes of the piece of memory in use that finished lists have taken. They stay allocated with the rest of it.
+    given: usize,
 }
 
 impl FieldsBuilder {
@@ -225,6 +227,7 @@ impl FieldsBuilder {
             block: BytesMut::new(),
             count: 0,
             slab_bytes,
+            given: 0,
         }
     }
 
@@ -247,6 +250,7 @@ impl FieldsBuilder {
         if self.count == 0 {
             return Fields::default();
         }
+        self.given += self.block.len();
         Fields {
             block: self.block.split().freeze(),
             count: core::mem::take(&mut self.count),
@@ -262,6 +266,7 @@ impl FieldsBuilder {
         self.block.clear();
         if self.block.capacity() > keep {
             self.block = BytesMut::new();
+            self.given = 0;
         }
         fields
     }
@@ -272,9 +277,9 @@ impl FieldsBuilder {
         self.count = 0;
     }
 
-    /// Bytes of memory for the unfinished list and those after it.
-    pub(super) fn capacity(&self) -> usize {
-        self.block.capacity()
+    /// Bytes of memory for the unfinished list and those after it, and bytes that finished lists have of the same piece.
+    pub(super) fn memory_footprint(&self) -> (usize, usize) {
+        (self.block.capacity(), self.given)
     }
 
     /// Bytes that the unfinished list takes so far.
@@ -314,6 +319,8 @@ impl FieldsBuilder {
             self.block = BytesMut::with_capacity(len.max(self.slab_bytes));
         }
         self.block.reserve(len);
+        // Another piece, or the same one with nothing of it given.
+        self.given = 0;
         self.put(name, value, sensitive);
     }
 

@@ -41,9 +41,9 @@ impl BlockSink {
         self.produced
     }
 
-    /// Bytes of memory that no finished list has taken.
-    pub(crate) fn memory_footprint(&self) -> usize {
-        self.fields.capacity()
+    /// Bytes of memory that no finished list has taken, and bytes beside them that finished lists have, gone or not.
+    pub(crate) fn memory_footprint(&self) -> (usize, usize) {
+        self.fields.memory_footprint()
     }
 
     /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.

@@ -1,0 +1,236 @@
+//! What must not happen to the state that all streams share: to HPACK, to the limits, to the table.
+
+use raddle_core::{Config, ErrorCode, Event, Role, Violation};
+use raddle_tests::wire::{self, GET, flag, kind};
+
+use crate::{
+    blocks::{INSERT, NEWEST, PLAIN, head, literal, message},
+    counting,
+    victim::{BOUNDS, Bounds, ROLES, Victim},
+};
+
+#[test]
+fn v21_integers_without_end() {
+    let mut blocks: Vec<Vec<u8>> = (0..=255).map(|first| vec![first]).collect();
+    // Every kind of representation at the end of its first octet, and what may follow.
+    for first in [
+        0x00, 0x0f, 0x10, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xbf, 0xff,
+    ] {
+        blocks.extend((0..=255).map(|second| vec![first, second]));
+        for octet in [0x80, 0xff, 0x00, 0x7f] {
+            blocks.extend((1..12).map(|len| [&[first][..], &vec![octet; len]].concat()));
+        }
+        // A string that is longer than anything, of either form.
+        blocks.push(vec![first, 0x00, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        blocks.push(vec![first, 0x7f, 0xff, 0xff, 0xff, 0xff, 0x07, b'a']);
+    }
+    let mut refused = 0;
+    for role in ROLES {
+        for block in &blocks {
+            let mut victim = Victim::new(role);
+            if role == Role::Client {
+                victim.ask();
+            }
+            victim.begin();
+            victim.send(&message(1, block, true));
+            match victim.violation() {
+                Some(Violation::HpackDecodeFailed) => refused += 1,
+                None => {}
+                other => panic!("{block:02x?}: {other:?}"),
+            }
+            assert!(victim.peak.live <= 12 * 1_024, "{block:02x?}");
+        }
+    }
+    assert!(refused > 2 * blocks.len() / 3, "{refused}");
+    // An integer of more octets than 32 bits need is an error at the sixth, and not read on.
+    let mut victim = Victim::new(Role::Server);
+    victim.send(&message(1, &[&[0xff][..], &[0x80; 5_000]].concat(), true));
+    victim.assert_killed(Violation::HpackDecodeFailed, BOUNDS);
+}
+
+/// What a block leaves behind in the table has to be there for the next one, whatever became of its stream.
+fn assert_in_step(victim: &mut Victim, id: u32, value: &[u8]) {
+    victim.events.clear();
+    let role = victim.connection.role();
+    let block = [&head(role)[..], &[NEWEST]].concat();
+    assert!(victim.send(&message(id, &block, true)));
+    let found = victim.events.iter().any(|event| match event {
+        Event::Request { head, .. } => head.as_fields().find(b"x-key") == Some(value),
+        Event::Response { head, .. } => head.as_fields().find(b"x-key") == Some(value),
+        _ => false,
+    });
+    assert!(found, "{:?}", victim.events);
+}
+
+#[test]
+fn v22_blocks_that_are_refused_are_decoded() {
+    for role in ROLES {
+        let key = literal(INSERT, b"x-key", b"secret of the first");
+        let (mut victim, _) = Victim::with_stream(role);
+        if role == Role::Client {
+            for _ in 0..8 {
+                victim.ask();
+            }
+        }
+        // Over the limit of fields, and of bytes.
+        for (id, fields) in [
+            (3, vec![0x82; 600]),
+            (7, literal(PLAIN, b"y", &[b'z'; 70_000])),
+        ] {
+            let block = [&head(role)[..], &fields, &key].concat();
+            assert!(victim.send(&message(id, &block, true)));
+            assert_in_step(&mut victim, id + 2, b"secret of the first");
+        }
+        assert_eq!(victim.stats().defences.header_lists_refused, 2);
+    }
+    // On a stream that we have reset.
+    for role in ROLES {
+        let (mut victim, stream) = Victim::with_stream(role);
+        if role == Role::Client {
+            victim.ask();
+        }
+        victim.connection.reset(stream, ErrorCode::CANCEL);
+        victim.turn();
+        let late = literal(INSERT, b"x-key", b"late");
+        assert!(victim.send(&message(1, &late, true)));
+        assert_in_step(&mut victim, 3, b"late");
+        // For ever it does not go on like that.
+        victim.reads = true;
+        let sent = victim.flood(10_000, |_| message(1, &[NEWEST], true));
+        assert!(sent <= 1_004, "{sent}");
+        victim.assert_killed(Violation::ResetFlood, BOUNDS);
+    }
+    // Beyond our limit of streams, and behind our GOAWAY.
+    let narrow = Config {
+        concurrent_streams_max: 1,
+        ..Config::default()
+    };
+    let mut victim = Victim::under(Role::Server, narrow);
+    victim.stream(1);
+    let block = [head(Role::Server), literal(INSERT, b"x-key", b"refused")].concat();
+    assert!(victim.send(&message(3, &block, true)));
+    assert_eq!(victim.stats().defences.streams_refused, 1);
+    victim.send(&wire::data(1, b"", true));
+    victim.answer();
+    assert_in_step(&mut victim, 5, b"refused");
+}
+
+#[test]
+fn v23_faults_that_stay_with_their_stream() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        if role == Role::Client {
+            for _ in 0..8 {
+                victim.ask();
+            }
+        }
+        // A field that no message may have, in the middle of good ones, all of which enter the table.
+        let block = [
+            head(role),
+            literal(INSERT, b"x-other", b"1"),
+            literal(INSERT, b"Bad", b"2"),
+            literal(INSERT, b"x-key", b"good"),
+        ]
+        .concat();
+        assert!(victim.send(&message(1, &block, true)));
+        assert_eq!(victim.stats().streams_faulted, 1);
+        assert_in_step(&mut victim, 3, b"good");
+        // Whoever asks for the bad one is refused again, and nobody else is.
+        let block = [&head(role)[..], &[NEWEST + 1]].concat();
+        assert!(victim.send(&message(5, &block, true)));
+        assert_eq!(victim.stats().streams_faulted, 2);
+        assert_in_step(&mut victim, 7, b"good");
+        assert_eq!(victim.stats().streams_faulted, 2);
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v25_nothing_is_allocated_by_a_number_of_the_peers() {
+    let values = [
+        0,
+        1,
+        4_096,
+        16_384,
+        65_535,
+        1 << 20,
+        (1 << 24) - 1,
+        (1 << 31) - 1,
+        u32::MAX,
+    ];
+    for role in ROLES {
+        for id in 0..=10 {
+            for value in values {
+                let mut victim = Victim::new(role);
+                counting::take_largest();
+                let alive = victim.send(&wire::settings(&[(id, value)]));
+                let largest = counting::take_largest();
+                assert!(largest <= 4_096, "{id} = {value}: {largest} bytes");
+                if !alive {
+                    continue;
+                }
+                // And it goes on as before, with a request and its answer.
+                if role == Role::Server {
+                    victim.send(&wire::headers(1, GET, true));
+                    let stream = victim.last_request();
+                    let head = raddle_core::ResponseHead::new(200).finish();
+                    let then = raddle_core::Then::End;
+                    let _ = victim.connection.respond(stream, head, then);
+                } else {
+                    let head = raddle_tests::engine::get("/");
+                    let _ = victim.connection.open(head, raddle_core::Then::End);
+                }
+                victim.turn();
+                let largest = counting::take_largest();
+                assert!(largest <= 8_192, "{id} = {value}: {largest} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn v26_a_frame_of_16_mebibytes() {
+    for role in ROLES {
+        for kind in 0..=0x20 {
+            let mut victim = Victim::new(role);
+            let head = [0xff, 0xff, 0xff, kind, 0, 0, 0, 0, 1];
+            for (at, byte) in head.iter().enumerate() {
+                assert_eq!(victim.send(&[*byte]), at < 8, "decided by the ninth octet");
+            }
+            assert_eq!(victim.stats().defences.frames_refused, 1);
+            assert!(victim.peak.live <= 1_024, "{:?}", victim.peak);
+            let bounds = Bounds {
+                work_per_byte: 12,
+                ..BOUNDS
+            };
+            victim.assert_killed(Violation::FrameTooLarge, bounds);
+        }
+    }
+}
+
+#[test]
+fn v27_a_frame_size_that_no_frame_fits() {
+    for role in ROLES {
+        for value in [0, 1, 9, 16_383, 1 << 24, u32::MAX] {
+            let mut victim = Victim::new(role);
+            assert!(!victim.send(&wire::settings(&[(5, value)])));
+            victim.assert_killed(Violation::SettingMaxFrameSizeInvalid, BOUNDS);
+        }
+    }
+    // The smallest that there is: a large head goes out in frames of that size, and gets to its end.
+    let mut victim = Victim::new(Role::Client);
+    victim.send(&wire::settings(&[(5, 16_384)]));
+    let head = raddle_core::RequestHead::new(b"GET", b"http", Some(b"a"), b"/")
+        .field(b"x", &[0xf8; 60_000])
+        .finish();
+    let then = raddle_core::Then::End;
+    victim.connection.open(head, then).unwrap();
+    victim.reads = false;
+    victim.turn();
+    let bytes: Vec<u8> = victim.out.parts().flatten().copied().collect();
+    let (frames, rest) = wire::frames(&bytes);
+    assert_eq!((frames.len(), rest), (4, 0));
+    assert!(frames.iter().all(|frame| frame.payload.len() <= 16_384));
+    assert_eq!(frames[3].kind, kind::CONTINUATION);
+    assert_eq!(frames[3].flags, flag::END_HEADERS);
+}

@@ -1,0 +1,441 @@
+//! Frames that cost their sender next to nothing, sent for ever.
+
+use std::time::Duration;
+
+use raddle_core::{Config, ErrorCode, Event, ResponseHead, Role, SendError, Then, Violation};
+use raddle_tests::wire::{self, GET, POST, flag, kind};
+
+use crate::victim::{App, BOUNDS, Bounds, ROLES, Victim};
+
+const MANY: usize = 1_000_000;
+/// Tokens of a bucket, and the most events of one cause that come before the end.
+const BURST: usize = 1_000;
+/// Bytes of the sentence that a GOAWAY of ours carries.
+const FAREWELL: usize = 128;
+
+#[test]
+fn v02_ping_flood() {
+    for role in ROLES {
+        for reads in [true, false] {
+            let mut victim = Victim::new(role);
+            victim.reads = reads;
+            let sent = victim.flood(MANY, |n| wire::ping((n as u64).to_be_bytes(), false));
+            assert_eq!(sent, BURST);
+            assert_eq!(victim.stats().defences.pings, BURST as u64 + 1);
+            assert_eq!(victim.stats().defences.floods, 1);
+            victim.assert_killed(Violation::PingFlood, BOUNDS);
+        }
+        // With output that the transport does not take, answers wait as what they are: 64 of 8 bytes.
+        let (mut victim, stream) = Victim::with_stream(role);
+        victim.reads = false;
+        fill_output(&mut victim, stream);
+        let before = victim.unsent();
+        let sent = victim.flood(MANY, |_| wire::ping([7; 8], false));
+        assert_eq!((sent, victim.peak.owed), (64, 64));
+        assert!(victim.unsent() <= before + FAREWELL, "no answer was cut");
+        let bounds = Bounds {
+            unsent: 96 * 1_024,
+            ..BOUNDS
+        };
+        victim.assert_killed(Violation::PingFlood, bounds);
+        // Answers to PINGs that nobody sent.
+        let mut victim = Victim::new(role);
+        assert_eq!(victim.flood(MANY, |_| wire::ping([7; 8], true)), BURST);
+        victim.assert_killed(Violation::PingFlood, BOUNDS);
+    }
+}
+
+/// Gives the connection more to say than may wait for the transport.
+fn fill_output(victim: &mut Victim, stream: raddle_core::StreamHandle) {
+    if victim.connection.role() == Role::Server {
+        let head = ResponseHead::new(200).finish();
+        let answered = victim.connection.respond(stream, head, Then::More);
+        answered.unwrap();
+    }
+    let mut body = bytes::Bytes::from(vec![7; 200_000]);
+    victim.send(&wire::window_update(0, 1 << 20));
+    victim.send(&wire::window_update(1, 1 << 20));
+    while !body.is_empty() && victim.unsent() < 64 * 1_024 {
+        let sent = victim.connection.send_data(stream, &mut body, Then::More);
+        sent.unwrap();
+        victim.turn();
+    }
+    victim.begin();
+}
+
+#[test]
+fn v03_resource_loop() {
+    let priority = |stream: u32, parent: u32| {
+        let mut payload = parent.to_be_bytes().to_vec();
+        payload.push(7);
+        wire::frame(kind::PRIORITY, 0, stream, &payload)
+    };
+    for role in ROLES {
+        // Cycles, idle streams up to the last, and streams that depend on themselves.
+        let shapes: [&dyn Fn(usize) -> Vec<u8>; 3] = [
+            &|n| priority(1 + 2 * (n as u32 % 2), 3 - 2 * (n as u32 % 2)),
+            &|n| priority((1 << 30) + 2 * n as u32 + 1, 0),
+            &|_| priority(1, 1),
+        ];
+        for shape in shapes {
+            let (mut victim, _) = Victim::with_stream(role);
+            assert_eq!(victim.flood(MANY, shape), BURST);
+            assert_eq!(victim.peak.entries, 1);
+            assert!(victim.peak.live <= FAREWELL, "no tree is kept");
+            assert!(victim.work() <= 30 * (BURST as u64 + 1));
+            assert_eq!(victim.stats().defences.priorities, BURST as u64 + 1);
+            victim.assert_killed(Violation::PriorityFlood, BOUNDS);
+        }
+    }
+    // Priorities in HEADERS of requests that are answered are no fault, whatever they say.
+    let mut victim = Victim::new(Role::Server);
+    for n in 0..20_000u32 {
+        let stream = 2 * n + 1;
+        let mut payload = (stream + 2 * (n % 3)).to_be_bytes().to_vec();
+        payload.push(7);
+        payload.extend(wire::block(GET));
+        victim.send(&wire::frame(kind::HEADERS, 0x25, stream, &payload));
+        victim.answer();
+        victim.events.clear();
+    }
+    victim.assert_alive(BOUNDS);
+}
+
+#[test]
+fn v04_reset_flood() {
+    for reads in [true, false] {
+        let mut victim = Victim::new(Role::Server);
+        victim.reads = reads;
+        // Each stream is opened well and then broken.
+        let sent = victim.flood(MANY, |n| {
+            let stream = 2 * n as u32 + 1;
+            // Trailers that do not end the stream.
+            let broken = wire::headers(stream, &[("a", "b")], false);
+            [wire::headers(stream, POST, false), broken].concat()
+        });
+        assert_eq!(sent, BURST);
+        assert_eq!(victim.stats().defences.stream_errors, BURST as u64 + 1);
+        victim.assert_killed(
+            Violation::StreamErrorFlood,
+            Bounds {
+                live: 128 * 1_024,
+                owed: BURST,
+                ..BOUNDS
+            },
+        );
+    }
+    // Over the years of one connection as many as anybody likes, below the rate.
+    let (mut victim, _) = Victim::with_stream(Role::Server);
+    for n in 1..20_000u32 {
+        victim.wait(Duration::from_millis(50));
+        assert!(victim.send(&wire::headers(2 * n + 1, &GET[..3], true)));
+    }
+    victim.assert_alive(BOUNDS);
+    // A server that breaks every response of ours.
+    let mut victim = Victim::new(Role::Client);
+    for n in 0..=BURST as u32 {
+        victim.ask();
+        victim.send(&wire::headers(2 * n + 1, &[(":status", "2")], true));
+    }
+    victim.assert_killed(Violation::StreamErrorFlood, BOUNDS);
+}
+
+#[test]
+fn v05_settings_flood() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        victim.reads = false;
+        assert_eq!(victim.flood(MANY, |_| wire::settings(&[])), BURST);
+        assert_eq!(victim.stats().defences.settings, BURST as u64 + 1);
+        victim.assert_killed(Violation::SettingsFlood, BOUNDS);
+        // Acknowledgements that cannot be cut are a number.
+        let (mut victim, stream) = Victim::with_stream(role);
+        victim.reads = false;
+        fill_output(&mut victim, stream);
+        assert_eq!(victim.flood(MANY, |_| wire::settings(&[])), 64);
+        assert_eq!(victim.connection.memory_footprint().output, 0);
+        victim.assert_killed(
+            Violation::SettingsFlood,
+            Bounds {
+                unsent: 96 * 1_024,
+                ..BOUNDS
+            },
+        );
+        // As many entries as a frame may have, and one more.
+        let mut victim = Victim::new(role);
+        let entries: Vec<_> = (0..32).map(|n| (4, 65_535 + n % 2)).collect();
+        assert_eq!(victim.flood(MANY, |_| wire::settings(&entries)), BURST);
+        assert!(victim.work() <= 2 * victim.wire, "OPS");
+        victim.assert_killed(Violation::SettingsFlood, BOUNDS);
+        let mut victim = Victim::new(role);
+        assert!(!victim.send(&wire::settings(&[(0x77, 0); 33])));
+        assert_eq!(victim.stats().defences.settings_refused, 1);
+        victim.assert_killed(Violation::SettingsTooMany, BOUNDS);
+    }
+}
+
+#[test]
+fn v08_empty_frames() {
+    for role in ROLES {
+        // Empty as it is, and empty behind its padding.
+        let padded = wire::frame(kind::DATA, flag::PADDED, 1, &[3, 0, 0, 0]);
+        for frame in [wire::data(1, b"", false), padded] {
+            let (mut victim, _) = Victim::with_stream(role);
+            victim.events.clear();
+            assert_eq!(victim.flood(MANY, |_| frame.clone()), BURST);
+            assert_eq!(victim.stats().defences.empty_data, BURST as u64 + 1);
+            assert_eq!(victim.stats().data_bytes_received, 0);
+            assert!(victim.peak.live <= FAREWELL, "no event is queued");
+            victim.assert_killed(Violation::EmptyDataFlood, BOUNDS);
+        }
+        // On a stream that we have reset, where nothing else is charged.
+        let (mut victim, stream) = Victim::with_stream(role);
+        victim.connection.reset(stream, ErrorCode::CANCEL);
+        victim.turn();
+        assert_eq!(victim.flood(MANY, |_| wire::data(1, b"", true)), BURST);
+        victim.assert_killed(Violation::ResetFlood, BOUNDS);
+        // CONTINUATION without a byte: see also v14.
+        let mut victim = Victim::new(role);
+        let stream = if role == Role::Client {
+            victim.ask();
+            1
+        } else {
+            1
+        };
+        victim.send(&wire::frame(kind::HEADERS, 0, stream, &[]));
+        let empty = wire::frame(kind::CONTINUATION, 0, stream, &[]);
+        assert_eq!(victim.flood(MANY, |_| empty.clone()), 4);
+        victim.assert_killed(Violation::EmptyContinuationFlood, BOUNDS);
+    }
+    let (mut victim, _) = Victim::with_stream(Role::Client);
+    let push = wire::frame(kind::PUSH_PROMISE, 0, 1, &[0, 0, 0, 2]);
+    assert!(!victim.send(&push));
+    victim.assert_killed(Violation::PushPromiseReceived, BOUNDS);
+    // An empty frame that ends a stream is how many end it.
+    let mut victim = Victim::new(Role::Server);
+    for n in 0..20_000u32 {
+        let stream = 2 * n + 1;
+        victim.send(&wire::headers(stream, POST, false));
+        assert!(victim.send(&wire::data(stream, b"", true)));
+        victim.answer();
+        victim.events.clear();
+    }
+    victim.assert_alive(BOUNDS);
+}
+
+#[test]
+fn v09_rapid_reset() {
+    let pair = |n: usize| {
+        let stream = 2 * n as u32 + 1;
+        let reset = wire::rst_stream(stream, ErrorCode::CANCEL.to_u32());
+        [wire::headers(stream, GET, true), reset].concat()
+    };
+    let mut victim = Victim::new(Role::Server);
+    assert_eq!(victim.flood(MANY, pair), BURST);
+    assert_eq!(victim.stats().defences.resets, BURST as u64 + 1);
+    assert!(victim.peak.app <= 1 && victim.peak.entries <= 1);
+    victim.assert_killed(Violation::ResetFlood, BOUNDS);
+    // Below the rate it may go on for ever, and leaves nothing behind.
+    let mut victim = Victim::new(Role::Server);
+    let mut after = [raddle_core::MemoryFootprint::default(); 2];
+    for n in 0..100_000 {
+        victim.wait(Duration::from_millis(31));
+        let pair = pair(n);
+        let (head, reset) = pair.split_at(pair.len() - 13);
+        assert!(victim.send(head) && victim.send(reset));
+        victim.events.clear();
+        match n {
+            1_000 => after[0] = victim.connection.memory_footprint(),
+            99_999 => after[1] = victim.connection.memory_footprint(),
+            _ => {}
+        }
+    }
+    assert_eq!(after[0], after[1], "LIVE after a thousand and after all");
+    victim.assert_alive(BOUNDS);
+    // Requests whose bodies nobody has taken keep their places, although they were reset.
+    let mut victim = Victim::new(Role::Server);
+    victim.app = App::Unread;
+    let kept = victim.flood(300, |n| {
+        let stream = 2 * n as u32 + 1;
+        let body = wire::data(stream, b"x", true);
+        [wire::headers(stream, POST, false), body].concat()
+    });
+    assert_eq!(kept, 300);
+    assert_eq!(victim.stats().defences.streams_refused, 200);
+    let bounds = Bounds {
+        live: 96 * 1_024,
+        ..BOUNDS
+    };
+    victim.assert_alive(bounds);
+}
+
+/// One of the 24 orders of four things.
+fn permutation(mut order: usize) -> [usize; 4] {
+    let mut acts = [0, 1, 2, 3];
+    for at in (1..4).rev() {
+        acts.swap(at, order % (at + 1));
+        order /= at + 1;
+    }
+    acts
+}
+
+#[test]
+fn v10_reset_before_the_handler() {
+    // Whatever the order of reset, teardown and the application's own end: each stream ends once, and is gone then.
+    for role in ROLES {
+        for order in 0..24 {
+            let (mut victim, stream) = Victim::with_stream(role);
+            for act in permutation(order) {
+                match act {
+                    0 => drop(victim.send(&wire::rst_stream(1, ErrorCode::CANCEL.to_u32()))),
+                    1 => victim.connection.reset(stream, ErrorCode::CANCEL),
+                    2 => victim.connection.discard(stream),
+                    _ => drop(victim.send(&wire::goaway(0, 0))),
+                }
+                victim.turn();
+            }
+            let end = raddle_core::TransportEnd::Eof;
+            let now = victim.now;
+            victim.connection.handle_transport_end(end, now);
+            victim.turn();
+            let ends = victim
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::Failed { .. } | Event::Finished { .. }));
+            assert_eq!(ends.count(), 1, "created once, freed once");
+            assert_eq!(victim.connection.gauges().entries, 0);
+            // The old handle reaches nobody.
+            victim.connection.reset(stream, ErrorCode::CANCEL);
+            victim.assert_ended(BOUNDS);
+        }
+    }
+}
+
+#[test]
+fn v11_made_you_reset() {
+    let priority = wire::frame(kind::PRIORITY, 0, 0, &[0; 4]);
+    let on = |frame: &[u8], stream: u32| {
+        let mut frame = frame.to_vec();
+        frame[5..9].copy_from_slice(&stream.to_be_bytes());
+        frame
+    };
+    // What makes a server reset a stream whose request is good.
+    let broken: [(&dyn Fn(u32) -> Vec<u8>, _); 5] = [
+        (
+            &|stream| wire::window_update(stream, 0),
+            Violation::WindowUpdateFlood,
+        ),
+        (
+            &|stream| wire::window_update(stream, (1 << 31) - 1),
+            Violation::WindowUpdateFlood,
+        ),
+        (&|stream| on(&priority, stream), Violation::StreamErrorFlood),
+        (
+            &|stream| wire::headers(stream, GET, true),
+            Violation::StreamErrorFlood,
+        ),
+        (
+            &|stream| wire::data(stream, b"x", false),
+            Violation::StreamErrorFlood,
+        ),
+    ];
+    for (broken, flood) in broken {
+        let mut victim = Victim::new(Role::Server);
+        let sent = victim.flood(MANY, |n| {
+            let stream = 2 * n as u32 + 1;
+            [wire::headers(stream, GET, true), broken(stream)].concat()
+        });
+        assert_eq!(sent, BURST, "{flood:?}");
+        assert!(victim.peak.app <= 1 && victim.peak.entries <= 1);
+        assert!(victim.stats().defences.stream_errors >= BURST as u64);
+        victim.assert_killed(flood, BOUNDS);
+    }
+}
+
+/// The sixth way: a stream that depends on itself is no fault any more (RFC 9113 §5.3.1), so that nothing is reset.
+#[test]
+fn v11_a_stream_that_depends_on_itself() {
+    let mut victim = Victim::new(Role::Server);
+    for n in 0..10_000u32 {
+        let stream = 2 * n + 1;
+        victim.send(&wire::headers(stream, GET, true));
+        let mut payload = stream.to_be_bytes().to_vec();
+        payload.push(7);
+        assert!(victim.send(&wire::frame(kind::PRIORITY, 0, stream, &payload)));
+        victim.answer();
+        victim.events.clear();
+    }
+    assert_eq!(victim.stats().streams_faulted, 0);
+    victim.assert_alive(BOUNDS);
+}
+
+#[test]
+fn v12_answers_that_cannot_be_sent() {
+    let mut victim = Victim::new(Role::Server);
+    // Not even a status fits.
+    victim.send(&wire::settings(&[(6, 40)]));
+    victim.begin();
+    let mut served = 0;
+    while victim.send(&wire::headers(2 * served + 1, GET, true)) {
+        let stream = victim.last_request();
+        let head = ResponseHead::new(200).finish();
+        let refused = victim.connection.respond(stream, head, Then::End);
+        assert_eq!(refused, Err(SendError::HeaderListTooLarge));
+        victim.connection.reset(stream, ErrorCode::INTERNAL_ERROR);
+        victim.turn();
+        victim.events.clear();
+        served += 1;
+    }
+    assert_eq!(served, BURST as u32 + 1);
+    victim.assert_killed(Violation::StreamErrorFlood, BOUNDS);
+}
+
+#[test]
+fn v28_kinds_flags_and_settings_that_nobody_knows() {
+    for role in ROLES {
+        for kind in 0x0a..=0xff {
+            for flags in [0, 0xff] {
+                let (mut victim, _) = Victim::with_stream(role);
+                for stream in [0, 1, 2, 99] {
+                    assert!(victim.send(&wire::frame(kind, flags, stream, &[7; 300])));
+                }
+                assert_eq!(victim.peak.live, 0);
+                victim.assert_alive(BOUNDS);
+                // RFC 9113 §6.2: within a field section nothing else may come.
+                let mut victim = Victim::new(Role::Server);
+                victim.send(&wire::frame(kind::HEADERS, 0, 1, &[]));
+                assert!(!victim.send(&wire::frame(kind, flags, 1, &[])));
+                victim.assert_killed(Violation::ContinuationExpected, BOUNDS);
+            }
+        }
+        let mut victim = Victim::new(role);
+        for id in (0x0a..=u16::MAX).step_by(97) {
+            assert!(victim.send(&wire::settings(&[(id, u32::MAX)])));
+        }
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v29_frames_that_are_ignored_keep_nothing() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        let origin = wire::frame(0x0c, 0, 0, &[b'o'; 16_384]);
+        assert_eq!(victim.flood(MANY, |_| origin.clone()), BURST);
+        assert!(victim.peak.live <= FAREWELL);
+        assert_eq!(victim.stats().defences.unknown_frames, BURST as u64 + 1);
+        victim.assert_killed(Violation::UnknownFrameFlood, BOUNDS);
+        let (mut victim, _) = Victim::with_stream(role);
+        assert_eq!(victim.flood(MANY, |_| wire::goaway(1, 0)), BURST);
+        victim.assert_killed(Violation::GoAwayFlood, BOUNDS);
+    }
+    // Unknown frames of a client that asks for something are explained by its requests.
+    let mut victim = Victim::under(Role::Server, Config::default());
+    for n in 0..20_000u32 {
+        assert!(victim.send(&wire::frame(0x10, 0, 0, b"\0\0\0\x01u=1")));
+        victim.send(&wire::headers(2 * n + 1, GET, true));
+        victim.answer();
+        victim.events.clear();
+    }
+    victim.assert_alive(BOUNDS);
+}

@@ -1,0 +1,382 @@
+//! Header blocks that are large, endless, or grow when they are decoded.
+
+use std::time::Duration;
+
+use raddle_core::{Config, Event, Role, Violation};
+use raddle_tests::wire::{self, flag, kind};
+
+use crate::{
+    blocks::{INSERT, NEWEST, PLAIN, head, literal, message},
+    victim::{BOUNDS, Bounds, ROLES, Victim},
+};
+
+const KIB: usize = 1_024;
+/// Room for one list of the largest size while it grows.
+const ONE_LIST: Bounds = Bounds {
+    live: 160 * KIB,
+    ..BOUNDS
+};
+
+#[test]
+fn v06_fields_without_name_and_value() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        // A literal whose name and value are Huffman codes of no octet.
+        let empty = [0x00, 0x80, 0x80].repeat(100);
+        let mut sent = 0;
+        while victim.message(sent, &empty) {
+            victim.events.clear();
+            sent += 1;
+        }
+        assert_eq!(sent, 1_000);
+        victim.assert_killed(Violation::StreamErrorFlood, BOUNDS);
+        let mut victim = Victim::new(role);
+        victim.message(0, &empty);
+        assert_eq!(victim.stats().streams_faulted, 1);
+        let after = victim.live();
+        for n in 1..500 {
+            victim.message(n, &empty);
+            victim.events.clear();
+        }
+        assert!(victim.live() <= after + 6 * KIB, "only ids are remembered");
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v13_continuation_flood() {
+    for role in ROLES {
+        // 8,000 times the letter a, of five bits each.
+        let mut dense = vec![PLAIN, 1, b'x', 0x80 | 0x7f];
+        let len = 5_000 - 127;
+        dense.extend([len as u8 | 0x80, (len >> 7) as u8]);
+        dense.extend([0x18, 0xc6, 0x31, 0x8c, 0x63].repeat(1_000));
+        let block = dense.repeat(3);
+        let mut victim = Victim::new(role);
+        start_block(&mut victim);
+        let frame = wire::frame(kind::CONTINUATION, 0, 1, &block);
+        // As many frames of the smallest size as the largest list needs, and eight to spare.
+        assert_eq!(victim.flood(1_000, |_| frame.clone()), 12);
+        assert_eq!(victim.stats().defences.header_blocks_refused, 1);
+        assert!(
+            victim.wire as usize <= 4 * 64 * KIB,
+            "what is decoded to stay in step"
+        );
+        victim.assert_killed(Violation::ContinuationFlood, ONE_LIST);
+    }
+}
+
+fn start_block(victim: &mut Victim) {
+    if victim.connection.role() == Role::Client {
+        victim.ask();
+    }
+    let head = head(victim.connection.role());
+    victim.send(&wire::frame(kind::HEADERS, 0, 1, &head));
+}
+
+#[test]
+fn v13_a_block_that_comes_in_drops() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        start_block(&mut victim);
+        // One octet at a time, each at the last moment: time that passes with octets counts, too.
+        let dribble = literal(PLAIN, b"x", &[b'y'; 100]);
+        let frame = wire::frame(kind::CONTINUATION, 0, 1, &dribble);
+        for byte in &frame[..6] {
+            if victim.violation().is_some() {
+                break;
+            }
+            victim.wait(Duration::from_secs(1));
+            victim.send(&[*byte]);
+        }
+        assert_eq!(victim.stats().defences.timeouts, 1);
+        victim.assert_killed(Violation::HeaderBlockTimeout, BOUNDS);
+    }
+}
+
+#[test]
+fn v14_empty_continuations() {
+    for role in ROLES {
+        for (payload, allowed, violation) in [
+            (&b""[..], 4, Violation::EmptyContinuationFlood),
+            (&[0x88], 12, Violation::ContinuationFlood),
+        ] {
+            let mut victim = Victim::new(role);
+            start_block(&mut victim);
+            let frame = wire::frame(kind::CONTINUATION, 0, 1, payload);
+            assert_eq!(victim.flood(1_000, |_| frame.clone()), allowed);
+            assert_eq!(victim.stats().defences.header_blocks_refused, 1);
+            victim.assert_killed(violation, BOUNDS);
+        }
+    }
+}
+
+#[test]
+fn v15_references_to_a_large_entry() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        let mut bomb = literal(INSERT, b"n", &[b'x'; 4_000]);
+        bomb.resize(bomb.len() + 16_000, NEWEST);
+        assert!(victim.message(0, &bomb), "costs its stream");
+        assert_eq!(victim.stats().defences.header_lists_refused, 1);
+        // Not one field more than fits was produced.
+        assert!(victim.peak.live <= 150 * KIB, "{:?}", victim.peak);
+        // Once the entry is there, a block of a few octets makes as much.
+        let mut sent = 1;
+        while victim.message(sent, &[NEWEST; 16_000]) {
+            victim.events.clear();
+            sent += 1;
+        }
+        assert_eq!(sent, 1_000);
+        victim.assert_killed(Violation::StreamErrorFlood, ONE_LIST);
+    }
+}
+
+#[test]
+fn v16_tiny_fields_and_cookie_crumbs() {
+    for role in ROLES {
+        let cookie: &[u8] = if role == Role::Server {
+            b"cookie"
+        } else {
+            b"set-cookie"
+        };
+        let mut victim = Victim::new(role);
+        let mut block = literal(INSERT, cookie, b"a=b");
+        block.resize(block.len() + 500, NEWEST);
+        let fields = victim.message(0, &block);
+        assert!(fields && victim.stats().streams_faulted == 0);
+        let wire = victim.wire as usize;
+        assert!(victim.peak.live <= 40 * wire, "{:?} of {wire}", victim.peak);
+        // One crumb more than there may be.
+        block.resize(block.len() + 20, NEWEST);
+        victim.message(1, &block);
+        assert_eq!(victim.stats().defences.header_lists_refused, 1);
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v16_lists_of_all_streams_together() {
+    let mut victim = Victim::new(Role::Server);
+    let mut block = head(Role::Server);
+    block.extend(literal(INSERT, b"n", &[b'x'; 4_000]));
+    victim.send(&message(1, &block, false));
+    let mut bomb = head(Role::Server);
+    bomb.extend([NEWEST; 15]);
+    for n in 1..100 {
+        assert!(victim.send(&message(2 * n + 1, &bomb, false)));
+    }
+    let gauges = victim.connection.gauges();
+    assert!(gauges.header_bytes <= 1024 * KIB, "{gauges:?}");
+    assert!(gauges.header_bytes > 960 * KIB, "{gauges:?}");
+    let refused = victim.stats().defences.header_totals_refused;
+    assert_eq!(refused, 100 - gauges.entries as u64);
+    // A usual list is taken all the same, and those that end make room.
+    victim.stream(201);
+    victim.send(&wire::rst_stream(3, 8));
+    victim.stream(203);
+    assert!(victim.send(&message(205, &bomb, false)));
+    assert_eq!(victim.stats().defences.header_totals_refused, refused);
+    victim.assert_alive(ONE_LIST);
+    // A server that answers everything at length.
+    let mut victim = Victim::new(Role::Client);
+    for _ in 0..100 {
+        victim.ask();
+    }
+    let mut block = head(Role::Client);
+    block.extend(literal(INSERT, b"n", &[b'x'; 4_000]));
+    for n in 0..100 {
+        victim.send(&message(2 * n + 1, &block, false));
+        block.truncate(1);
+        block.extend([NEWEST; 15]);
+    }
+    let gauges = victim.connection.gauges();
+    assert!(gauges.header_bytes <= 1024 * KIB, "{gauges:?}");
+    assert!(victim.stats().defences.header_lists_refused > 80);
+    victim.assert_alive(ONE_LIST);
+}
+
+#[test]
+fn v16_a_response_held_by_a_window_that_opens_in_drips() {
+    let mut victim = Victim::new(Role::Server);
+    victim.send(&wire::settings(&[(4, 0)]));
+    victim.send(&wire::headers(1, wire::GET, true));
+    let stream = victim.last_request();
+    let answer = raddle_core::ResponseHead::new(200).finish();
+    let connection = &mut victim.connection;
+    connection
+        .respond(stream, answer, raddle_core::Then::More)
+        .unwrap();
+    let mut body = bytes::Bytes::from(vec![7; 10_000]);
+    connection
+        .send_data(stream, &mut body, raddle_core::Then::End)
+        .unwrap();
+    victim.turn();
+    let mut seconds = 0;
+    while victim.connection.gauges().entries > 0 {
+        victim.wait(Duration::from_secs(1));
+        victim.send(&wire::window_update(1, 1));
+        seconds += 1;
+        assert!(seconds <= 450, "held for ever");
+    }
+    assert!(seconds >= 300, "a slow reader is no attacker: {seconds}");
+    let ended = victim.events.iter().any(|event| {
+        matches!(event, Event::Failed { error, .. }
+            if error.violation == Some(Violation::StreamStalled))
+    });
+    assert!(ended);
+    assert_eq!(victim.stats().defences.timeouts, 1);
+    victim.assert_alive(BOUNDS);
+}
+
+#[test]
+fn v17_hosts_beside_an_authority() {
+    let mut victim = Victim::new(Role::Server);
+    let mut block = literal(INSERT, b"host", b"test");
+    block.resize(block.len() + 5_000, NEWEST);
+    assert!(victim.message(0, &block));
+    assert_eq!(victim.stats().defences.header_lists_refused, 1);
+    // 512 fields of 14 octets and what goes before each, however many come.
+    assert!(victim.peak.live <= 24 * KIB, "{:?}", victim.peak);
+    assert!(victim.message(1, &[NEWEST; 300]));
+    assert_eq!(victim.stats().streams_faulted, 2, "two are one too many");
+    victim.assert_alive(BOUNDS);
+}
+
+#[test]
+fn v18_names_of_trailers_to_come() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        let names = "a,".repeat(30_000);
+        let block = literal(PLAIN, b"trailer", names.as_bytes());
+        assert!(victim.message(0, &block));
+        assert_eq!(victim.stats().streams_faulted, 0);
+        // Nothing is derived from it: the list, and room for it to grow.
+        assert!(victim.peak.live <= 2 * names.len() + 16 * KIB);
+        victim.assert_alive(ONE_LIST);
+    }
+}
+
+#[test]
+fn v19_names_that_never_repeat() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        let mut after = [0; 2];
+        for n in 0..2_000u32 {
+            let mut block = Vec::new();
+            for at in 0..30 {
+                let name = format!("x-{n:06}-{at}");
+                let first = if at % 2 == 0 { INSERT } else { PLAIN };
+                block.extend(literal(first, name.as_bytes(), b"v"));
+            }
+            assert!(victim.message(n, &block));
+            if role == Role::Server {
+                victim.answer();
+            }
+            victim.events.clear();
+            after[usize::from(n > 500)] = victim.live();
+        }
+        assert_eq!(after[0], after[1], "nothing is remembered of a name");
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v20_input_in_crumbs() {
+    for role in ROLES {
+        let of = |fields: usize| {
+            let field = literal(PLAIN, b"x", &[b'y'; 8_000]);
+            message(1, &[head(role), field.repeat(fields)].concat(), true)
+        };
+        let work = |input: &[u8], size: usize| {
+            let mut victim = Victim::new(role);
+            if role == Role::Client {
+                victim.ask();
+            }
+            victim.begin();
+            for piece in input.chunks(size) {
+                assert!(victim.send(piece));
+            }
+            assert_eq!(victim.stats().streams_faulted, 0);
+            victim.work()
+        };
+        let input = of(7);
+        let whole = work(&input, usize::MAX);
+        // Beside the work on each octet there is one call for each.
+        assert!(work(&input, 1) <= whole + input.len() as u64 + 64);
+        // Twice the octets, twice the work.
+        assert!(work(&of(6), 1) <= work(&of(3), 1) * 21 / 10);
+    }
+}
+
+#[test]
+fn v24_an_encoder_table_of_any_size() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        victim.send(&wire::settings(&[(1, u32::MAX)]));
+        for n in 0..1_000u32 {
+            let name = format!("x-{n}");
+            if role == Role::Server {
+                victim.send(&wire::headers(2 * n + 1, wire::GET, true));
+                let stream = victim.last_request();
+                let head = raddle_core::ResponseHead::new(200)
+                    .field(name.as_bytes(), b"value")
+                    .finish();
+                let then = raddle_core::Then::End;
+                victim.connection.respond(stream, head, then).unwrap();
+            } else {
+                let head = raddle_core::RequestHead::new(b"GET", b"http", Some(b"a"), b"/")
+                    .field(name.as_bytes(), b"value")
+                    .finish();
+                let then = raddle_core::Then::End;
+                victim.connection.open(head, then).unwrap();
+                victim.turn();
+                victim.send(&message(2 * n + 1, &[0x88], true));
+            }
+            victim.turn();
+            victim.events.clear();
+        }
+        let footprint = victim.connection.memory_footprint();
+        let table = Config::default().header_table_bytes as usize;
+        assert!(footprint.hpack <= 8 * table, "{footprint:?}");
+        let bounds = Bounds {
+            work_per_byte: 24,
+            ..BOUNDS
+        };
+        victim.assert_alive(bounds);
+    }
+}
+
+#[test]
+fn v38_pushes() {
+    let promise = |flags, promised: u32, block: &[u8]| {
+        let payload = [&promised.to_be_bytes()[..], block].concat();
+        wire::frame(kind::PUSH_PROMISE, flags, 1, &payload)
+    };
+    for (frames, violation) in [
+        (
+            promise(flag::END_HEADERS, 2, &head(Role::Server)),
+            Violation::PushPromiseReceived,
+        ),
+        (promise(0, 2, &[]), Violation::PushPromiseReceived),
+        (
+            promise(flag::END_HEADERS, 3, &[]),
+            Violation::PromisedStreamInvalid,
+        ),
+        (
+            [
+                wire::headers(1, &[(":status", "103")], false),
+                promise(flag::END_HEADERS, 2, &head(Role::Server)),
+            ]
+            .concat(),
+            Violation::PushPromiseReceived,
+        ),
+    ] {
+        let mut victim = Victim::new(Role::Client);
+        victim.ask();
+        victim.begin();
+        assert!(!victim.send(&frames));
+        assert_eq!(victim.peak.entries, 1, "nothing is reserved");
+        victim.assert_killed(violation, BOUNDS);
+    }
+}

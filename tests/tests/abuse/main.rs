@@ -1,0 +1,15 @@
+//! Every public family of attacks on HTTP/2, replayed against the engine, with bounds on what each costs: memory, work,
+//! output, table entries, requests at the application, and the time until it is over. `docs/abuse.md` is the list.
+//!
+//! Nothing here measures time or draws random numbers: a run that fails once fails always.
+
+mod blocks;
+mod compression;
+mod counting;
+mod floods;
+mod footprint;
+mod headers;
+mod victim;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
