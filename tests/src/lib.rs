@@ -2,6 +2,7 @@
 
 pub mod counted;
 pub mod engine;
+pub mod hand;
 pub mod patience;
 pub mod peers;
 pub mod raw;

@@ -1,0 +1,49 @@
+//! RFC 9113 §8.7: which requests may be sent again.
+
+use crate::*;
+
+#[test]
+fn a_refused_stream_was_not_processed() {
+    let mut hand = Hand::client();
+    let stream = hand.open(Then::More);
+    hand.says(wire::rst_stream(1, ErrorCode::REFUSED_STREAM.to_u32()));
+    assert_eq!(hand.failure(stream).retry, Retry::Safe);
+}
+
+#[test]
+fn a_refusal_behind_an_answer_is_not_believed() {
+    let (mut hand, stream) = open(Role::Client);
+    hand.says(wire::rst_stream(1, ErrorCode::REFUSED_STREAM.to_u32()));
+    assert_eq!(hand.failure(stream).retry, Retry::Never);
+}
+
+#[test]
+fn any_other_reset_may_have_been_processed() {
+    for code in (0..16).filter(|&code| code != ErrorCode::REFUSED_STREAM.to_u32()) {
+        let mut hand = Hand::client();
+        let stream = hand.open(Then::End);
+        hand.says(wire::rst_stream(1, code));
+        assert_eq!(hand.failure(stream).retry, Retry::IfIdempotent, "{code}");
+    }
+}
+
+#[test]
+fn a_server_refuses_only_what_its_application_never_saw() {
+    let config = Config {
+        concurrent_streams_max: 1,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(Config::default(), config);
+    pair.client.connection.open(get("/1"), Then::End).unwrap();
+    let second = pair.client.connection.open(get("/2"), Then::End).unwrap();
+    pair.settle();
+    let seen = pair.server.take_events();
+    let requests = seen
+        .iter()
+        .filter(|event| matches!(event, Event::Request { .. }));
+    assert_eq!(requests.count(), 1);
+    let failed = pair.client.take_events().into_iter().any(|event| {
+        matches!(event, Event::Failed { stream, error } if stream == second && error.retry == Retry::Safe)
+    });
+    assert!(failed);
+}
