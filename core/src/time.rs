@@ -84,6 +84,13 @@ impl Timers {
         self.slots = Default::default();
     }
 
+    /// Stops every timer but `kept`.
+    pub(crate) fn stop_others(&mut self, kept: Timer) {
+        let at = self.slots[kept as usize];
+        self.stop_all();
+        self.slots[kept as usize] = at;
+    }
+
     /// The nearest deadline.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.slots.iter().flatten().min().copied()

@@ -31,10 +31,12 @@ impl Connection {
                 Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
                 Timer::KeepAlive => self.keep_alive(now),
                 Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
-                Timer::WriteStall => self.fault_connection(Violation::WriteTimeout, now),
+                Timer::WriteStall if !self.is_over() => {
+                    self.fault_connection(Violation::WriteTimeout, now);
+                }
                 Timer::Stall => self.look_at_senders(now),
                 Timer::Idle => self.idle(now),
-                Timer::HardClose => {
+                Timer::HardClose | Timer::WriteStall => {
                     self.output.goaway = None;
                     self.lifecycle = Lifecycle::Closed;
                 }
@@ -156,6 +158,9 @@ impl Connection {
         if out.remaining() > 0 && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
             self.timers
                 .set(Timer::WriteStall, now.after(self.config.write_timeout));
+        }
+        if out.remaining() > 0 && self.lifecycle == Lifecycle::Closing {
+            self.arm_close(now);
         }
     }
 

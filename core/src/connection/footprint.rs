@@ -1,7 +1,7 @@
 //! What a connection costs in memory, by what it is kept for.
 
 use super::{Connection, StreamId};
-use crate::{event::Event, id::ErrorCode, stream::Stream};
+use crate::{event::Event, id::ErrorCode, priority::Priority, stream::Stream};
 
 /// Memory that a connection has allocated, in bytes, each byte under one name.
 ///
@@ -10,7 +10,7 @@ use crate::{event::Event, id::ErrorCode, stream::Stream};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryFootprint {
-    /// The stream table: its entries, their identifiers, and streams that are remembered.
+    /// The stream table: its entries, their identifiers, streams that are remembered, and priorities of streams to come.
     pub table: usize,
     /// Events that wait for [`poll_event`](Connection::poll_event), without what they carry.
     pub events: usize,
@@ -43,7 +43,8 @@ impl Connection {
         let (room, given) = self.sink.memory_footprint();
         let each = |of: fn(&Stream) -> usize| self.streams.iter().map(of).sum::<usize>();
         MemoryFootprint {
-            table: self.streams.memory_footprint(),
+            table: self.streams.memory_footprint()
+                + self.early.capacity() * size_of::<(StreamId, Priority)>(),
             events: self.events.capacity() * size_of::<Event>(),
             // What was given of the piece in use stays allocated with it, and is most likely what waits.
             buffers: bodies.max(self.small_given)

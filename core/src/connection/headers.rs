@@ -120,8 +120,9 @@ impl Connection {
         self.streams.bind(handle, id);
         self.streams.add_header_bytes(handle, header_bytes);
         self.streams.settle(handle);
-        // An honest client may reprioritise each of its requests, in the old way or by a frame that we do not know.
-        self.buckets.refund(Cause::Priority, 1);
+        // An honest client may reprioritise each of its requests, in the old way and in the new one, and try out frames
+        // that nobody knows.
+        self.buckets.refund(Cause::Priority, 2);
         self.buckets.refund(Cause::UnknownFrame, 1);
         self.events.push_back(Event::Request {
             stream: handle,

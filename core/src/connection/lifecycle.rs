@@ -11,7 +11,7 @@ use crate::{
     ping::Purpose,
     stream::Stream,
     streams::Queue,
-    time::Timestamp,
+    time::{Timer, Timestamp},
     violation::{Scope, Violation},
 };
 
@@ -288,7 +288,8 @@ impl Connection {
         }
         self.lifecycle = Lifecycle::Closing;
         self.closed_due = true;
-        self.timers.stop_all();
+        // What was cut before may be stuck, and nobody need poll again while nothing more is to be cut.
+        self.timers.stop_others(Timer::WriteStall);
         if !named {
             self.owe_goaway(ErrorCode::NO_ERROR, Bytes::new());
         }

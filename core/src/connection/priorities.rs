@@ -58,6 +58,7 @@ impl Connection {
             return Err(Violation::PriorityUpdateStreamInvalid);
         }
         self.buckets.charge(Cause::Priority, now)?;
+        self.stats.work_units += self.early.len() as u64;
         let Some(priority) = Priority::parse(value) else {
             return Ok(());
         };
