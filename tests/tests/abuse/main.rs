@@ -6,10 +6,13 @@
 mod blocks;
 mod compression;
 mod counting;
+mod endings;
 mod floods;
 mod footprint;
 mod headers;
+mod messages;
 mod victim;
+mod windows;
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;

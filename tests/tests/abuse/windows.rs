@@ -1,0 +1,297 @@
+//! Lengths, windows, and what they are summed up to.
+
+use bytes::Bytes;
+use raddle_core::{ErrorCode, ResponseHead, Role, Then, Violation};
+use raddle_tests::wire::{self, flag, kind};
+
+use crate::victim::{App, BOUNDS, Bounds, ROLES, Victim};
+
+const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+#[test]
+fn v01_data_dribble() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        victim.send(&wire::settings(&[(4, 0)]));
+        let streams: Vec<_> = (0..100).map(|n| victim.stream(2 * n + 1)).collect();
+        for &stream in &streams {
+            if role == Role::Server {
+                let head = ResponseHead::new(200).finish();
+                let answered = victim.connection.respond(stream, head, Then::More);
+                answered.unwrap();
+            }
+            let mut body = Bytes::from_static(&[7; 4_000]);
+            let sent = victim.connection.send_data(stream, &mut body, Then::More);
+            sent.unwrap();
+        }
+        victim.turn();
+        victim.begin();
+        // One byte for each stream in turn, and every priority that there is.
+        let before = victim.stats().data_bytes_sent;
+        for n in 0..20_000u32 {
+            let stream = 2 * (n % 100) + 1;
+            assert!(victim.send(&wire::window_update(stream, 1)));
+        }
+        let emitted = victim.stats().data_bytes_sent - before;
+        assert_eq!(
+            emitted, 20_000,
+            "a frame for each byte, and none that waits"
+        );
+        // 10 bytes go out for each.
+        assert!(
+            victim.work() <= 40 * 10 * emitted,
+            "OPS for an emitted byte"
+        );
+        assert_eq!(victim.peak.unsent, 10);
+        assert!(victim.peak.live <= 1_024, "{:?}", victim.peak);
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v30_every_length_and_padding() {
+    let lengths = (0..=24).chain(250..=262).chain([100, 299, 300]);
+    for role in ROLES {
+        for len in lengths.clone() {
+            for pad in (0..=255usize).filter(|pad| pad % 5 == 0 || pad.abs_diff(len) <= 2) {
+                let (mut victim, _) = Victim::with_stream(role);
+                victim.app = App::Unread;
+                let mut payload = vec![0; len];
+                if let Some(first) = payload.first_mut() {
+                    *first = pad as u8;
+                }
+                let before = victim.stats().data_bytes_received;
+                let alive = victim.send(&wire::frame(kind::DATA, flag::PADDED, 1, &payload));
+                // RFC 9113 §6.1: padding of the length of the payload or more is a fault, and of no payload, too.
+                let expected = match len {
+                    0 => Some(Violation::DataFrameSize),
+                    _ if pad >= len => Some(Violation::PaddingTooLong),
+                    _ => None,
+                };
+                assert_eq!(victim.violation(), expected, "{len} with {pad}");
+                assert_eq!(alive, expected.is_none());
+                if alive {
+                    let data = victim.stats().data_bytes_received - before;
+                    assert_eq!(data as usize, len - 1 - pad, "only data is held");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn v30_padding_never_uses_a_window_up() {
+    for role in ROLES {
+        let (mut victim, _) = Victim::with_stream(role);
+        // 20 MiB of padding around single bytes through windows of 256 KiB and 1 MiB.
+        let mut payload = vec![0; 257];
+        payload[0] = 255;
+        let frame = wire::frame(kind::DATA, flag::PADDED, 1, &payload);
+        for _ in 0..80_000 {
+            assert!(victim.send(&frame));
+        }
+        assert_eq!(victim.stats().data_bytes_received, 80_000);
+        victim.assert_alive(BOUNDS);
+    }
+}
+
+#[test]
+fn v30_heads_with_nothing_but_priority() {
+    for role in ROLES {
+        for len in 0..=12usize {
+            for flags in [0x20, 0x28, 0x08] {
+                for pad in [0, 1, 5, 6, 255] {
+                    let mut victim = Victim::new(role);
+                    if role == Role::Client {
+                        victim.ask();
+                    }
+                    let mut payload = vec![0; len];
+                    if let Some(first) = payload.first_mut().filter(|_| flags & 8 != 0) {
+                        *first = pad;
+                    }
+                    victim.send(&wire::frame(kind::HEADERS, flags | 5, 1, &payload));
+                    victim.assert_within(BOUNDS);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn v40_data_that_nobody_reads() {
+    for role in ROLES {
+        let mut victim = Victim::new(role);
+        victim.app = App::Unread;
+        for n in 0..4 {
+            victim.stream(2 * n + 1);
+        }
+        let frame = |stream| wire::data(stream, &[7; 16_384], false);
+        for n in 0..4 {
+            for _ in 0..16 {
+                assert!(victim.send(&frame(2 * n + 1)));
+            }
+        }
+        // 256 KiB of each, 1 MiB of all: what was granted, and nothing was granted since.
+        assert_eq!(victim.stats().data_bytes_received, 1 << 20);
+        assert!(!victim.send(&wire::data(1, b"x", false)));
+        assert_eq!(victim.stats().defences.windows_overrun, 1);
+        victim.assert_killed(Violation::ConnectionWindowExceeded, BOUNDS);
+    }
+    // Before anybody polls, 256 events are all that waits; the rest stays with the caller's input.
+    let (mut victim, _) = Victim::with_stream(Role::Server);
+    let mut input = bytes::BytesMut::from(&wire::data(1, b"x", false).repeat(100_000)[..]);
+    let now = victim.now;
+    victim.connection.handle_input(&mut input, now);
+    assert!(input.len() >= 99_700 * 10);
+    assert_eq!(victim.stats().defences.events_full, 1);
+    let footprint = victim.connection.memory_footprint();
+    assert!(footprint.total() <= 64 * 1_024, "{footprint:?}");
+}
+
+#[test]
+fn v41_initial_window_toggled() {
+    for role in ROLES {
+        let work = |streams: u32| {
+            let mut victim = Victim::new(role);
+            for n in 0..streams {
+                let stream = victim.stream(2 * n + 1);
+                if role == Role::Server {
+                    let head = ResponseHead::new(200).finish();
+                    let answered = victim.connection.respond(stream, head, Then::More);
+                    answered.unwrap();
+                }
+                let mut body = Bytes::from_static(&[7; 4_000]);
+                let sent = victim.connection.send_data(stream, &mut body, Then::More);
+                sent.unwrap();
+            }
+            victim.turn();
+            victim.begin();
+            for n in 0..900 {
+                assert!(victim.send(&wire::settings(&[(4, 100 * (n % 2))])));
+            }
+            victim.work()
+        };
+        let (few, many) = (work(1), work(100));
+        assert!(
+            many <= few + few / 10,
+            "{few} with one stream, {many} with a hundred"
+        );
+    }
+}
+
+#[test]
+fn v42_credit_of_every_way_to_end() {
+    for role in ROLES {
+        // Every order of six acts that give credit back, or end the stream.
+        for order in 0..720 {
+            let (mut victim, stream) = Victim::with_stream(role);
+            victim.app = App::Unread;
+            victim.send(&wire::data(1, &[7; 50_000 % 16_384], false).repeat(3));
+            let mut order = order;
+            let mut acts = vec![0, 1, 2, 3, 4, 5];
+            while !acts.is_empty() {
+                let act = acts.remove(order % acts.len());
+                order /= acts.len() + 1;
+                let connection = &mut victim.connection;
+                match act {
+                    0 => connection.release(stream, 700),
+                    1 => connection.release(stream, usize::MAX),
+                    2 => connection.discard(stream),
+                    3 => connection.reset(stream, ErrorCode::CANCEL),
+                    4 => drop(victim.send(&wire::rst_stream(1, 8))),
+                    _ => drop(victim.send(&wire::data(1, &[7; 600], true))),
+                }
+                // `turn` checks that free, announced and held credit add up, to the byte.
+                victim.turn();
+            }
+            assert_eq!(victim.connection.gauges().entries, 0, "nothing is held");
+        }
+    }
+}
+
+#[test]
+fn v42_the_peer_never_gets_more_than_the_window() {
+    let mut victim = Victim::new(Role::Server);
+    victim.reads = false;
+    let mut granted = 0;
+    let mut sent = 0;
+    for n in 0..2_000u32 {
+        let stream = 2 * n + 1;
+        let abort = [
+            wire::headers(stream, wire::POST, false),
+            wire::data(stream, &[7; 2_000], false),
+        ];
+        assert!(victim.send(&abort.concat()));
+        sent += 2_000;
+        let request = victim.last_request();
+        if n % 3 == 0 {
+            victim.connection.reset(request, ErrorCode::CANCEL);
+        } else {
+            victim.send(&wire::data(stream, b"", true));
+            victim.answer();
+        }
+        victim.turn();
+        victim.events.clear();
+        let bytes: Vec<u8> = victim.out.parts().flatten().copied().collect();
+        victim.out = raddle_core::Transmit::new();
+        for frame in wire::frames(&bytes).0 {
+            if frame.is(kind::WINDOW_UPDATE, 0) {
+                granted += u64::from(frame.number(0));
+            }
+        }
+        assert!(granted <= sent, "credited twice: {granted} of {sent}");
+    }
+    assert!(granted + (1 << 20) > sent);
+    let bounds = Bounds {
+        unsent: 128 * 1_024,
+        ..BOUNDS
+    };
+    victim.assert_alive(bounds);
+}
+
+#[test]
+fn v43_windows_at_their_edges() {
+    let edges = [
+        0,
+        1,
+        65_534,
+        65_535,
+        65_536,
+        1 << 30,
+        WINDOW_MAX - 65_535,
+        WINDOW_MAX - 1,
+        WINDOW_MAX,
+    ];
+    for role in ROLES {
+        for first in edges {
+            for grant in edges {
+                for second in edges {
+                    let (mut victim, _) = Victim::with_stream(role);
+                    assert!(victim.send(&wire::settings(&[(4, first)])));
+                    victim.send(&wire::window_update(1, grant));
+                    // By arithmetic that cannot overflow.
+                    let window = i64::from(first) + i64::from(grant);
+                    if grant == 0 || window > i64::from(WINDOW_MAX) {
+                        assert_eq!(victim.stats().streams_faulted, 1);
+                        assert_eq!(victim.violation(), None);
+                        continue;
+                    }
+                    let alive = victim.send(&wire::settings(&[(4, second)]));
+                    let fits = i64::from(second) + i64::from(grant) <= i64::from(WINDOW_MAX);
+                    assert_eq!(alive, fits, "{first} + {grant}, then {second}");
+                    if !fits {
+                        assert_eq!(victim.violation(), Some(Violation::InitialWindowOverflow));
+                    }
+                }
+            }
+        }
+        for grant in edges {
+            let mut victim = Victim::new(role);
+            let alive = victim.send(&wire::window_update(0, grant));
+            assert_eq!(alive, (1..=WINDOW_MAX - 65_535).contains(&grant));
+        }
+        let mut victim = Victim::new(role);
+        assert!(!victim.send(&wire::settings(&[(4, WINDOW_MAX + 1)])));
+        victim.assert_killed(Violation::SettingInitialWindowTooLarge, BOUNDS);
+    }
+}
