@@ -10,6 +10,7 @@ mod endings;
 mod floods;
 mod footprint;
 mod headers;
+mod ignored;
 mod messages;
 mod victim;
 mod windows;
