@@ -7,6 +7,7 @@ mod normal;
 mod pair;
 mod priorities;
 mod schedule;
+mod states;
 
 use crate::RequestHead;
 
