@@ -9,10 +9,14 @@
 //! clients and servers, ours and those of the `h2` crate, over a simulated network.
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod faulty;
 pub mod net;
 pub mod oracle;
 pub mod outcome;
 pub mod pair;
+pub mod races;
+pub mod runner;
+pub mod shrink;
 pub mod tape;
 pub mod trace;

@@ -81,6 +81,13 @@ impl Fault {
     }
 }
 
+impl Marks {
+    /// All marks that were hit, by name, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(&mark, &count)| (mark, count))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(request) = self.request {

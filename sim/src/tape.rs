@@ -1,43 +1,153 @@
 //! The one source of choices.
 
+mod file;
+
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 
-/// A row of choices: endless when it was made from a seed; when it was made from bytes, followed by zeros without end.
+/// A row of choices: endless when it was made from a seed; when it was made from bytes or read from a file, followed by
+/// zeros without end.
 ///
 /// A choice of zero is always the calm one: the first of a list, the smallest number, no fault. A fuzzer that cuts
 /// bytes off the end of its input so makes the run simpler.
-#[derive(Debug)]
+///
+/// Choices are drawn from *lanes*, one for each part that makes them: a part that draws one number more than it did
+/// before moves its own later choices and nobody else's. A tape that is kept for a regression so outlives most changes
+/// of the simulator.
+#[derive(Clone, Debug)]
 pub struct Tape {
     source: Source,
+    lanes: Vec<Lane>,
+    /// The lane that is drawn from.
+    current: usize,
+    /// Whether what is drawn is written down.
+    records: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Source {
-    // Boxed because it holds a block of key stream, and tapes are kept in small structures.
-    Seed(Box<ChaCha8Rng>),
+    Seed(u64),
     Bytes { bytes: Vec<u8>, at: usize },
+    Saved,
 }
+
+#[derive(Clone, Debug)]
+struct Lane {
+    name: Box<str>,
+    generator: Generator,
+    /// Its choices, as they were read from a file or written down.
+    values: Vec<u64>,
+    at: usize,
+}
+
+/// Where the choices of a lane come from, when the tape was made from a seed.
+#[derive(Clone, Debug)]
+enum Generator {
+    /// splitmix64: one multiplication chain for each number, and any state is a good one.
+    Mix(u64),
+    /// That of the first lane, which is as old as the seeds that are kept. Made when it is drawn from.
+    Chacha(Option<Box<ChaCha8Rng>>),
+}
+
+impl Generator {
+    fn new(seed: u64, name: &str) -> Self {
+        match name {
+            MAIN => Self::Chacha(None),
+            _ => Self::Mix(start(seed, name)),
+        }
+    }
+
+    fn next(&mut self, seed: u64) -> u64 {
+        match self {
+            Self::Mix(state) => next(state),
+            Self::Chacha(rng) => rng
+                .get_or_insert_with(|| Box::new(ChaCha8Rng::seed_from_u64(seed)))
+                .next_u64(),
+        }
+    }
+}
+
+/// The lane of those who choose none.
+const MAIN: &str = "main";
 
 impl Tape {
     /// The endless tape of `seed`.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
-        Self {
-            source: Source::Seed(Box::new(ChaCha8Rng::seed_from_u64(seed))),
-        }
+        Self::new(Source::Seed(seed))
     }
 
     /// A tape of given bytes, for fuzzers and for replay. Zeros follow after their end.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self {
-            source: Source::Bytes {
-                bytes: bytes.to_vec(),
+        let bytes = bytes.to_vec();
+        Self::new(Source::Bytes { bytes, at: 0 })
+    }
+
+    fn new(source: Source) -> Self {
+        let mut tape = Self {
+            source,
+            lanes: Vec::new(),
+            current: 0,
+            records: false,
+        };
+        tape.lane(MAIN);
+        tape
+    }
+
+    /// Writes down what is drawn from here on, for [`recorded`](Self::recorded).
+    pub fn record(&mut self) {
+        self.records = true;
+    }
+
+    /// Goes back to the beginning, from where the same is drawn again.
+    pub fn rewind(&mut self) {
+        if let Source::Bytes { at, .. } = &mut self.source {
+            *at = 0;
+        }
+        let seed = self.seed();
+        for lane in &mut self.lanes {
+            lane.at = 0;
+            lane.generator = Generator::new(seed, &lane.name);
+            if !matches!(self.source, Source::Saved) {
+                lane.values.clear();
+            }
+        }
+        self.current = 0;
+    }
+
+    /// What was drawn since [`record`](Self::record) was called, as a tape of its own.
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        let mut saved = self.clone();
+        saved.source = Source::Saved;
+        saved.records = false;
+        saved.rewind();
+        saved
+    }
+
+    /// Draws from the lane `name` from here on.
+    pub fn lane(&mut self, name: &'static str) -> &mut Self {
+        // There are about a dozen of them.
+        let found = self.lanes.iter().position(|lane| *lane.name == *name);
+        self.current = found.unwrap_or_else(|| {
+            self.lanes.push(Lane {
+                name: name.into(),
+                generator: Generator::new(self.seed(), name),
+                values: Vec::new(),
                 at: 0,
-            },
+            });
+            self.lanes.len() - 1
+        });
+        self
+    }
+
+    fn seed(&self) -> u64 {
+        match self.source {
+            Source::Seed(seed) => seed,
+            _ => 0,
         }
     }
 
@@ -46,24 +156,20 @@ impl Tape {
         if n <= 1 {
             return 0;
         }
-        match &mut self.source {
-            Source::Seed(rng) => rng.next_u64() % n,
-            Source::Bytes { bytes, at } => {
-                // As few bytes as the range needs, so that a fuzzer's small changes stay small.
-                let width = match n {
-                    0..=0x100 => 1,
-                    0x101..=0x1_0000 => 2,
-                    0x1_0001..=0x1_0000_0000 => 4,
-                    _ => 8,
-                };
-                let mut word = [0; 8];
-                for byte in &mut word[..width] {
-                    *byte = bytes.get(*at).copied().unwrap_or_default();
-                    *at += 1;
-                }
-                u64::from_le_bytes(word) % n
+        let lane = &mut self.lanes[self.current];
+        let value = match &mut self.source {
+            Source::Seed(seed) => lane.generator.next(*seed) % n,
+            Source::Bytes { bytes, at } => take(bytes, at, n),
+            Source::Saved => {
+                let value = lane.values.get(lane.at).copied().unwrap_or_default();
+                lane.at += 1;
+                return value % n;
             }
+        };
+        if self.records {
+            lane.values.push(value);
         }
+        value
     }
 
     /// As [`below`](Self::below), for sizes.
@@ -116,38 +222,39 @@ impl Tape {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_gives_the_same_choices_again_and_another_seed_others() {
-        let draw = |seed| {
-            let mut tape = Tape::from_seed(seed);
-            (0..32).map(|_| tape.below(1 << 40)).collect::<Vec<_>>()
-        };
-        assert_eq!(draw(7), draw(7));
-        assert_ne!(draw(7), draw(8));
-    }
-
-    #[test]
-    fn behind_the_end_of_given_bytes_everything_is_calm() {
-        let mut tape = Tape::from_bytes(&[3, 0xff, 0xff]);
-        assert_eq!(tape.below(16), 3);
-        assert_eq!(tape.below(0x1_0000), 0xffff);
-        assert_eq!(tape.bytes(3), [0, 0, 0]);
-        assert_eq!(tape.pick(&[5, 6]), 5);
-        assert!(!tape.chance(99, 100));
-        assert!(tape.chance(1, 1), "certain is certain");
-        assert_eq!((tape.between(4, 9), tape.size(1000)), (4, 0));
-    }
-
-    #[test]
-    fn sizes_stay_in_range_and_reach_both_ends_of_it() {
-        let mut tape = Tape::from_seed(1);
-        let sizes: Vec<_> = (0..2_000).map(|_| tape.size(1_000)).collect();
-        assert!(sizes.iter().all(|&size| size <= 1_000));
-        assert!(sizes.contains(&0) && sizes.contains(&1));
-        assert!(sizes.iter().filter(|&&size| size > 500).count() > 50);
-    }
+/// The first state of the generator of a lane.
+fn start(seed: u64, name: &str) -> u64 {
+    let basis = 0xcbf2_9ce4_8422_2325;
+    let name = name.bytes().fold(basis, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Mixed before the name is: seeds that follow each other must not give lanes that do.
+    next(&mut { seed }) ^ name
 }
+
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn take(bytes: &[u8], at: &mut usize, n: u64) -> u64 {
+    // As few bytes as the range needs, so that a fuzzer's small changes stay small.
+    let width = match n {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        0x1_0001..=0x1_0000_0000 => 4,
+        _ => 8,
+    };
+    let mut word = [0; 8];
+    for byte in &mut word[..width] {
+        *byte = bytes.get(*at).copied().unwrap_or_default();
+        *at += 1;
+    }
+    u64::from_le_bytes(word) % n
+}
+
+#[cfg(test)]
+mod tests;

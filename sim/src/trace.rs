@@ -1,6 +1,9 @@
 //! What happened, as a chain of hashes and the last lines of text.
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    collections::VecDeque,
+    fmt::{self, Write},
+};
 
 /// Lines kept for a failure's report.
 const TAIL_MAX: usize = 64;
@@ -14,6 +17,8 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 pub struct Trace {
     hash: u64,
     events: u64,
+    /// Lines of text that are kept, at most; 0 while only the hash is wanted.
+    lines_max: usize,
     tail: VecDeque<String>,
 }
 
@@ -22,20 +27,59 @@ impl Default for Trace {
         Self {
             hash: BASIS,
             events: 0,
+            lines_max: TAIL_MAX,
             tail: VecDeque::new(),
         }
     }
 }
 
 impl Trace {
-    /// Adds an event by its text.
-    pub fn push(&mut self, text: impl Into<String>) {
-        let text = text.into();
-        self.mix(text.as_bytes());
-        if self.tail.len() == TAIL_MAX {
+    /// A trace that keeps the last `lines_max` lines. Without lines it costs next to nothing; the hash is the same.
+    #[must_use]
+    pub fn keeping(lines_max: usize) -> Self {
+        Self {
+            lines_max,
+            ..Self::default()
+        }
+    }
+
+    /// Adds an event by its text, without making the text when nobody keeps it.
+    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+        if self.lines_max > 0 {
+            self.keep(text.to_string());
+        }
+        let mut mixer = Mixer {
+            hash: self.hash,
+            len: 0,
+        };
+        // A mixer takes everything.
+        let _ = mixer.write_fmt(text);
+        self.hash = mixer.finish();
+        self.events += 1;
+    }
+
+    /// Adds a line that is no event: it is not part of the hash.
+    pub fn comment(&mut self, text: impl FnOnce() -> String) {
+        if self.lines_max > 0 {
+            self.keep(text());
+        }
+    }
+
+    fn keep(&mut self, text: String) {
+        if self.tail.len() == self.lines_max {
             self.tail.pop_front();
         }
         self.tail.push_back(text);
+    }
+
+    /// The lines that were kept.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.tail.iter().map(String::as_str)
+    }
+
+    /// Adds an event by its text.
+    pub fn push(&mut self, text: impl Into<String>) {
+        self.note(format_args!("{}", text.into()));
     }
 
     /// Adds an event by bytes that make no text; the report shows how many.
@@ -57,11 +101,40 @@ impl Trace {
     }
 
     fn mix(&mut self, bytes: &[u8]) {
-        // The length goes in too: "ab" and "c" are not "a" and "bc".
-        for byte in bytes.iter().copied().chain(bytes.len().to_le_bytes()) {
+        let mut mixer = Mixer {
+            hash: self.hash,
+            len: 0,
+        };
+        mixer.write(bytes);
+        self.hash = mixer.finish();
+        self.events += 1;
+    }
+}
+
+/// The hash of one event, as its text is made.
+struct Mixer {
+    hash: u64,
+    len: u64,
+}
+
+impl Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(PRIME);
         }
-        self.events += 1;
+        self.len += bytes.len() as u64;
+    }
+
+    /// The length goes in too: "ab" and "c" are not "a" and "bc".
+    fn finish(self) -> u64 {
+        (self.hash ^ self.len).wrapping_mul(PRIME)
+    }
+}
+
+impl fmt::Write for Mixer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text.as_bytes());
+        Ok(())
     }
 }
 

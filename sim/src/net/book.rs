@@ -32,11 +32,14 @@ struct Pages {
 }
 
 impl Book {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Plan, trace: Trace) -> Self {
         let book = Self {
             plan: Arc::new(plan),
             server_fuse: Fuse::default(),
-            pages: Arc::default(),
+            pages: Arc::new(Mutex::new(Pages {
+                trace,
+                ..Pages::default()
+            })),
         };
         book.note(&format!("{:?}", book.plan));
         book
@@ -168,6 +171,11 @@ impl Book {
         self.open().fault.is_some()
     }
 
+    /// What has happened.
+    pub(super) fn trace(&self) -> Trace {
+        self.open().trace.clone()
+    }
+
     /// Closes the book. `run` is what the simulation itself says.
     pub(super) fn close(&self, run: Result<(), String>) -> Result<Outcome, Fault> {
         let pages = self.open();
@@ -179,7 +187,7 @@ impl Book {
             }
             (None, Ok(())) => pages.oracle.finish(),
         };
-        let ends: Ends = judged.map_err(|fault| fault.with_trace(&pages.trace))?;
+        let ends: Ends = judged?;
         Ok(Outcome {
             hash: pages.trace.hash(),
             events: pages.trace.events(),

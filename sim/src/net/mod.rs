@@ -26,7 +26,9 @@ use self::{
 use crate::{
     faulty::{FaultStream, Fuse},
     outcome::{Fault, Outcome},
+    runner,
     tape::Tape,
+    trace::Trace,
 };
 
 /// The port that the server listens on.
@@ -61,10 +63,20 @@ impl Pairing {
 /// # Errors
 /// The first thing that was wrong, with the end of the trace.
 pub fn run(seed: u64, pairing: Pairing) -> Result<Outcome, Fault> {
-    let mut tape = Tape::from_seed(seed);
-    let mut plan = Plan::draw(&mut tape);
+    runner::run(&mut Tape::from_seed(seed), |tape, trace| {
+        attempt(tape, trace, pairing)
+    })
+}
+
+/// As [`run`], by a tape, with what happens in `trace`.
+pub(crate) fn attempt(
+    tape: &mut Tape,
+    trace: &mut Trace,
+    pairing: Pairing,
+) -> Result<Outcome, Fault> {
+    let mut plan = Plan::draw(tape);
     spare_h2(&mut plan, pairing);
-    let book = Book::new(plan);
+    let book = Book::new(plan, trace.clone());
     let (low, high) = book.plan.latency;
     let mut sim = turmoil::Builder::new()
         .rng_seed(tape.below(u64::MAX))
@@ -87,6 +99,7 @@ pub fn run(seed: u64, pairing: Pairing) -> Result<Outcome, Fault> {
     let end = drive(&mut sim, &book);
     // What the tasks of the simulation do when they are dropped belongs to no run.
     let outcome = book.close(end);
+    *trace = book.trace();
     drop(sim);
     outcome
 }

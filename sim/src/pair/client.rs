@@ -25,12 +25,13 @@ impl World<'_> {
             head = head.field(b"content-length", length.as_bytes());
         }
         // An empty body may also end with a frame of its own.
+        self.tape.lane("client");
         let then = if empty && self.tape.chance(3, 4) {
             Then::End
         } else {
             Then::More
         };
-        self.log(&format!("Client: #{n} opens, {} bytes", request.body));
+        self.log(format_args!("Client: #{n} opens, {} bytes", request.body));
         let handle = match self.client.conn.open(head.finish(), then) {
             Ok(handle) => handle,
             Err((error, _)) => return self.not_taken(n, error),
@@ -53,7 +54,7 @@ impl World<'_> {
 
     /// A request that was not taken may go to another connection, so it ends as safe to send again.
     fn not_taken(&mut self, n: u64, error: OpenError) -> Result<(), Fault> {
-        self.log(&format!("Client: #{n} is not taken: {error}"));
+        self.log(format_args!("Client: #{n} is not taken: {error}"));
         match error {
             OpenError::QueueFull => self.marks.hit("queue full"),
             OpenError::Closing => self.marks.hit("opened while closing"),
@@ -66,7 +67,7 @@ impl World<'_> {
         if !self.client.streams.contains_key(&handle) {
             return Ok(());
         }
-        self.log(&format!("Client: #{n} is given up"));
+        self.log(format_args!("Client: #{n} is given up"));
         self.marks.hit("reset by client");
         self.oracle.gave_up(n)?;
         self.client.conn.reset(handle, ErrorCode::CANCEL);
@@ -79,7 +80,7 @@ impl World<'_> {
         head: &ResponseHead,
     ) -> Result<(), Fault> {
         let n = self.number(Role::Client, stream, "Interim")?;
-        self.log(&format!("Client: #{n} interim {}", head.status()));
+        self.log(format_args!("Client: #{n} interim {}", head.status()));
         self.marks.hit("interim");
         if head.status() != 103 {
             return Err(Fault::of(n, format!("interim status {}", head.status())));
@@ -94,7 +95,7 @@ impl World<'_> {
         then: Then,
     ) -> Result<(), Fault> {
         let n = self.number(Role::Client, stream, "Response")?;
-        self.log(&format!("Client: #{n} response, {then:?}"));
+        self.log(format_args!("Client: #{n} response, {then:?}"));
         self.oracle.head(n)?;
         let number = head.fields().find(|field| field.name == b"x-n");
         if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {

@@ -108,11 +108,17 @@ impl End {
 
 impl Sending {
     pub(super) fn new(message: Message, plan: &Plan, tape: &mut Tape) -> Self {
+        // A pause for each byte would make a long body an endless one.
+        let least = if plan.features.slow_writers {
+            1 + message.body.len() / 100
+        } else {
+            1
+        };
         Self {
             body: message.body,
             at: 0,
             trailers: message.trailers,
-            part_max: 1 + tape.size(2 * plan.body_max),
+            part_max: least + tape.lane("writers").size(2 * plan.body_max),
             pauses: plan.features.slow_writers,
         }
     }
@@ -124,6 +130,7 @@ impl Sending {
         handle: StreamHandle,
         tape: &mut Tape,
     ) -> Result<Sent, SendError> {
+        tape.lane("writers");
         loop {
             let end = self.body.len().min(self.at + self.part_max);
             let mut part = self.body.slice(self.at..end);

@@ -24,8 +24,10 @@ use self::{
     plan::{Plan, Trouble},
 };
 use crate::{
+    campaign::Profile,
     oracle::{Oracle, Way},
     outcome::{Fault, Marks, Outcome},
+    runner,
     tape::Tape,
     trace::Trace,
 };
@@ -50,17 +52,18 @@ pub fn run(tape: &mut Tape) -> Result<Outcome, Fault> {
 /// # Errors
 /// The first thing that was wrong; a run in which the planted fault comes to pass must end in this way.
 pub fn run_with(tape: &mut Tape, planted: Option<Planted>) -> Result<Outcome, Fault> {
-    let mut world = World::new(tape);
-    world.planted = planted;
-    match world.drive() {
-        Ok(()) => Ok(Outcome {
-            hash: world.trace.hash(),
-            events: world.trace.events(),
-            ends: world.oracle.ends(),
-            marks: world.marks,
-        }),
-        Err(fault) => Err(fault.with_trace(&world.trace)),
-    }
+    runner::run(tape, |tape, trace| {
+        World::new(tape, planted, trace, Profile::Safety).run()
+    })
+}
+
+/// One run with what happens in `trace`.
+pub(crate) fn attempt(
+    tape: &mut Tape,
+    trace: &mut Trace,
+    profile: Profile,
+) -> Result<Outcome, Fault> {
+    World::new(tape, None, trace, profile).run()
 }
 
 /// What is going to happen at a moment of the clock.
@@ -99,32 +102,41 @@ struct World<'t> {
     planted: Option<Planted>,
     /// The last drain has begun.
     ending: bool,
+    /// When it has to have come to its end, in nanoseconds.
+    until: u64,
     oracle: Oracle,
-    trace: Trace,
+    trace: &'t mut Trace,
     marks: Marks,
 }
 
 impl<'t> World<'t> {
-    fn new(tape: &'t mut Tape) -> Self {
-        let plan = Plan::draw(tape);
+    fn new(
+        tape: &'t mut Tape,
+        planted: Option<Planted>,
+        trace: &'t mut Trace,
+        profile: Profile,
+    ) -> Self {
+        let plan = Plan::draw(tape, profile);
         let mut world = Self {
             tape,
             now: 0,
             client: End::new(Role::Client, plan.client.clone()),
             server: End::new(Role::Server, plan.server.clone()),
-            up: Pipe::new(plan.style, plan.cuts[0]),
-            down: Pipe::new(plan.style, plan.cuts[1]),
+            up: Pipe::new("wire up", plan.style, plan.cuts[0]),
+            down: Pipe::new("wire down", plan.style, plan.cuts[1]),
             agenda: BTreeMap::new(),
             entries: 0,
             unmade: plan.requests.len(),
-            planted: None,
+            planted,
             ending: false,
+            until: plan.budget().unwrap_or(NANOS_MAX),
             oracle: Oracle::default(),
-            trace: Trace::default(),
+            trace,
             marks: Marks::default(),
             plan,
         };
-        world.trace.push(format!("{:?}", world.plan));
+        let plan = &world.plan;
+        world.trace.comment(|| format!("{plan:?}"));
         for n in 0..world.plan.requests.len() {
             let at = world.plan.requests[n].at;
             world.later(at, Task::Open(n as u64));
@@ -148,8 +160,18 @@ impl<'t> World<'t> {
         }
     }
 
-    fn log(&mut self, text: &str) {
-        self.trace.push(format!("{}ns {text}", self.now));
+    fn log(&mut self, text: std::fmt::Arguments<'_>) {
+        self.trace.note(format_args!("{}ns {text}", self.now));
+    }
+
+    fn run(mut self) -> Result<Outcome, Fault> {
+        self.drive()?;
+        Ok(Outcome {
+            hash: self.trace.hash(),
+            events: self.trace.events(),
+            ends: self.oracle.ends(),
+            marks: self.marks,
+        })
     }
 
     fn drive(&mut self) -> Result<(), Fault> {
@@ -164,7 +186,9 @@ impl<'t> World<'t> {
             }
             match self.next() {
                 None => return Err(self.stuck("nothing would ever happen again")),
-                Some(next) if next > NANOS_MAX => return Err(self.stuck("no end within a day")),
+                Some(next) if next > self.until => {
+                    return Err(self.stuck("I-21: no end within the time that it may take"));
+                }
                 Some(next) => self.now = self.now.max(next),
             }
             self.happen()?;
@@ -222,7 +246,7 @@ impl<'t> World<'t> {
                 }
                 Some(Piece::End(how)) => {
                     end.conn.handle_transport_end(how, Timestamp(now));
-                    self.log(&format!("{role:?}: transport ends by {how:?}"));
+                    self.log(format_args!("{role:?}: transport ends by {how:?}"));
                 }
             }
             any = true;
@@ -251,7 +275,7 @@ impl<'t> World<'t> {
     }
 
     fn trouble(&mut self, trouble: Trouble) {
-        self.log(&format!("{trouble:?}"));
+        self.log(format_args!("{trouble:?}"));
         match trouble {
             Trouble::Drain(role) => {
                 self.marks.hit(match role {
@@ -344,13 +368,16 @@ impl<'t> World<'t> {
 
     /// The transport breaks: what is on its way may be lost, and both ends hear of it in some way.
     fn cut(&mut self) {
-        self.log("the transport breaks");
+        self.log(format_args!("the transport breaks"));
         self.marks.hit("cut");
         for pipe in [&mut self.up, &mut self.down] {
-            if self.tape.chance(1, 2) {
+            if self.tape.lane("break").chance(1, 2) {
                 pipe.lose(self.tape);
             }
-            let how = self.tape.pick(&[TransportEnd::Eof, TransportEnd::Failed]);
+            let how = self
+                .tape
+                .lane("break")
+                .pick(&[TransportEnd::Eof, TransportEnd::Failed]);
             pipe.end(how, self.now, self.tape);
         }
     }
@@ -362,7 +389,7 @@ impl<'t> World<'t> {
             return;
         }
         end.hung_up = true;
-        self.log(&format!("{role:?}: hangs up"));
+        self.log(format_args!("{role:?}: hangs up"));
         let pipe = match role {
             Role::Client => &mut self.up,
             Role::Server => &mut self.down,
@@ -376,8 +403,8 @@ impl<'t> World<'t> {
             return false;
         }
         self.ending = true;
-        let role = self.tape.pick(&[Role::Client, Role::Server]);
-        self.log(&format!("{role:?}: drains at the end"));
+        let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
+        self.log(format_args!("{role:?}: drains at the end"));
         self.end(role).conn.drain();
         true
     }

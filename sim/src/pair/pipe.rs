@@ -29,6 +29,8 @@ pub(super) enum Piece {
 
 #[derive(Debug)]
 pub(super) struct Pipe {
+    /// The lane of the tape that it draws from.
+    lane: &'static str,
     style: Style,
     pieces: VecDeque<(u64, Piece)>,
     /// Bytes on their way.
@@ -43,8 +45,9 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(style: Style, cut_after: Option<usize>) -> Self {
+    pub(super) fn new(lane: &'static str, style: Style, cut_after: Option<usize>) -> Self {
         Self {
+            lane,
             style,
             pieces: VecDeque::new(),
             held: 0,
@@ -72,7 +75,7 @@ impl Pipe {
             if self.full {
                 return false;
             }
-            let wish = 1 + tape.size(self.style.piece_max - 1);
+            let wish = 1 + tape.lane(self.lane).size(self.style.piece_max - 1);
             let len = wish
                 .min(room)
                 .min(out.remaining())
@@ -89,7 +92,7 @@ impl Pipe {
 
     fn push(&mut self, piece: Piece, now: u64, tape: &mut Tape) {
         let (low, high) = self.style.latency;
-        self.last = self.last.max(now + tape.between(low, high));
+        self.last = self.last.max(now + tape.lane(self.lane).between(low, high));
         self.pieces.push_back((self.last, piece));
     }
 
@@ -102,7 +105,7 @@ impl Pipe {
 
     /// Loses a part of what is on its way, the latest first.
     pub(super) fn lose(&mut self, tape: &mut Tape) {
-        let keep = tape.index(self.pieces.len() + 1);
+        let keep = tape.lane(self.lane).index(self.pieces.len() + 1);
         self.pieces.truncate(keep);
         self.held = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
         // An end that is lost has to be told anew.

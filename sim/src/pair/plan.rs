@@ -5,13 +5,11 @@ use std::time::Duration;
 use raddle_core::{Config, ErrorCode, Role};
 
 use super::pipe::Style;
-use crate::{oracle::Way, tape::Tape};
+use crate::{campaign::Profile, oracle::Way, tape::Tape};
 
 const MILLISECOND: u64 = 1_000_000;
-/// The most bytes of a body.
-const BODY_MAX: usize = 200_000;
 /// Windows, writes and buffers that one body may take. Bounds the length of a run whose windows are tiny.
-const ROUNDS_MAX: usize = 200;
+const ROUNDS_MAX: usize = 60;
 /// Faults happen before this moment.
 const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 
@@ -29,6 +27,8 @@ pub(super) struct Plan {
     pub(super) troubles: Vec<(u64, Trouble)>,
     /// Whether an honest peer may run out of time.
     pub(super) impatient: bool,
+    /// Whether everything has to come to a good end in time.
+    pub(super) calm: bool,
 }
 
 /// One request of the client's.
@@ -71,7 +71,22 @@ pub(super) struct Features {
 }
 
 impl Plan {
-    pub(super) fn draw(tape: &mut Tape) -> Self {
+    pub(super) fn draw(tape: &mut Tape, profile: Profile) -> Self {
+        // Most runs are short, because most of what goes wrong goes wrong among few streams; some are long.
+        let few = tape.lane("size").pick(&[
+            (3, 1_000),
+            (3, 1_000),
+            (5, 4_000),
+            (5, 20_000),
+            (10, 4_000),
+            (10, 1_000),
+            (4, 70_000),
+            (60, 20_000),
+        ]);
+        // More events at once than an engine keeps.
+        let many = tape.chance(1, 50);
+        let (requests_max, bytes_max) = if many { (150, 10_000) } else { few };
+        tape.lane("features");
         let features = Features {
             trailers: tape.chance(1, 2),
             interims: tape.chance(1, 3),
@@ -82,16 +97,23 @@ impl Plan {
             slow_writers: tape.chance(1, 3),
             slow_server: tape.chance(1, 2),
         };
-        let latency = tape.pick(&[0, 1, 10, 100]) * MILLISECOND;
-        let style = Style {
+        let latency = tape.lane("style").pick(&[0, 1, 10, 100]) * MILLISECOND;
+        let mut style = Style {
             piece_max: tape.pick(&[65_536, 8, 100, 1_500, 16_384]),
             latency: (tape.below(latency + 1), latency),
             capacity: tape.pick(&[1 << 20, 1_000, 16_384, 65_536]),
             gathers: tape.chance(1, 2),
         };
-        let impatient = tape.chance(1, 8);
-        let client = config(tape, impatient);
-        let server = config(tape, impatient);
+        if many {
+            // So that they come all at once, too.
+            style.piece_max = 65_536;
+            style.capacity = 1 << 20;
+            style.gathers = true;
+        }
+        let calm = profile == Profile::Liveness;
+        let impatient = !calm && tape.chance(1, 8);
+        let client = config(tape.lane("config client"), impatient);
+        let server = config(tape.lane("config server"), impatient);
         let narrow = [&client, &server]
             .into_iter()
             .map(|config| {
@@ -101,14 +123,18 @@ impl Plan {
                 config.send_buffer_bytes.min(windows as usize)
             })
             .fold(style.piece_max, usize::min);
-        let body_max = BODY_MAX.min(narrow.saturating_mul(ROUNDS_MAX));
-        let spread = tape.pick(&[0, 100, 1_000]) * MILLISECOND;
-        let requests = (0..tape.between(1, 60))
+        let body_max = bytes_max.min(narrow.saturating_mul(ROUNDS_MAX));
+        let spread = tape.lane("requests").pick(&[0, 100, 1_000]) * MILLISECOND;
+        let requests = (0..tape.between(1, requests_max))
             .map(|_| Request::draw(tape, spread, body_max, &features))
             .collect();
         Self {
-            cuts: cuts(tape, body_max),
-            troubles: troubles(tape),
+            cuts: if calm {
+                [None; 2]
+            } else {
+                cuts(tape.lane("cuts"), body_max)
+            },
+            troubles: troubles(tape.lane("troubles"), calm),
             client,
             server,
             style,
@@ -116,7 +142,34 @@ impl Plan {
             requests,
             features,
             impatient,
+            calm,
         }
+    }
+}
+
+impl Plan {
+    /// Nanoseconds in which a calm run has to come to its end, one request after the other and with the longest pauses
+    /// that its applications make; `None` for a run with faults that may last.
+    pub(super) fn budget(&self) -> Option<u64> {
+        if !self.calm {
+            return None;
+        }
+        let last = self.requests.iter().map(|request| request.at).max();
+        let (_, latency) = self.style.latency;
+        // A round moves what the narrowest place lets pass, there and back, with a pause of the reader and the writer.
+        let round = 2 * latency + 2 * super::streams::PAUSE_MAX;
+        let narrowest = [&self.client, &self.server]
+            .map(|config| config.stream_window_bytes.min(self.style.capacity as u32))
+            .into_iter()
+            .fold(u32::MAX, u32::min);
+        // A stalled stretch of a slow writer's may leave one byte behind for each round.
+        let rounds = |body: usize| 8 + 4 * (body as u64 / u64::from(narrowest.max(1)) + 1) + 600;
+        let all: u64 = self
+            .requests
+            .iter()
+            .map(|r| rounds(r.body) + rounds(self.body_max))
+            .sum();
+        Some(FAULTS_UNTIL + 10_000 * MILLISECOND + last.unwrap_or_default() + all * round)
     }
 }
 
@@ -174,7 +227,7 @@ fn cuts(tape: &mut Tape, body_max: usize) -> [Option<usize>; 2] {
     }
 }
 
-fn troubles(tape: &mut Tape) -> Vec<(u64, Trouble)> {
+fn troubles(tape: &mut Tape, calm: bool) -> Vec<(u64, Trouble)> {
     let mut troubles = Vec::new();
     let mut at = |tape: &mut Tape, trouble| {
         let at = tape.moment(FAULTS_UNTIL);
@@ -185,7 +238,7 @@ fn troubles(tape: &mut Tape) -> Vec<(u64, Trouble)> {
         let role = role(tape);
         at(tape, Trouble::Drain(role));
     }
-    if tape.chance(1, 12) {
+    if !calm && tape.chance(1, 12) {
         let role = role(tape);
         let code = tape.pick(&[ErrorCode::NO_ERROR, ErrorCode::INTERNAL_ERROR]);
         at(tape, Trouble::Close(role, code));

@@ -46,7 +46,7 @@ impl World<'_> {
             _ => return vec![event],
         };
         self.planted = None;
-        self.log(&format!("{role:?}: {planted:?}"));
+        self.log(format_args!("{role:?}: {planted:?}"));
         self.marks.hit("planted");
         told
     }

@@ -25,7 +25,7 @@ impl World<'_> {
         let n = path
             .and_then(|path| path.strip_prefix('/')?.parse().ok())
             .ok_or_else(|| Fault::run(format!("a request that nobody made: {head:?}")))?;
-        self.log(&format!("Server: #{n} request, {then:?}"));
+        self.log(format_args!("Server: #{n} request, {then:?}"));
         self.oracle.shown(n)?;
         let reply = self.draw_reply();
         let waits = reply.waits;
@@ -52,6 +52,7 @@ impl World<'_> {
 
     fn draw_reply(&mut self) -> Reply {
         let features = self.plan.features;
+        self.tape.lane("replies");
         let slow = features.slow_server && self.tape.chance(1, 2);
         Reply {
             body: self.tape.size(self.plan.body_max),
@@ -70,7 +71,7 @@ impl World<'_> {
 
     /// Sometimes the server gives up at some moment, wherever its stream is then.
     fn draw_reset(&mut self, stream: StreamHandle) {
-        if self.plan.features.server_resets && self.tape.chance(1, 5) {
+        if self.plan.features.server_resets && self.tape.lane("resets").chance(1, 5) {
             let code = self.tape.pick(&[
                 ErrorCode::INTERNAL_ERROR,
                 ErrorCode::REFUSED_STREAM,
@@ -113,7 +114,7 @@ impl World<'_> {
             head = head.field(b"content-length", length.as_bytes());
         }
         let then = if empty { Then::End } else { Then::More };
-        self.log(&format!("Server: #{n} answers, {} bytes", reply.body));
+        self.log(format_args!("Server: #{n} answers, {} bytes", reply.body));
         self.oracle.answered(n, message.clone())?;
         match self.server.conn.respond(stream, head.finish(), then) {
             Ok(()) => {}
@@ -148,7 +149,7 @@ impl World<'_> {
             return Ok(());
         };
         let n = live.n;
-        self.log(&format!("Server: #{n} stops the upload"));
+        self.log(format_args!("Server: #{n} stops the upload"));
         self.oracle.unwanted(n, Way::Up)?;
         self.server.conn.reset(stream, ErrorCode::NO_ERROR);
         Ok(())
@@ -164,7 +165,7 @@ impl World<'_> {
             (None, ErrorCode::REFUSED_STREAM) => ErrorCode::CANCEL,
             _ => code,
         };
-        self.log(&format!("Server: #{n} is reset with {code}"));
+        self.log(format_args!("Server: #{n} is reset with {code}"));
         self.marks.hit("reset by server");
         if code == ErrorCode::REFUSED_STREAM {
             self.oracle.declined(n)?;

@@ -9,7 +9,7 @@ use super::{
 use crate::{oracle::Way, outcome::Fault};
 
 /// The longest pause of a reader or a writer, in nanoseconds.
-const PAUSE_MAX: u64 = 300_000_000;
+pub(super) const PAUSE_MAX: u64 = 300_000_000;
 /// Bytes of data whose credit may be given back in two parts, at least.
 const SPLIT_MIN: usize = 256;
 
@@ -25,7 +25,7 @@ impl World<'_> {
             Event::Data { stream, data, then } => self.on_data(role, stream, &data, then),
             Event::Trailers { stream, fields } => {
                 let n = self.number(role, stream, "Trailers")?;
-                self.log(&format!("{role:?}: #{n} trailers"));
+                self.log(format_args!("{role:?}: #{n} trailers"));
                 self.marks.hit("trailers");
                 let value = trailers_value(n, &fields)?;
                 self.oracle.trailers(n, incoming(role), &value)?;
@@ -33,12 +33,12 @@ impl World<'_> {
             }
             Event::Writable { stream } => {
                 let n = self.number(role, stream, "Writable")?;
-                self.log(&format!("{role:?}: #{n} writable"));
+                self.log(format_args!("{role:?}: #{n} writable"));
                 self.write(role, stream)
             }
             Event::StopSending { stream } => {
                 let n = self.number(role, stream, "StopSending")?;
-                self.log(&format!("{role:?}: #{n} stop sending"));
+                self.log(format_args!("{role:?}: #{n} stop sending"));
                 self.marks.hit("stop sending");
                 self.forget_sending(role, stream);
                 Ok(())
@@ -46,7 +46,7 @@ impl World<'_> {
             Event::Finished { stream } => {
                 let n = self.number(role, stream, "Finished")?;
                 self.end(role).streams.remove(&stream);
-                self.log(&format!("{role:?}: #{n} finished"));
+                self.log(format_args!("{role:?}: #{n} finished"));
                 match role {
                     Role::Client => self.oracle.complete(n),
                     Role::Server => self.oracle.server_ended(n, true),
@@ -55,7 +55,7 @@ impl World<'_> {
             Event::Failed { stream, error } => {
                 let n = self.number(role, stream, "Failed")?;
                 self.end(role).streams.remove(&stream);
-                self.log(&format!("{role:?}: #{n} failed: {error}"));
+                self.log(format_args!("{role:?}: #{n} failed: {error}"));
                 self.accused(role, Some(n), error.violation)?;
                 match role {
                     Role::Client => self.oracle.failed(n, error.retry),
@@ -63,12 +63,12 @@ impl World<'_> {
                 }
             }
             Event::Closed { error } => {
-                self.log(&format!("{role:?}: closed, {error:?}"));
+                self.log(format_args!("{role:?}: closed, {error:?}"));
                 self.end(role).closed = true;
                 self.accused(role, None, error.and_then(|error| error.violation))
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {
-                self.log(&format!("{role:?}: {event:?}"));
+                self.log(format_args!("{role:?}: {event:?}"));
                 Ok(())
             }
         }
@@ -124,10 +124,14 @@ impl World<'_> {
     ) -> Result<(), Fault> {
         let n = self.number(role, stream, "Data")?;
         let way = incoming(role);
-        self.log(&format!("{role:?}: #{n} {} bytes, {then:?}", data.len()));
+        self.log(format_args!(
+            "{role:?}: #{n} {} bytes, {then:?}",
+            data.len()
+        ));
         self.oracle.data(n, way, data)?;
+        self.tape.lane("readers");
         if self.plan.features.discards && self.tape.chance(1, 16) {
-            self.log(&format!("{role:?}: #{n} discards the rest"));
+            self.log(format_args!("{role:?}: #{n} discards the rest"));
             self.discard(role, stream, n)?;
         } else if self.plan.features.slow_readers && self.tape.chance(1, 2) {
             let delay = self.tape.moment(PAUSE_MAX);
@@ -179,11 +183,11 @@ impl World<'_> {
         let sent = sending
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
-        self.log(&format!("{role:?}: #{n} sends, {sent:?}"));
+        self.log(format_args!("{role:?}: #{n} sends, {sent:?}"));
         match sent {
             Sent::Blocked => {}
             Sent::Paused => {
-                let delay = self.tape.moment(PAUSE_MAX);
+                let delay = self.tape.lane("writers").moment(PAUSE_MAX);
                 self.later(delay, Task::Write(role, stream));
             }
             Sent::Whole | Sent::Gone => {

@@ -1,0 +1,187 @@
+//! Runs simulations: many seeds, one seed, one tape.
+
+mod progress;
+mod report;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use raddle_sim::{
+    campaign::{Profile, World},
+    net::Pairing,
+    runner,
+    tape::Tape,
+};
+
+/// What every command of this program answers with.
+struct Wrong(String);
+
+impl<E: std::fmt::Display> From<E> for Wrong {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Deterministic simulation of raddle.
+#[derive(Parser)]
+#[command(name = "sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run many seeds, and report what fails and which races were hit.
+    Run(RunArgs),
+    /// Run one seed or one tape again.
+    Replay(OneArgs),
+    /// Run seeds and print how often each race was hit.
+    Races(RunArgs),
+    /// Print everything that happens in one run.
+    Trace(OneArgs),
+    /// Make a failing seed or tape as simple as it can be.
+    Shrink(OneArgs),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Seeds from A up to, but not including, B.
+    #[arg(long, value_name = "A..B", default_value = "0..10000", value_parser = seeds)]
+    seeds: (u64, u64),
+    /// 0: engines without a runtime. 1: clients and servers over a simulated network.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    tier: u8,
+    /// What the runs of tier 0 are about.
+    #[arg(long, value_enum, default_value_t = Kind::All)]
+    profile: Kind,
+    /// One JSON object a line on standard output; the outputs of several runs merge by concatenation.
+    #[arg(long)]
+    json: bool,
+    /// Stop after so many failures.
+    #[arg(long, default_value_t = 10)]
+    failures_max: u64,
+    /// Fail also when a race was never hit.
+    #[arg(long)]
+    every_race: bool,
+    /// Stop after so many seconds, wherever that is.
+    #[arg(long, value_name = "SECONDS")]
+    time_max: Option<u64>,
+}
+
+#[derive(Args)]
+struct OneArgs {
+    /// A file with a tape.
+    #[arg(conflicts_with = "seed", required_unless_present = "seed")]
+    tape: Option<PathBuf>,
+    /// A seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// 0 or 1, as in `run`.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    tier: u8,
+    /// What it is run as: a profile of tier 0, or a pairing of tier 1.
+    #[arg(long = "as", value_name = "WORLD")]
+    world: Option<String>,
+    /// How a trace is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Safety,
+    Liveness,
+    All,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+}
+
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let (first, end) = text.split_once("..").ok_or("seeds are given as A..B")?;
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
+    let (first, end) = (number(first)?, number(end)?);
+    if first >= end {
+        return Err(format!("no seed lies between {first} and {end}"));
+    }
+    Ok((first, end))
+}
+
+impl RunArgs {
+    fn worlds(&self) -> Vec<World> {
+        let worlds = World::of_tier(self.tier);
+        let wanted = |world: &World| match (world, self.profile) {
+            (_, Kind::All) | (World::Network(_), _) => true,
+            (World::Engines(profile), Kind::Safety) => *profile == Profile::Safety,
+            (World::Engines(profile), Kind::Liveness) => *profile == Profile::Liveness,
+        };
+        worlds.into_iter().filter(wanted).collect()
+    }
+}
+
+impl OneArgs {
+    fn tape(&self) -> Result<Tape, Wrong> {
+        let Some(path) = &self.tape else {
+            return Ok(Tape::from_seed(self.seed.unwrap_or_default()));
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
+        text.parse()
+            .map_err(|error| Wrong(format!("{}: {error}", path.display())))
+    }
+
+    fn world(&self) -> Result<World, Wrong> {
+        let worlds = World::of_tier(self.tier);
+        let Some(name) = &self.world else {
+            return Ok(worlds[0]);
+        };
+        let found = worlds.iter().find(|world| world.to_string() == *name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = worlds.iter().map(World::to_string).collect();
+            Wrong(format!("no world `{name}`; there are {}", names.join(", ")))
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        if error.use_stderr() {
+            // One line: what is wrong, without the usage.
+            let text = error.to_string();
+            let line = text.split("\n\n").next().unwrap_or_default();
+            let line: Vec<_> = line.split_whitespace().collect();
+            eprintln!("sim: {}", line.join(" ").trim_start_matches("error: "));
+            std::process::exit(2);
+        }
+        error.exit()
+    });
+    runner::quiet_panics();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args, false),
+        Command::Races(args) => run::run(args, true),
+        Command::Replay(args) => report::replay(args),
+        Command::Trace(args) => report::trace(args),
+        Command::Shrink(args) => report::shrink(args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(Wrong(what)) => {
+            eprintln!("sim: {what}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The command that runs `seed` again.
+fn command(verb: &str, world: World, seed: u64) -> String {
+    let tier = match world {
+        World::Engines(_) => 0,
+        World::Network(Pairing::Both | Pairing::OurClient | Pairing::OurServer) => 1,
+    };
+    format!("sim {verb} --tier {tier} --as {world} --seed {seed}")
+}

@@ -1,0 +1,123 @@
+//! Campaigns.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use raddle_sim::{campaign::World, outcome::Marks, races};
+use serde_json::json;
+
+use crate::{RunArgs, Wrong, command, progress::Progress};
+
+/// What a campaign has come to.
+#[derive(Default)]
+struct Sum {
+    runs: u64,
+    events: u64,
+    requests: u64,
+    failures: u64,
+    marks: Marks,
+}
+
+/// Runs the seeds; answers whether everything was well.
+pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
+    let worlds = args.worlds();
+    let stop = stop_on_interrupt()?;
+    let (first, end) = args.seeds;
+    let mut progress = Progress::new((end - first) * worlds.len() as u64);
+    let mut sum = Sum::default();
+    let all = races::of_tier(args.tier);
+    'seeds: for seed in first..end {
+        for &world in &worlds {
+            one(args, world, seed, &mut sum);
+            let hit = all.iter().filter(|race| race.hits(&sum.marks) > 0).count();
+            progress.step(sum.runs, (hit, all.len()), sum.failures);
+            let late = args
+                .time_max
+                .is_some_and(|max| progress.elapsed().as_secs() >= max);
+            if sum.failures >= args.failures_max || late || stop.load(Ordering::Relaxed) {
+                break 'seeds;
+            }
+        }
+    }
+    progress.finish();
+    tell(args, &sum, &progress);
+    let missed: Vec<_> = all
+        .iter()
+        .filter(|race| race.hits(&sum.marks) == 0)
+        .collect();
+    if table {
+        for race in &all {
+            println!("{:4} {:10}  {}", race.id, race.hits(&sum.marks), race.what);
+        }
+    }
+    if args.every_race {
+        for race in &missed {
+            eprintln!("never hit: {} {}", race.id, race.what);
+        }
+    }
+    Ok(sum.failures == 0 && (!args.every_race || missed.is_empty()))
+}
+
+fn one(args: &RunArgs, world: World, seed: u64, sum: &mut Sum) {
+    sum.runs += 1;
+    match world.run_seed(seed) {
+        Ok(outcome) => {
+            sum.events += outcome.events;
+            let ends = outcome.ends;
+            sum.requests += ends.completed + ends.never + ends.if_idempotent + ends.safe;
+            sum.marks.add(&outcome.marks);
+        }
+        Err(fault) => {
+            sum.failures += 1;
+            if args.json {
+                let line = json!({"kind": "failure", "seed": seed, "world": world.to_string(),
+                    "what": fault.what, "request": fault.request});
+                println!("{line}");
+            } else {
+                println!("seed {seed} as {world}: {fault}");
+                println!("replay: {}", command("replay", world, seed));
+            }
+        }
+    }
+}
+
+fn tell(args: &RunArgs, sum: &Sum, progress: &Progress) {
+    let seconds = progress.elapsed().as_secs_f64();
+    if args.json {
+        let marks: serde_json::Map<_, _> = sum
+            .marks
+            .iter()
+            .map(|(mark, count)| (mark.to_owned(), count.into()))
+            .collect();
+        let line = json!({"kind": "summary", "tier": args.tier, "first": args.seeds.0, "runs": sum.runs,
+            "events": sum.events, "requests": sum.requests, "failures": sum.failures,
+            "seconds": seconds, "marks": marks});
+        println!("{line}");
+    } else {
+        println!(
+            "{} runs, {} requests, {} events in {seconds:.1} s ({:.0} runs/s); {} failures",
+            sum.runs,
+            sum.requests,
+            sum.events,
+            sum.runs as f64 / seconds,
+            sum.failures
+        );
+    }
+}
+
+/// A flag that Ctrl-C raises, so that the summary so far is still printed.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Wrong> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            raised.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok(stop)
+}

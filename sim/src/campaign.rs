@@ -1,0 +1,104 @@
+//! What a seed runs, and many seeds in a row.
+
+use std::fmt;
+
+use crate::{
+    net::{self, Pairing},
+    outcome::{Fault, Outcome},
+    pair, runner,
+    tape::Tape,
+    trace::Trace,
+};
+
+/// One run of this many is run twice, to see that it takes the same course.
+const TWICE_EVERY: u64 = 100;
+
+/// What a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Two engines and everything that a transport may do to them; nothing wrong may come of it.
+    Safety,
+    /// Two engines whose troubles end at some moment, from where everything has to come to its end in time.
+    Liveness,
+}
+
+impl Profile {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Safety, Self::Liveness];
+
+    /// The name by which people choose it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safety => "safety",
+            Self::Liveness => "liveness",
+        }
+    }
+}
+
+/// What a seed or a tape is run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Tier 0: engines without a runtime.
+    Engines(Profile),
+    /// Tier 1: clients and servers over a simulated network.
+    Network(Pairing),
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engines(profile) => f.write_str(profile.name()),
+            Self::Network(pairing) => write!(f, "{pairing:?}"),
+        }
+    }
+}
+
+impl World {
+    /// Every world of a tier.
+    #[must_use]
+    pub fn of_tier(tier: u8) -> Vec<Self> {
+        match tier {
+            0 => Profile::ALL.map(Self::Engines).to_vec(),
+            _ => Pairing::ALL.map(Self::Network).to_vec(),
+        }
+    }
+
+    /// Runs one tape.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn run(self, tape: &mut Tape) -> Result<Outcome, Fault> {
+        runner::run(tape, |tape, trace| self.attempt(tape, trace))
+    }
+
+    /// Runs one tape from its beginning, and keeps the text of all that happens.
+    pub fn told(self, tape: &mut Tape) -> (Result<Outcome, Fault>, Trace) {
+        runner::told(
+            tape,
+            &|tape: &mut Tape, trace: &mut Trace| self.attempt(tape, trace),
+            usize::MAX,
+        )
+    }
+
+    pub(crate) fn attempt(self, tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
+        match self {
+            Self::Engines(profile) => pair::attempt(tape, trace, profile),
+            Self::Network(pairing) => net::attempt(tape, trace, pairing),
+        }
+    }
+
+    /// Runs a seed; some of them twice (I-32).
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn run_seed(self, seed: u64) -> Result<Outcome, Fault> {
+        let outcome = self.run(&mut Tape::from_seed(seed))?;
+        if seed.is_multiple_of(TWICE_EVERY) {
+            runner::repeats(&outcome, &mut Tape::from_seed(seed), |tape, trace| {
+                self.attempt(tape, trace)
+            })?;
+        }
+        Ok(outcome)
+    }
+}

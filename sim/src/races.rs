@@ -1,0 +1,78 @@
+//! The races that simulation has to meet: two things that happen in either order, or at once.
+//!
+//! Each has marks that its world hits when it comes to pass. A campaign of any length has to hit them all: one that is
+//! never hit says that the simulation tests less than it seems to.
+
+use crate::outcome::Marks;
+
+/// A race, and what stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Race {
+    /// Its short name.
+    pub id: &'static str,
+    /// What happens at once.
+    pub what: &'static str,
+    /// The mark that is hit when it comes to pass.
+    pub mark: &'static str,
+}
+
+impl Race {
+    /// How often it came to pass.
+    #[must_use]
+    pub fn hits(&self, marks: &Marks) -> u64 {
+        marks.count(self.mark)
+    }
+}
+
+const fn race(id: &'static str, mark: &'static str, what: &'static str) -> Race {
+    Race { id, what, mark }
+}
+
+/// Races between engines.
+const ENGINES: &[Race] = &[
+    race(
+        "P15",
+        "queue full",
+        "a request comes when the line for a stream is full",
+    ),
+    race(
+        "G01",
+        "opened while closing",
+        "a request comes behind the end of a connection",
+    ),
+];
+
+/// Races of clients and servers over a network.
+const NETWORK: &[Race] = &[
+    race(
+        "H01",
+        "cut",
+        "the transport ends in the middle of exchanges",
+    ),
+    race(
+        "G11",
+        "drain by server",
+        "a server drains while requests are under way",
+    ),
+    race("F06", "hold", "the network holds everything back"),
+    race("P13", "crash", "the server's host dies"),
+    race(
+        "B02",
+        "reset by client",
+        "a client resets while the answer is on its way",
+    ),
+    race(
+        "B05",
+        "reset by server",
+        "a server resets while the request is on its way",
+    ),
+];
+
+/// The races of a tier.
+#[must_use]
+pub fn of_tier(tier: u8) -> Vec<Race> {
+    match tier {
+        0 => ENGINES.to_vec(),
+        _ => NETWORK.to_vec(),
+    }
+}

@@ -1,0 +1,117 @@
+//! One run of any world, so that what fails is told as well as it can be.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{
+    outcome::{Fault, Outcome},
+    tape::Tape,
+    trace::Trace,
+};
+
+/// Lines of a failure's trace.
+const LINES_MAX: usize = 64;
+
+/// Runs `world` without keeping text. When it fails it is run again from the same tape, with its text.
+///
+/// A panic of the engine is a failure of the run like any other (I-28).
+///
+/// # Errors
+/// What was wrong, with the end of the trace.
+pub fn run(
+    tape: &mut Tape,
+    world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<Outcome, Fault> {
+    let mut trace = Trace::keeping(0);
+    let first = match guarded(tape, &mut trace, &world) {
+        Ok(outcome) => return Ok(outcome),
+        Err(fault) => fault,
+    };
+    let (again, trace) = told(tape, &world, LINES_MAX);
+    let mut fault = first.with_trace(&trace);
+    // I-32: the same tape gives the same run.
+    if again.err().is_none_or(|again| again.what != fault.what) {
+        fault.what = format!(
+            "I-32: took another course when it was run again. First: {}",
+            fault.what
+        );
+    }
+    Err(fault)
+}
+
+/// Runs `world` from the beginning of `tape`, and keeps up to `lines_max` lines of what happens.
+pub fn told(
+    tape: &mut Tape,
+    world: &impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+    lines_max: usize,
+) -> (Result<Outcome, Fault>, Trace) {
+    tape.rewind();
+    let mut trace = Trace::keeping(lines_max);
+    let result = guarded(tape, &mut trace, world);
+    (result, trace)
+}
+
+/// Runs `world` once more, from a tape that has not been drawn from, and compares (I-32).
+///
+/// # Errors
+/// When the course is another one, with the first event that differs.
+pub fn repeats(
+    first: &Outcome,
+    tape: &mut Tape,
+    world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<(), Fault> {
+    let again = guarded(tape, &mut Trace::keeping(0), &world);
+    if again.as_ref().is_ok_and(|again| again.hash == first.hash) {
+        return Ok(());
+    }
+    let (_, one) = told(tape, &world, usize::MAX);
+    let (_, other) = told(tape, &world, usize::MAX);
+    let differs = one.lines().zip(other.lines()).position(|(a, b)| a != b);
+    let what = match differs {
+        Some(at) => {
+            let line = |trace: &Trace| trace.lines().nth(at).unwrap_or_default().to_owned();
+            format!(
+                "event {at} is first `{}`, then `{}`",
+                line(&one),
+                line(&other)
+            )
+        }
+        None => "but its text, when kept, is the same".to_owned(),
+    };
+    Err(Fault::run(format!(
+        "I-32: the same tape takes another course: {what}"
+    )))
+}
+
+/// Keeps panics of the engine from being printed where they happen: they are told with their run.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// One run of `world` from where `tape` stands; a panic is a fault.
+///
+/// # Errors
+/// What was wrong.
+pub fn once(
+    tape: &mut Tape,
+    trace: &mut Trace,
+    world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<Outcome, Fault> {
+    guarded(tape, trace, &world)
+}
+
+fn guarded(
+    tape: &mut Tape,
+    trace: &mut Trace,
+    world: &impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<Outcome, Fault> {
+    catch_unwind(AssertUnwindSafe(|| world(tape, trace))).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Fault::run(format!(
+            "I-28: panic: {}",
+            what.unwrap_or("of no text")
+        )))
+    })
+}
