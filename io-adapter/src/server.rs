@@ -46,8 +46,10 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(io);
+    let working_max = config.concurrent_streams_max as usize;
     let connection = Connection::new(Role::Server, config, Timestamp(0));
     let shared = Shared::new(connection, Box::new(write), Instant::now());
+    shared.lock().working_max = working_max;
     let driver = Driver::new(Arc::clone(&shared), read);
     (Server { shared }, driver)
 }
@@ -62,7 +64,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// The next request, with the means to answer it; `None` when the connection has ended.
+    /// The next request, with the means to answer it; `None` when the connection has ended. While as many requests as
+    /// [`Config::concurrent_streams_max`] allows are still being worked on, it waits: one that its client has given up
+    /// counts until its body and its responder are dropped.
     ///
     /// Cancel safe: no request is taken before it is handed out.
     pub async fn accept(&mut self) -> Option<(Request<RecvBody>, Responder)> {
@@ -75,8 +79,12 @@ impl Server {
     ) -> Poll<Option<(Request<RecvBody>, Responder)>> {
         loop {
             let mut state = self.shared.lock();
-            let Some((handle, head)) = state.incoming.pop_front() else {
-                if state.closed.is_some() {
+            let next = state
+                .may_accept()
+                .then(|| state.incoming.pop_front())
+                .flatten();
+            let Some((handle, head)) = next else {
+                if state.closed.is_some() && state.incoming.is_empty() {
                     return Poll::Ready(None);
                 }
                 state.acceptor = Some(cx.waker().clone());

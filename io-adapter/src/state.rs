@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use raddle_core::{
     Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, Origin, RequestHead,
     ResponseHead, Role, StreamError, StreamHandle, Timestamp,
@@ -13,6 +13,12 @@ use crate::{
     permits::Permits,
     slots::Slots,
 };
+
+/// Pieces up to this long are joined with the one before them. A peer that cuts a body into bytes costs a reader who
+/// is slow bytes, and not a place in a queue for each.
+const JOINED_MAX: usize = 256;
+/// How long pieces become by that, in bytes.
+const JOINED_BYTES: usize = 4_096;
 
 /// Everything behind the lock. Held for work of constant size, never across a system call, a wake or an await.
 #[derive(Debug)]
@@ -25,6 +31,9 @@ pub(crate) struct State {
     /// are reset leave at once.
     pub(crate) incoming: VecDeque<(StreamHandle, RequestHead)>,
     pub(crate) acceptor: Option<Waker>,
+    /// Requests that the application may work on at once. Those that their clients have given up count until the
+    /// application has let go of them: nobody makes it work on more by resetting what it works on.
+    pub(crate) working_max: usize,
     /// Nobody will accept any more.
     pub(crate) refuses: bool,
     /// Handles that can open streams.
@@ -81,6 +90,26 @@ pub(crate) enum Half {
     Writer,
 }
 
+/// Puts a piece of a body behind the others.
+fn push_piece(pieces: &mut VecDeque<Bytes>, data: Bytes) {
+    if data.is_empty() {
+        return;
+    }
+    match pieces.back_mut() {
+        Some(last) if data.len() <= JOINED_MAX && last.len() + data.len() <= JOINED_BYTES => {
+            // Its memory is its own from the first join on, and has room for the next ones.
+            let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|last| {
+                let mut joined = BytesMut::with_capacity(JOINED_BYTES);
+                joined.extend_from_slice(&last);
+                joined
+            });
+            joined.extend_from_slice(&data);
+            *last = joined.freeze();
+        }
+        _ => pieces.push_back(data),
+    }
+}
+
 impl State {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
@@ -90,6 +119,7 @@ impl State {
             permits: Permits::default(),
             incoming: VecDeque::new(),
             acceptor: None,
+            working_max: usize::MAX,
             refuses: false,
             clients: 0,
             driver: None,
@@ -206,6 +236,9 @@ impl State {
             self.take(event, wakes);
         }
         self.drain_if_left();
+        if self.may_accept() {
+            wakes.extend(self.acceptor.take());
+        }
         if self.connection.lifecycle() >= Lifecycle::Draining {
             // No permit will be given any more, and those who wait for one may go elsewhere at once: the streams in
             // progress may take long.
@@ -213,6 +246,11 @@ impl State {
         } else {
             wakes.extend(self.permits.due(self.connection.openable()).cloned());
         }
+    }
+
+    /// Server: whether a request waits, and the application has room for it.
+    pub(crate) fn may_accept(&self) -> bool {
+        !self.incoming.is_empty() && self.live - self.incoming.len() < self.working_max
     }
 
     /// Client: ends the connection once nobody can make requests and those that were made are on their way. A drain
@@ -240,9 +278,7 @@ impl State {
                 slot.ended |= then.is_end();
             }),
             Event::Data { stream, data, then } => self.tell_reader(stream, wakes, |slot| {
-                if !data.is_empty() {
-                    slot.data.push_back(data);
-                }
+                push_piece(&mut slot.data, data);
                 slot.ended |= then.is_end();
             }),
             Event::Trailers { stream, fields } => self.tell_reader(stream, wakes, |slot| {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here measures time or draws random numbers: a run that fails once fails always.
 
+mod adapter;
 mod blocks;
 mod compression;
 mod counting;
