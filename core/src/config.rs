@@ -21,11 +21,17 @@ pub struct Config {
     pub concurrent_streams_assumed: u32,
     /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it.
     pub open_queue_max: usize,
-    /// Receive window of each stream in bytes, at most 2^31-1. 256 KiB: a quarter of the connection window, so that
+    /// Receive window that each stream begins with, in bytes, at most 2^31-1. 256 KiB: a quarter of the connection window, so that
     /// three unread streams still leave room for a fourth.
     pub stream_window_bytes: u32,
-    /// Receive window of the connection in bytes, 65,535 to 2^31-1. 1 MiB bounds what an unread connection holds.
+    /// Receive window of the connection in bytes, 65,535 to 2^31-1, and what it never shrinks below. 1 MiB is what an
+    /// unread connection holds.
     pub connection_window_bytes: u32,
+    /// What the connection's window may grow to on a path that carries more within one round trip, in bytes; the
+    /// windows of its streams grow in step, and shrink again. It bounds what a connection holds that was read fast and
+    /// then no more. 8 MiB carry a gigabit per second over 67 ms. Values up to `connection_window_bytes` fix the
+    /// windows, and then no PING measures the path.
+    pub connection_window_bytes_max: u32,
     /// Largest frame payload that we accept (SETTINGS_MAX_FRAME_SIZE), 16,384 to 2^24-1. The least allowed value:
     /// larger frames delay control frames and gain little.
     pub frame_size_max: u32,
@@ -90,6 +96,7 @@ impl Default for Config {
             open_queue_max: 1_024,
             stream_window_bytes: 256 * 1024,
             connection_window_bytes: 1024 * 1024,
+            connection_window_bytes_max: 8 * 1024 * 1024,
             frame_size_max: 16_384,
             header_list_bytes_max: 64 * 1024,
             header_fields_max: 512,
@@ -120,6 +127,9 @@ impl Config {
         self.connection_window_bytes = self
             .connection_window_bytes
             .clamp(WINDOW_INITIAL, WINDOW_MAX);
+        self.connection_window_bytes_max = self
+            .connection_window_bytes_max
+            .clamp(self.connection_window_bytes, WINDOW_MAX);
         self.frame_size_max = self.frame_size_max.clamp(16_384, (1 << 24) - 1);
         self.open_queue_max = self.open_queue_max.max(1);
         self.send_buffer_bytes = self.send_buffer_bytes.max(1);

@@ -17,6 +17,8 @@ pub(crate) enum Purpose {
     Caller,
     /// To see whether the peer still lives.
     KeepAlive,
+    /// To see what arrives within one round trip.
+    Probe,
     /// To know that the peer has seen the first GOAWAY of a drain.
     Drain,
 }

@@ -197,9 +197,14 @@ impl Connection {
     /// Gives back the credit of `bytes` that were handed out and are consumed now. More than is out counts as all.
     /// Allowed, and owed, also after the end of the stream.
     pub fn release(&mut self, stream: StreamHandle, bytes: usize) {
+        let target = self.probe.stream_window();
         let Some(found) = self.streams.get_mut(stream) else {
             return;
         };
+        if bytes > 0 && found.recv.credit.target() != target && self.local.acked() {
+            // A stream that is read follows the connection's window; one that is not keeps what it has.
+            found.recv.credit.resize(target);
+        }
         let back = found.recv.credit.release(bytes as u64);
         self.credit.release(back);
         self.streams.settle(stream);

@@ -8,6 +8,7 @@ use crate::{
     event::{Event, Then},
     id::StreamId,
     limits::Cause,
+    ping::Purpose,
     stream::{RecvState, Stream},
     time::Timestamp,
     violation::Violation,
@@ -90,6 +91,12 @@ impl Connection {
             });
         }
         self.stats.data_bytes_received += len as u64;
+        // More than a short message: it is worth a PING to know what the path takes.
+        let bulk = stream.recv.credit.is_drawn(4) || self.credit.is_drawn(2);
+        if self.probe.received(flow_len, bulk, now) && self.pings.request(Purpose::Probe).is_some()
+        {
+            self.probe.begin();
+        }
         // Padding is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
         let back = u64::from(flow_len) - kept as u64;

@@ -30,7 +30,7 @@ use crate::{
     config::{Config, WINDOW_INITIAL},
     error::ConnectionError,
     event::Event,
-    flow::{Inbound, Outbound},
+    flow::{Inbound, Outbound, Probe},
     frame,
     head::BlockSink,
     id::{ErrorCode, Role, StreamHandle, StreamId},
@@ -102,6 +102,7 @@ pub struct Connection {
     our_goaway: Option<StreamId>,
 
     credit: Inbound,
+    probe: Probe,
     window: Outbound,
     local: Local,
     remote: Remote,
@@ -181,6 +182,12 @@ impl Connection {
             peer_goaway: None,
             our_goaway: None,
             credit: Inbound::new(WINDOW_INITIAL, config.connection_window_bytes),
+            probe: Probe::new(
+                config.stream_window_bytes,
+                config.connection_window_bytes,
+                config.connection_window_bytes_max,
+                now,
+            ),
             window: Outbound::default(),
             local: Local::default(),
             remote: Remote::default(),
@@ -250,6 +257,13 @@ impl Connection {
             .get(stream)
             .filter(|stream| stream.send.takes_parts());
         stream.map_or(0, |stream| stream.send.room())
+    }
+
+    /// What the connection's receive window is meant to be, in bytes: it follows the path between
+    /// [`Config::connection_window_bytes`] and [`Config::connection_window_bytes_max`].
+    #[must_use]
+    pub fn receive_window(&self) -> u32 {
+        self.probe.window()
     }
 
     /// What has happened so far, in numbers.

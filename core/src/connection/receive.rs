@@ -275,6 +275,10 @@ impl Connection {
         match self.pings.answered(payload) {
             Some((id, Purpose::Caller)) => self.events.push_back(Event::Pong { id }),
             Some((_, Purpose::Drain)) => self.drain_second_phase(),
+            Some((_, Purpose::Probe)) => {
+                self.probe.end(self.credit.held(), now);
+                self.credit.resize(self.probe.window());
+            }
             Some((_, Purpose::KeepAlive)) => {}
             None => return self.buckets.charge(Cause::Ping, now),
         }

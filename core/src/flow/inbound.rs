@@ -2,7 +2,7 @@
 //!
 //! Every byte of a window is in exactly one place: in the *window* that the peer may fill, *held* by whoever has been
 //! given it, or *unsent*, given back to us and not yet to the peer. The law, at every moment:
-//! window + held + unsent = target.
+//! window + held + unsent = target + excess, where *excess* is what a target that was lowered has still to get back.
 
 /// One receive window, of a stream or of the connection. All figures in bytes.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct Inbound {
     held: u64,
     unsent: u64,
     target: u32,
+    /// Credit above the target that is out; it is kept when it comes back.
+    excess: u64,
 }
 
 impl Inbound {
@@ -26,6 +28,7 @@ impl Inbound {
             held: 0,
             unsent: u64::from(target - window),
             target,
+            excess: 0,
         }
     }
 
@@ -45,7 +48,9 @@ impl Inbound {
     pub(crate) fn release(&mut self, bytes: u64) -> u64 {
         let bytes = bytes.min(self.held);
         self.held -= bytes;
-        self.unsent += bytes;
+        let kept = bytes.min(self.excess);
+        self.excess -= kept;
+        self.unsent += bytes - kept;
         bytes
     }
 
@@ -75,8 +80,37 @@ impl Inbound {
     }
 
     /// Moves the target, and the window with it, because the peer acknowledged a SETTINGS_INITIAL_WINDOW_SIZE.
+    /// `resize` is for targets that SETTINGS do not move.
     pub(crate) fn retarget(&mut self, target: u32) {
         self.window += i64::from(target) - i64::from(self.target);
+        self.target = target;
+    }
+
+    /// Whether more than one part in `parts` of the target has been drawn from the window.
+    pub(crate) fn is_drawn(&self, parts: u32) -> bool {
+        let drawn = i64::from(self.target) - self.window;
+        drawn * i64::from(parts) > i64::from(self.target)
+    }
+
+    /// What the window is meant to be.
+    pub(crate) fn target(&self) -> u32 {
+        self.target
+    }
+
+    /// Moves the target by what the peer is told or not told: a higher one is credit to announce, and a lower one is
+    /// reached by keeping what comes back. The peer's window never shrinks by it.
+    pub(crate) fn resize(&mut self, target: u32) {
+        if target >= self.target {
+            let more = u64::from(target - self.target);
+            let kept = more.min(self.excess);
+            self.excess -= kept;
+            self.unsent += more - kept;
+        } else {
+            let less = u64::from(self.target - target);
+            let kept = less.min(self.unsent);
+            self.unsent -= kept;
+            self.excess += less - kept;
+        }
         self.target = target;
     }
 
@@ -85,7 +119,7 @@ impl Inbound {
         let sum = i128::from(self.window) + i128::from(self.held) + i128::from(self.unsent);
         assert_eq!(
             sum,
-            i128::from(self.target),
+            i128::from(self.target) + i128::from(self.excess),
             "credit was lost or made: {self:?}"
         );
     }
@@ -134,6 +168,37 @@ mod tests {
         assert!(ledger.receive(1));
         ledger.release(1);
         assert!(ledger.update_due());
+    }
+
+    #[test]
+    fn a_resized_window_grows_at_once_and_shrinks_as_credit_comes_back() {
+        let mut ledger = Inbound::new(1_000, 1_000);
+        assert!(ledger.receive(600));
+        ledger.resize(3_000);
+        ledger.check();
+        assert!(ledger.update_due());
+        assert_eq!(ledger.take_update(), 2_000);
+        assert_eq!(ledger.window(), 2_400);
+        ledger.release(600);
+        ledger.resize(1_000);
+        ledger.check();
+        assert_eq!(
+            ledger.window(),
+            2_400,
+            "what the peer was promised it keeps"
+        );
+        assert!(ledger.receive(2_400));
+        ledger.release(2_400);
+        ledger.check();
+        assert_eq!(ledger.take_update(), 1_000);
+        assert_eq!(ledger.window(), 1_000);
+        // A target that rises again before that takes back what was still to be kept.
+        assert!(ledger.receive(1_000));
+        ledger.resize(500);
+        ledger.resize(1_000);
+        ledger.release(1_000);
+        ledger.check();
+        assert_eq!(ledger.take_update(), 1_000);
     }
 
     // RFC 9113 §6.9.2

@@ -2,6 +2,8 @@
 
 mod inbound;
 mod outbound;
+mod probe;
 
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::Outbound;
+pub(crate) use probe::Probe;

@@ -8,6 +8,7 @@ mod pair;
 mod priorities;
 mod schedule;
 mod states;
+mod windows;
 
 use crate::RequestHead;
 
