@@ -91,12 +91,7 @@ impl Connection {
             });
         }
         self.stats.data_bytes_received += len as u64;
-        // More than a short message: it is worth a PING to know what the path takes.
-        let bulk = stream.recv.credit.is_drawn(4) || self.credit.is_drawn(2);
-        if self.probe.received(flow_len, bulk, now) && self.pings.request(Purpose::Probe).is_some()
-        {
-            self.probe.begin();
-        }
+        let drawn = stream.recv.credit.is_drawn(4);
         // Padding is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
         let back = u64::from(flow_len) - kept as u64;
@@ -104,6 +99,7 @@ impl Connection {
         self.credit.release(back);
         let discards = stream.recv.discards;
         self.streams.settle(handle);
+        self.measure_path(flow_len, drawn, now);
         if !discards && (len > 0 || end) {
             let data = self.detach(data);
             self.events.push_back(Event::Data {
@@ -126,6 +122,16 @@ impl Connection {
         self.stats.data_bytes_dropped += u64::from(flow_len);
         self.credit.release(u64::from(flow_len));
         Ok(())
+    }
+
+    /// Counts a DATA frame towards the size of the receive windows. `drawn` says that its stream is more than a short
+    /// message, which is worth a PING.
+    fn measure_path(&mut self, flow_len: u32, drawn: bool, now: Timestamp) {
+        let bulk = drawn || self.credit.is_drawn(2);
+        if self.probe.received(flow_len, bulk, now) && self.pings.request(Purpose::Probe).is_some()
+        {
+            self.probe.begin();
+        }
     }
 
     /// The payload in memory of its own when it is small.
