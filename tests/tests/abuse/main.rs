@@ -13,6 +13,7 @@ mod footprint;
 mod headers;
 mod ignored;
 mod messages;
+mod outside;
 mod victim;
 mod windows;
 
