@@ -19,7 +19,8 @@ pub struct Config {
     /// Streams that we open before the peer's first SETTINGS says what it allows. 100, because a peer that follows
     /// RFC 9113 §6.5.2 allows at least that many; refused streams come back as `Retry::Safe` anyway.
     pub concurrent_streams_assumed: u32,
-    /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it.
+    /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it. 1,024 are
+    /// ten times what the usual peer runs at once; who has more to send is better told than served late.
     pub open_queue_max: usize,
     /// Receive window that each stream begins with, in bytes, at most 2^31-1. 256 KiB: a quarter of the connection window, so that
     /// three unread streams still leave room for a fourth.
@@ -35,20 +36,36 @@ pub struct Config {
     /// Largest frame payload that we accept (SETTINGS_MAX_FRAME_SIZE), 16,384 to 2^24-1. The least allowed value:
     /// larger frames delay control frames and gain little.
     pub frame_size_max: u32,
-    /// Largest header list that we accept, by the formula of RFC 9113 §10.5.1 (name + value + 32 per field).
+    /// Largest header list that we accept, by the formula of RFC 9113 §10.5.1 (name + value + 32 per field). 64 KiB: above
+    /// what browsers and common servers let through, cookies included.
     pub header_list_bytes_max: u32,
-    /// Fields of one header list, cookie crumbs counted. Bounds bookkeeping that the byte limit does not see.
+    /// Fields of one header list, cookie crumbs counted. Bounds bookkeeping that the byte limit does not see. 512, so that a
+    /// list of one-byte references costs no more than one of honest fields of 128 bytes.
     pub header_fields_max: u32,
+    /// CONTINUATION frames of one header block beyond those that the largest list needs in frames of the smallest size. A
+    /// sender may cut smaller than it must. 8 is what others allow for a whole block.
+    pub continuations_spare: u32,
+    /// Entries of one SETTINGS frame, at least 16. About ten are registered, so that 32 leave room for all of them and for
+    /// repetitions; without a limit 2,730 fit one frame, and each is work.
+    pub settings_entries_max: u32,
     /// Bytes of the header lists that all streams in the table have brought, as they lie in memory. A list of up to
     /// 2 KiB is taken even beyond it. 1 MiB, because one list of the largest size can be made of twenty bytes on the
     /// wire, and a hundred streams that are held open would make six times as much of them.
     pub header_bytes_total_max: usize,
-    /// HPACK table in bytes, both for what we announce and for what we are willing to keep as the encoder.
+    /// HPACK table in bytes, both for what we announce and for what we are willing to keep as the encoder. 4,096 is what
+    /// HPACK starts with: it holds the fields that repeat, and a larger one pays on few connections.
     pub header_table_bytes: u32,
     /// Bytes of one stream's body that [`send_data`](crate::Connection::send_data) takes before it answers 0.
     /// 64 KiB keeps a stream busy for four turns of the scheduler.
     pub send_buffer_bytes: usize,
-    /// Interim (1xx) responses of one stream. An endless row of them would never end a request.
+    /// Events that wait for [`poll_event`](crate::Connection::poll_event), at least 16; reading pauses beyond it. 256 are
+    /// what one read of a socket brings when its frames are small.
+    pub events_max: usize,
+    /// Bytes that may wait in a [`Transmit`](crate::Transmit) before no more frames are cut. 64 KiB are one long vectored
+    /// write, and little enough that a reset or an urgent stream does not wait behind megabytes.
+    pub output_bytes_max: usize,
+    /// Interim (1xx) responses of one stream. 16, because an endless row of them would never end a request. Servers in use
+    /// send one or two.
     pub informational_max: u8,
     /// Server: whether the crumbs of a request's cookie are joined to one field, as HTTP/1.1 and most applications
     /// expect it (RFC 9113 §8.2.3). A proxy to HTTP/2 may want them as they came: crumbs compress better.
@@ -57,16 +74,20 @@ pub struct Config {
     /// where it goes: white space at the ends of a field's value, `te` with any value, and a `host` that is not the
     /// authority. For a proxy that must pass on what it gets; whoever sets it must route by the authority.
     pub forward_oddities: bool,
-    /// Whether we accept extended CONNECT (RFC 8441 §3) as a server.
+    /// Whether we accept extended CONNECT (RFC 8441 §3) as a server. Off: an application that knows nothing of tunnels would
+    /// answer one as a request.
     pub enable_connect_protocol: bool,
-    /// Time for the peer's preface, its first SETTINGS, and the acknowledgement of ours.
+    /// Time for the peer's preface, its first SETTINGS, and the acknowledgement of ours. 10 s are several retransmissions
+    /// over the longest path. What comes in drops does not move it.
     pub settings_timeout: Duration,
     /// Time from the first to the last frame of one header block. CONTINUATION cannot be interleaved, so a slow block
-    /// stops the whole connection.
+    /// stops the whole connection. 5 s carry 64 KiB at 100 kbit/s.
     pub header_block_timeout: Duration,
-    /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off.
+    /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off. 30 s find a peer that
+    /// has vanished before most callers lose their patience, and cost 34 bytes each time.
     pub keep_alive_interval: Option<Duration>,
-    /// Time for the answer to that PING before the connection counts as dead.
+    /// Time for the answer to that PING before the connection counts as dead. 10 s outlast every round trip and the
+    /// retransmission of a lost segment.
     pub keep_alive_timeout: Duration,
     /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
@@ -80,11 +101,13 @@ pub struct Config {
     /// while. A client's connection belongs to whoever holds it, who knows when it is no longer needed.
     pub idle_timeout: Option<Duration>,
     /// Once the connection is over, time in which the transport has to take 1 KiB of what is left, or all of it, until
-    /// it is dropped, written or not.
+    /// it is dropped, written or not. 1 s, because nobody waits for it but the peer, who has lost the connection already.
     pub close_timeout: Duration,
-    /// Burst of each bucket against abuse, in events that cost us work and bring the peer nothing.
+    /// Burst of each bucket against abuse, in events that cost us work and bring the peer nothing. 1,000: honest peers come
+    /// in bursts, as when a page with hundreds of requests is left.
     pub abuse_burst: u32,
-    /// Refill of each such bucket per second.
+    /// Refill of each such bucket per second. 33, as in other servers that withstood rapid resets: three times what
+    /// people at a keyboard bring about.
     pub abuse_refill_per_second: u32,
 }
 
@@ -100,9 +123,13 @@ impl Default for Config {
             frame_size_max: 16_384,
             header_list_bytes_max: 64 * 1024,
             header_fields_max: 512,
+            continuations_spare: 8,
+            settings_entries_max: 32,
             header_bytes_total_max: 1024 * 1024,
             header_table_bytes: 4_096,
             send_buffer_bytes: 64 * 1024,
+            events_max: 256,
+            output_bytes_max: 64 * 1024,
             informational_max: 16,
             join_cookies: true,
             forward_oddities: false,
@@ -134,6 +161,9 @@ impl Config {
         self.open_queue_max = self.open_queue_max.max(1);
         self.send_buffer_bytes = self.send_buffer_bytes.max(1);
         self.abuse_burst = self.abuse_burst.max(1);
+        self.settings_entries_max = self.settings_entries_max.max(16);
+        self.events_max = self.events_max.max(16);
+        self.output_bytes_max = self.output_bytes_max.max(1);
         self
     }
 }

@@ -15,7 +15,7 @@ enum Act {
     /// the two that a server has received, the second is whole.
     Bytes(Role, Vec<u8>),
     /// The same under limits of one's own.
-    Under(Role, Config, Vec<u8>),
+    Under(Role, Box<Config>, Vec<u8>),
     /// Bytes from the very first.
     Raw(Role, Vec<u8>),
     /// As `Bytes`, and then silence until the last deadline has passed.
@@ -122,7 +122,7 @@ fn blocks_and_settings(violation: Violation) -> Option<Act> {
             };
             Under(
                 Server,
-                small,
+                Box::new(small),
                 [open, cont(&[0x82; 16_384]).repeat(2)].concat(),
             )
         }
@@ -261,7 +261,7 @@ fn abuse_and_silence(violation: Violation) -> Act {
                 wire::headers(5, &large, true),
                 wire::headers(7, &large, true),
             ];
-            Under(Server, small, requests.concat())
+            Under(Server, Box::new(small), requests.concat())
         }
         V::HandshakeTimeout => Dead(Server),
         V::SettingsTimeout => Silence(Server, Vec::new()),
@@ -329,7 +329,7 @@ fn run(violation: Violation) -> Option<(End, Input)> {
             (end, input)
         }
         Under(role, config, bytes) => {
-            let mut end = busy(role, config, true);
+            let mut end = busy(role, *config, true);
             let input = end.input(&bytes);
             (end, input)
         }

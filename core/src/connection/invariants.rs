@@ -21,7 +21,7 @@ impl Connection {
             "the connection's send window was overspent"
         );
         assert!(
-            self.events.len() <= super::EVENTS_MAX,
+            self.events.len() <= self.config.events_max,
             "the event ring is bounded"
         );
         assert!(

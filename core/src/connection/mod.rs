@@ -43,9 +43,7 @@ use crate::{
     time::{Timer, Timers, Timestamp},
 };
 
-/// Events that wait for `poll_event`. Input is not read on while fewer than [`EVENTS_SPARE`] places are free.
-const EVENTS_MAX: usize = 256;
-/// The most events that one frame puts into the ring.
+/// The most events that one frame puts into the ring. Input is not read on while fewer places are free.
 const EVENTS_SPARE: usize = 4;
 
 /// One end of an HTTP/2 connection, without a socket, a clock or a task.
@@ -156,6 +154,8 @@ impl Connection {
             decoder: frame::Decoder::new(frame::Limits {
                 max_frame_size: config.frame_size_max,
                 header_list_bytes_max: config.header_list_bytes_max,
+                continuations_spare: config.continuations_spare,
+                settings_entries_max: config.settings_entries_max,
             }),
             preface_seen: if role == Role::Server {
                 0

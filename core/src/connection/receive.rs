@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{Connection, EVENTS_MAX, EVENTS_SPARE, Lifecycle};
+use super::{Connection, EVENTS_SPARE, Lifecycle};
 use crate::{
     error::{Origin, StreamError},
     event::Event,
@@ -77,7 +77,7 @@ impl Connection {
             if self.is_over() {
                 return Input::Closed;
             }
-            if self.events.len() + EVENTS_SPARE > EVENTS_MAX {
+            if self.events.len() + EVENTS_SPARE > self.config.events_max {
                 self.stats.defences.events_full += 1;
                 return Input::EventsFull;
             }

@@ -17,9 +17,6 @@ use crate::{
     transmit::Transmit,
 };
 
-/// Bytes that may wait in a [`Transmit`] before no more frames are cut. Large enough for one long vectored write,
-/// small enough that a reset or an urgent stream does not wait behind megabytes.
-const WAITING_MAX: usize = 64 * 1024;
 /// DATA payload of one frame. The smallest frame size a peer may have, so that turns are alike for all peers, and
 /// nothing urgent waits behind a frame of megabytes.
 const FRAME_BYTES: usize = 16_384;
@@ -28,7 +25,8 @@ const FRAME_BYTES: usize = 16_384;
 pub(super) const REFUSALS_MAX: usize = 1_024;
 
 impl Connection {
-    /// Appends frames to `out` until about 64 KiB wait in it or nothing is left to send; answers how many bytes it
+    /// Appends frames to `out` until about [`Config::output_bytes_max`](crate::Config::output_bytes_max) wait in it or
+    /// nothing is left to send; answers how many bytes it
     /// appended. What is in `out` must go to the transport in order; nothing in it can be taken back. When the transport
     /// takes no more, say so by [`handle_transport_blocked`](Self::handle_transport_blocked), and poll again once it has
     /// taken something.
@@ -42,14 +40,15 @@ impl Connection {
         }
         self.transmit_start(out, now);
         // Answers that a peer does not read stay what they are in the state: numbers and small rings.
-        if out.remaining() < WAITING_MAX {
+        let max = self.config.output_bytes_max;
+        if out.remaining() < max {
             self.transmit_connection(out, now);
         } else {
             self.stats.defences.output_full += 1;
         }
-        while out.remaining() < WAITING_MAX && self.transmit_control(out) {}
-        while out.remaining() < WAITING_MAX && self.transmit_open(out) {}
-        while out.remaining() < WAITING_MAX && self.transmit_data(out) {}
+        while out.remaining() < max && self.transmit_control(out) {}
+        while out.remaining() < max && self.transmit_open(out) {}
+        while out.remaining() < max && self.transmit_data(out) {}
         self.arm_timers(now);
         self.arm_stall(now);
         self.stats.work_units += out.pieces() - pieces;

@@ -10,7 +10,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::settings::{ENTRIES_MAX, ENTRY_LEN};
+use super::settings::ENTRY_LEN;
 use super::{
     Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PRIORITY_LEN, PriorityFields,
     SettingsFrame,
@@ -18,10 +18,6 @@ use super::{
 use crate::id::{ErrorCode, StreamId};
 use crate::violation::{Scope, Violation};
 use crate::wire;
-
-/// CONTINUATION frames that a block may have beyond those a list of the largest size needs. A sender may cut smaller
-/// than it must; 8 is the allowance that nghttp2 makes for the whole block.
-const CONTINUATIONS_SPARE: u32 = 8;
 
 /// Empty CONTINUATION frames that a block may have, not counting one that ends it. They cost no byte of any limit in
 /// bytes; honest senders cut empty ones only at the edges of their buffers.
@@ -38,6 +34,10 @@ pub(crate) struct Limits {
     pub(crate) max_frame_size: u32,
     /// Our SETTINGS_MAX_HEADER_LIST_SIZE in bytes.
     pub(crate) header_list_bytes_max: u32,
+    /// CONTINUATION frames that a block may have beyond those a list of the largest size needs.
+    pub(crate) continuations_spare: u32,
+    /// Entries of one SETTINGS frame.
+    pub(crate) settings_entries_max: u32,
 }
 
 /// The header block that waits for CONTINUATION.
@@ -161,7 +161,7 @@ impl Decoder {
         }
         self.check_block(head)?;
         check_stream(head)?;
-        check_len(head)
+        check_len(head, &self.limits)
     }
 
     /// Where the frame stands to the open header block, and what the block has cost.
@@ -222,7 +222,8 @@ impl Decoder {
     }
 
     fn continuations_max(&self) -> u32 {
-        self.limits.header_list_bytes_max / MAX_FRAME_SIZE_MIN + CONTINUATIONS_SPARE
+        let needed = self.limits.header_list_bytes_max / MAX_FRAME_SIZE_MIN;
+        needed.saturating_add(self.limits.continuations_spare)
     }
 
     fn block_bytes_max(&self) -> u32 {
@@ -255,7 +256,7 @@ fn check_stream(head: Head) -> Result<(), Violation> {
 }
 
 /// The lengths that a kind and its flags allow.
-fn check_len(head: Head) -> Result<(), Violation> {
+fn check_len(head: Head, limits: &Limits) -> Result<(), Violation> {
     let len = head.len;
     let pad_len = u32::from(head.flags.contains(Flags::PADDED));
     let ok_or = |ok: bool, violation| if ok { Ok(()) } else { Err(violation) };
@@ -286,7 +287,7 @@ fn check_len(head: Head) -> Result<(), Violation> {
                 Violation::SettingsFrameSize,
             )?;
             ok_or(
-                len as usize <= ENTRIES_MAX * ENTRY_LEN,
+                len / ENTRY_LEN as u32 <= limits.settings_entries_max,
                 Violation::SettingsTooMany,
             )
         }

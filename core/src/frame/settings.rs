@@ -12,10 +12,6 @@ use crate::wire;
 /// Length of one entry in bytes: 16 bits of identifier, 32 bits of value.
 pub(crate) const ENTRY_LEN: usize = 6;
 
-/// How many entries one frame may have. Ten are registered today, so 32 leaves room for every one of them, for greased
-/// identifiers and for repetitions; without a cap, 2,730 entries fit one frame and each costs the receiver work.
-pub(crate) const ENTRIES_MAX: usize = 32;
-
 /// One parameter that this engine knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {

@@ -6,6 +6,7 @@
 mod adapter;
 mod blocks;
 mod compression;
+mod counters;
 mod counting;
 mod endings;
 mod floods;
@@ -14,6 +15,8 @@ mod headers;
 mod ignored;
 mod messages;
 mod outside;
+mod rows;
+mod twins;
 mod victim;
 mod windows;
 

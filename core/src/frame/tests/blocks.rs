@@ -54,6 +54,7 @@ fn continuation_caps() {
     let limits = Limits {
         max_frame_size: MAX_FRAME_SIZE_MIN,
         header_list_bytes_max: 16 << 10,
+        ..ROOMY
     };
     let block = |count: usize, payload: &[u8]| {
         let mut wire = raw(0x1, 0, 1, b"");

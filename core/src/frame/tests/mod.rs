@@ -16,6 +16,8 @@ use crate::violation::{Scope, Violation};
 const ROOMY: Limits = Limits {
     max_frame_size: MAX_FRAME_SIZE_MIN,
     header_list_bytes_max: 16 << 20,
+    continuations_spare: 8,
+    settings_entries_max: 32,
 };
 
 fn id(raw: u32) -> StreamId {
