@@ -91,7 +91,7 @@ impl End {
         let mut bytes = Vec::new();
         while self.connection.poll_transmit(&mut self.out, self.now) > 0 {
             self.connection.check();
-            bytes.extend(self.out.copy_to_bytes(self.out.remaining()));
+            bytes.extend_from_slice(&self.out.copy_to_bytes(self.out.remaining()));
         }
         self.collect();
         bytes
