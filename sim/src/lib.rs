@@ -20,3 +20,4 @@ pub mod runner;
 pub mod shrink;
 pub mod tape;
 pub mod trace;
+pub mod view;

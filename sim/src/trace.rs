@@ -5,6 +5,8 @@ use std::{
     fmt::{self, Write},
 };
 
+use crate::view::Recorder;
+
 /// Lines kept for a failure's report.
 const TAIL_MAX: usize = 64;
 /// FNV-1a, 64 bits: the offset basis and the prime.
@@ -20,6 +22,8 @@ pub struct Trace {
     /// Lines of text that are kept, at most; 0 while only the hash is wanted.
     lines_max: usize,
     tail: VecDeque<String>,
+    /// Where a picture of the run is made, when one is asked for.
+    pub(crate) recorder: Option<Box<Recorder>>,
 }
 
 impl Default for Trace {
@@ -29,6 +33,7 @@ impl Default for Trace {
             events: 0,
             lines_max: TAIL_MAX,
             tail: VecDeque::new(),
+            recorder: None,
         }
     }
 }

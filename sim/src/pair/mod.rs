@@ -6,9 +6,11 @@
 
 mod client;
 mod end;
+mod ending;
 mod pipe;
 mod plan;
 mod planted;
+mod recording;
 mod server;
 mod streams;
 
@@ -162,6 +164,7 @@ impl<'t> World<'t> {
 
     fn log(&mut self, text: std::fmt::Arguments<'_>) {
         self.trace.note(format_args!("{}ns {text}", self.now));
+        self.record_note(text);
     }
 
     fn run(mut self) -> Result<Outcome, Fault> {
@@ -238,6 +241,7 @@ impl<'t> World<'t> {
                 Some(Piece::Bytes(bytes)) => {
                     end.input.extend_from_slice(&bytes);
                     end.unread = true;
+                    self.record_arrival(role, &bytes);
                 }
                 // What has arrived before it is read before it.
                 Some(Piece::End(how)) if end.unread => {
@@ -246,6 +250,7 @@ impl<'t> World<'t> {
                 }
                 Some(Piece::End(how)) => {
                     end.conn.handle_transport_end(how, Timestamp(now));
+                    self.record_transport_end(role, how);
                     self.log(format_args!("{role:?}: transport ends by {how:?}"));
                 }
             }
@@ -292,6 +297,7 @@ impl<'t> World<'t> {
             Trouble::Stall(way, long) => {
                 self.marks.hit("stall");
                 let until = self.now + long;
+                self.record_stall(way, until);
                 match way {
                     Way::Up => self.up.stall(until),
                     Way::Down => self.down.stall(until),
@@ -322,6 +328,7 @@ impl<'t> World<'t> {
                     self.end(role).conn.check();
                 }
                 self.hang_up(role);
+                self.record_waits(role);
                 return Ok(());
             }
         }
@@ -356,6 +363,7 @@ impl<'t> World<'t> {
                 "{role:?} wants to transmit: {wants}, but {cut} bytes came"
             )));
         }
+        self.record_cut_frames(role, before);
         let (end, pipe) = match role {
             Role::Client => (&mut self.client, &mut self.up),
             Role::Server => (&mut self.server, &mut self.down),
@@ -369,6 +377,7 @@ impl<'t> World<'t> {
     /// The transport breaks: what is on its way may be lost, and both ends hear of it in some way.
     fn cut(&mut self) {
         self.log(format_args!("the transport breaks"));
+        self.record_break();
         self.marks.hit("cut");
         for pipe in [&mut self.up, &mut self.down] {
             if self.tape.lane("break").chance(1, 2) {
@@ -412,33 +421,5 @@ impl<'t> World<'t> {
     fn is_over(&self) -> bool {
         let is_over = |end: &End| end.closed && end.hung_up;
         self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
-    }
-
-    fn finish(&self) -> Result<(), Fault> {
-        self.oracle.finish()?;
-        if let Some(n) = self.oracle.unended_on_server().next() {
-            return Err(Fault::of(n, "never ended on the server"));
-        }
-        for end in [&self.client, &self.server] {
-            if let Some(live) = end.streams.values().next() {
-                return Err(Fault::of(live.n, "its stream outlived the connection"));
-            }
-            if end.conn.poll_timeout().is_some() {
-                return Err(Fault::run("a deadline outlived its connection"));
-            }
-        }
-        Ok(())
-    }
-
-    fn stuck(&self, what: &str) -> Fault {
-        let first = self.oracle.unended().next();
-        let mut fault = Fault::run(format!(
-            "{what} at {}ns.\n{}\n{}",
-            self.now,
-            self.client.explain(),
-            self.server.explain()
-        ));
-        fault.request = first;
-        fault
     }
 }

@@ -98,7 +98,12 @@ enum Kind {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// Lines for people.
     Text,
+    /// Lines of JSON, as docs/trace-format.md describes them.
+    Jsonl,
+    /// A page for a browser.
+    Html,
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {
@@ -132,6 +137,19 @@ impl OneArgs {
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
         text.parse()
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))
+    }
+
+    /// The command that runs the same again.
+    fn again(&self, world: World) -> Option<String> {
+        match (&self.tape, self.seed) {
+            (Some(path), _) => Some(format!(
+                "sim replay --tier {} --as {world} {}",
+                self.tier,
+                path.display()
+            )),
+            (None, Some(seed)) => Some(command("replay", world, seed)),
+            (None, None) => None,
+        }
     }
 
     fn world(&self) -> Result<World, Wrong> {

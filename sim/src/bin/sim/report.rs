@@ -1,10 +1,13 @@
 //! One run: again, in full, or made simple.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
-use raddle_sim::shrink;
+use raddle_sim::{
+    shrink,
+    view::{self, Header},
+};
 
-use crate::{OneArgs, Wrong};
+use crate::{Format, OneArgs, Wrong};
 
 /// How long a failure is made simpler.
 const SHRINK_MAX: Duration = Duration::from_secs(20);
@@ -28,10 +31,22 @@ pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
 
 pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
     let world = args.world()?;
-    let (result, trace) = world.told(&mut args.tape()?);
-    match args.format {
-        crate::Format::Text => trace.lines().for_each(|line| println!("{line}")),
+    let format = match args.format {
+        Format::Text => view::Format::Text,
+        Format::Jsonl => view::Format::Jsonl,
+        Format::Html => view::Format::Html,
+    };
+    if let Some((result, recorder)) = view::record(world, &mut args.tape()?) {
+        let header = Header::simulated(args.seed, args.tier, &result, args.again(world));
+        let bytes = view::export(&recorder.finish(header), format);
+        std::io::stdout().lock().write_all(&bytes)?;
+        return Ok(result.is_ok());
     }
+    if format != view::Format::Text {
+        return Err("only runs of tier 0 are shown in other forms than text".into());
+    }
+    let (result, trace) = world.told(&mut args.tape()?);
+    trace.lines().for_each(|line| println!("{line}"));
     match result {
         Ok(outcome) => println!("well: hash {:016x}", outcome.hash),
         Err(fault) => {

@@ -1,0 +1,36 @@
+//! How a run ends, and what is said of one that does not.
+
+use super::World;
+use crate::outcome::Fault;
+
+impl World<'_> {
+    /// Everything has ended: nothing may be left over.
+    pub(super) fn finish(&self) -> Result<(), Fault> {
+        self.oracle.finish()?;
+        if let Some(n) = self.oracle.unended_on_server().next() {
+            return Err(Fault::of(n, "never ended on the server"));
+        }
+        for end in [&self.client, &self.server] {
+            if let Some(live) = end.streams.values().next() {
+                return Err(Fault::of(live.n, "its stream outlived the connection"));
+            }
+            if end.conn.poll_timeout().is_some() {
+                return Err(Fault::run("a deadline outlived its connection"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A run that goes nowhere, with what everybody waits for.
+    pub(super) fn stuck(&self, what: &str) -> Fault {
+        let first = self.oracle.unended().next();
+        let mut fault = Fault::run(format!(
+            "{what} at {}ns.\n{}\n{}",
+            self.now,
+            self.client.explain(),
+            self.server.explain()
+        ));
+        fault.request = first;
+        fault
+    }
+}
