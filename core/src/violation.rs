@@ -157,6 +157,7 @@ violations! {
     AuthorityInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "the authority is empty, has user information or is not one, or CONNECT has no port in it";
     HostMismatch Stream PROTOCOL_ERROR "RFC 9113 §8.3.1" "host occurs twice, or differs from the authority";
     ConnectMalformed Stream PROTOCOL_ERROR "RFC 9113 §8.5" "CONNECT has the wrong pseudo-fields, or another method has :protocol";
+    TunnelFieldSection Stream PROTOCOL_ERROR "RFC 9113 §8.5" "a field section came on a stream that CONNECT has made a tunnel";
     ConnectProtocolDisabled Stream PROTOCOL_ERROR "RFC 8441 §4" "an extended CONNECT came although it is not enabled";
     StatusInvalid Stream PROTOCOL_ERROR "RFC 9113 §8.3.2" "the status is not a number of three digits that HTTP allows";
     InformationalEndsStream Stream PROTOCOL_ERROR "RFC 9113 §8.1" "an informational response ends the stream";

@@ -107,6 +107,22 @@ impl End {
         frames
     }
 
+    /// Lets one deadline after the other pass until the connection ends, ten at most, and reads what has not been read.
+    pub fn wait_out(&mut self) -> Input {
+        for _ in 0..10 {
+            let Some(due) = self.connection.poll_timeout() else {
+                break;
+            };
+            self.now = due;
+            self.connection.handle_timeout(due);
+            if self.connection.error().is_some() {
+                break;
+            }
+            self.output();
+        }
+        self.input(&[])
+    }
+
     /// The events since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.collect();

@@ -2,7 +2,8 @@
 //! provokes fails the test.
 
 use raddle_core::{
-    Config, Event, Input, ResponseHead, Role, Scope, SendError, Then, Transmit, Violation,
+    Config, Event, Input, RequestHead, ResponseHead, Role, Scope, SendError, Then, Transmit,
+    Violation,
 };
 use raddle_tests::{
     engine::{End, get, post},
@@ -24,13 +25,15 @@ enum Act {
     Stuck(Role, Vec<u8>),
     /// Answers requests with more than the peer's window takes.
     Stalled,
+    /// Answers CONNECT, and then sends this on the tunnel.
+    Tunnel(Vec<u8>),
     /// Nothing from the very first.
     Dead(Role),
     /// Nothing: it is tolerated in what comes, and refused in what we are given to send.
     Own,
 }
 
-use Act::{Bytes, Dead, Own, Raw, Silence, Stalled, Stuck, Under};
+use Act::{Bytes, Dead, Own, Raw, Silence, Stalled, Stuck, Tunnel, Under};
 use Role::{Client, Server};
 
 const WINDOW_MAX: u32 = (1 << 31) - 1;
@@ -213,6 +216,7 @@ fn messages(violation: Violation) -> Option<Act> {
         V::AuthorityInvalid => replaced(":authority", "user@test"),
         V::HostMismatch => with("host", "other"),
         V::ConnectMalformed => replaced(":method", "CONNECT"),
+        V::TunnelFieldSection => Tunnel(wire::headers(1, &[("a", "b")], true)),
         V::ConnectProtocolDisabled => request(
             &[
                 &[(":method", "CONNECT"), (":protocol", "websocket")],
@@ -304,20 +308,16 @@ fn busy(role: Role, config: Config, acknowledged: bool) -> End {
     end
 }
 
-/// Lets every deadline pass.
-fn wait(end: &mut End) -> Input {
-    for _ in 0..10 {
-        let Some(due) = end.connection.poll_timeout() else {
-            break;
-        };
-        end.now = due;
-        end.connection.handle_timeout(due);
-        if end.connection.error().is_some() {
-            break;
-        }
-        end.output();
-    }
-    end.input(&[])
+/// A client whose CONNECT has been answered, and what it makes of these bytes.
+fn tunnel(bytes: &[u8]) -> (End, Input) {
+    let mut end = End::established(Client);
+    let head = RequestHead::connect(b"test:443").finish();
+    end.connection.open(head, Then::More).unwrap();
+    end.connection.open(get("/"), Then::End).unwrap();
+    end.output();
+    end.input(&wire::headers(1, &[(":status", "200")], false));
+    let input = end.input(bytes);
+    (end, input)
 }
 
 fn run(violation: Violation) -> Option<(End, Input)> {
@@ -345,7 +345,7 @@ fn run(violation: Violation) -> Option<(End, Input)> {
                 violation != Violation::SettingsTimeout,
             );
             end.input(&bytes);
-            let input = wait(&mut end);
+            let input = end.wait_out();
             (end, input)
         }
         Stuck(role, bytes) => {
@@ -354,7 +354,7 @@ fn run(violation: Violation) -> Option<(End, Input)> {
             let mut out = Transmit::new();
             end.connection.poll_transmit(&mut out, end.now);
             end.connection.handle_transport_blocked(&out, end.now);
-            let input = wait(&mut end);
+            let input = end.wait_out();
             (end, input)
         }
         Stalled => {
@@ -381,9 +381,10 @@ fn run(violation: Violation) -> Option<(End, Input)> {
             let input = end.input(&[]);
             (end, input)
         }
+        Tunnel(bytes) => tunnel(&bytes),
         Dead(role) => {
             let mut end = End::new(role, Config::default());
-            let input = wait(&mut end);
+            let input = end.wait_out();
             (end, input)
         }
     })

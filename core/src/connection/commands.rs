@@ -117,6 +117,7 @@ impl Connection {
             length.end().map_err(SendError::Malformed)?;
         }
         found.send.length = length;
+        found.tunnel = found.answered.opens_tunnel(head.status());
         found.send.start(OutHead::Response(head), then.is_end());
         self.streams.settle(stream);
         Ok(())
@@ -175,6 +176,10 @@ impl Connection {
         let limit = self.remote.header_list_size as usize;
         let oddities = Oddities::of(&self.config);
         let found = self.sending(stream)?;
+        // RFC 9113 §8.5: a tunnel carries DATA only.
+        if found.tunnel {
+            return Err(SendError::Malformed(Violation::TunnelFieldSection));
+        }
         if fields.list_size() > limit {
             return Err(self.note_unanswerable(SendError::HeaderListTooLarge));
         }

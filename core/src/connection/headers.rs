@@ -155,6 +155,10 @@ impl Connection {
             return Ok(());
         };
         if stream.recv.state == RecvState::Body {
+            // RFC 9113 §8.5: nothing but DATA may come on a tunnel.
+            if stream.tunnel {
+                return Err(fault(Violation::TunnelFieldSection));
+            }
             // RFC 9113 §8.1: a second field section is trailers, and ends the message.
             if !end {
                 return Err(fault(Violation::TrailersWithoutEndStream));
@@ -188,6 +192,7 @@ impl Connection {
             return Ok(());
         }
         let body = BodyLength::of_response(&head, stream.answered);
+        stream.tunnel = stream.answered.opens_tunnel(head.status());
         stream.recv.start(body, end).map_err(fault)?;
         self.streams.settle(handle);
         self.events.push_back(Event::Response {

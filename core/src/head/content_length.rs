@@ -61,6 +61,11 @@ impl Answered {
             _ => Self::Other,
         }
     }
+
+    /// Whether a final response of this status makes the stream a tunnel (RFC 9113 §8.5).
+    pub(crate) fn opens_tunnel(self, status: u16) -> bool {
+        self == Self::Connect && (200..=299).contains(&status)
+    }
 }
 
 /// Counts the data of one message against what its head announced.

@@ -113,6 +113,8 @@ pub(crate) struct Stream {
     pub(crate) recv: RecvHalf,
     /// What the response answers, which decides about its content.
     pub(crate) answered: Answered,
+    /// Whether CONNECT has made a tunnel of it, which carries DATA and nothing else.
+    pub(crate) tunnel: bool,
     pub(crate) priority: Priority,
     /// Whether somebody has set the priority.
     pub(crate) prioritized: bool,
@@ -141,6 +143,7 @@ impl Stream {
             send,
             recv,
             answered,
+            tunnel: false,
             priority: Priority::default(),
             prioritized: false,
             priority_due: false,

@@ -64,3 +64,40 @@ fn a_client_of_ours_makes_tunnels_of_the_same_shape() {
     hand.frames();
     assert_eq!(hand.outcome(stream), Some(Ok(())));
 }
+
+#[test]
+fn a_tunnel_carries_no_fields_either_way() {
+    let trailers = wire::headers(1, &[("a", "b")], true);
+    let fields = || Fields::from_iter([(&b"a"[..], &b"b"[..])]);
+    let refused = Err(SendError::Malformed(Violation::TunnelFieldSection));
+    let mut hand = Hand::client();
+    let head = RequestHead::connect(b"test:443").finish();
+    let stream = hand.end.connection.open(head, Then::More).unwrap();
+    hand.frames();
+    hand.says(wire::headers(1, OK, false));
+    assert_eq!(hand.end.connection.send_trailers(stream, fields()), refused);
+    hand.says(&trailers)
+        .resets(1, Violation::TunnelFieldSection);
+
+    let mut hand = Hand::server();
+    hand.says(wire::headers(1, CONNECT, false));
+    let Some(Event::Request { stream, .. }) = hand.events().pop() else {
+        panic!("no request")
+    };
+    hand.respond(stream, Then::More);
+    hand.frames();
+    assert_eq!(hand.end.connection.send_trailers(stream, fields()), refused);
+    hand.says(&trailers)
+        .resets(1, Violation::TunnelFieldSection);
+}
+
+#[test]
+fn a_connect_that_is_refused_is_a_message_like_any_other() {
+    let mut hand = Hand::client();
+    let head = RequestHead::connect(b"test:443").finish();
+    let stream = hand.end.connection.open(head, Then::End).unwrap();
+    hand.frames();
+    hand.says(wire::headers(1, &[(":status", "407")], false));
+    hand.says(wire::headers(1, &[("a", "b")], true));
+    assert_eq!(hand.outcome(stream), Some(Ok(())));
+}
