@@ -73,6 +73,7 @@ mod head;
 mod id;
 mod limits;
 mod ping;
+mod planted;
 mod priority;
 mod settings;
 mod stats;
@@ -85,6 +86,8 @@ mod wire;
 
 pub use config::Config;
 #[doc(hidden)]
+#[doc(hidden)]
+pub use connection::Audit;
 pub use connection::Gauges;
 pub use connection::{Connection, Input, Lifecycle, MemoryFootprint, TransportEnd, Waiting};
 pub use error::{ConnectionError, OpenError, Origin, Retry, SendError, StreamError};
@@ -95,6 +98,8 @@ pub use head::{
     ResponseHeadBuilder,
 };
 pub use id::{ErrorCode, PingId, Role, StreamHandle, StreamId};
+#[cfg(feature = "planted")]
+pub use planted::Planted;
 pub use priority::Priority;
 pub use stats::{Defences, Stats};
 pub use time::Timestamp;

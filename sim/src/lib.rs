@@ -11,6 +11,8 @@
 
 pub mod campaign;
 pub mod faulty;
+#[cfg(feature = "planted")]
+pub mod mutants;
 pub mod net;
 pub mod oracle;
 pub mod outcome;

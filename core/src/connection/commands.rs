@@ -9,6 +9,7 @@ use crate::{
     head::{self, Answered, BodyLength, Fields, Oddities, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
     ping::Purpose,
+    planted::Planted,
     stream::{OutHead, RecvHalf, SendHalf, SendState, Stream},
     violation::Violation,
 };
@@ -157,6 +158,7 @@ impl Connection {
             length.end().map_err(SendError::Malformed)?;
         }
         let taken = found.send.give_data(data);
+        let early = !found.is_bound();
         // A part of what was just checked is within the length too.
         let _ = found.send.length.received(taken);
         if then.is_end() && taken == offered {
@@ -164,6 +166,9 @@ impl Connection {
         }
         self.stats.defences.send_buffers_full += u64::from(taken < offered);
         self.streams.settle(stream);
+        if early && self.plants.has(Planted::WaitingTakesWindow) {
+            self.window.spend(taken.min(self.send_window()));
+        }
         Ok(taken)
     }
 
@@ -221,6 +226,9 @@ impl Connection {
         if let Some(found) = self.streams.get_mut(stream) {
             found.recv.discards = true;
         }
+        if self.plants.has(Planted::DiscardUncredited) {
+            return;
+        }
         self.release(stream, usize::MAX);
     }
 
@@ -244,6 +252,16 @@ impl Connection {
             found.stop_after_send = true;
             found.stop_upload_if_sent();
         } else {
+            if self.plants.has(Planted::ResetBeforeHeaders)
+                && !found.is_bound()
+                && let Some(next) = self.next_id
+            {
+                self.output.refusals.push_back((next, code));
+            }
+            if self.plants.has(Planted::ResetLosesWindow) {
+                let room = self.window.available(crate::config::WINDOW_INITIAL);
+                self.window.spend(found.send.buffered().min(room));
+            }
             let retry = found.retry(role, false, true);
             found.fail(
                 StreamError {

@@ -6,9 +6,10 @@ use super::{Connection, receive::Fault, target::Target};
 use crate::{
     config::WINDOW_INITIAL,
     event::{Event, Then},
-    id::StreamId,
+    id::{StreamHandle, StreamId},
     limits::Cause,
     ping::Purpose,
+    planted::Planted,
     stream::{RecvState, Stream},
     time::Timestamp,
     violation::Violation,
@@ -31,6 +32,8 @@ impl Connection {
         end: bool,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let wraps = self.plants.has(Planted::PaddingWraps) && flow_len as usize == data.len() + 256;
+        let flow_len = if wraps { flow_len - 256 } else { flow_len };
         // RFC 9113 §6.9: every DATA frame counts against the connection, whatever becomes of its stream.
         if !self.credit.receive(flow_len) {
             return Err(Fault::connection(Violation::ConnectionWindowExceeded));
@@ -55,29 +58,29 @@ impl Connection {
             Target::Live(handle) => handle,
             // RFC 9113 §5.1: DATA on a stream that was never opened.
             Target::New => return Err(Fault::connection(Violation::IdleStreamFrame)),
+            Target::Ignore if self.loses_dropped(id) => return Ok(()),
             Target::Ignore => return self.drop_data(data.is_empty(), flow_len, now),
         };
-        if data.is_empty() && !end {
+        if data.is_empty() && self.charges_empty(end) {
             self.buckets
                 .charge(Cause::EmptyData, now)
                 .map_err(Fault::connection)?;
         }
         let len = data.len();
+        let fault = |violation| Fault {
+            violation,
+            stream: id,
+        };
         // `target` has just found it.
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());
         };
         if stream.recv.state == RecvState::Head {
-            return Err(Fault {
-                violation: Violation::DataBeforeHeaders,
-                stream: id,
-            });
+            return Err(fault(Violation::DataBeforeHeaders));
         }
-        if !stream.recv.credit.receive(flow_len) {
-            return Err(Fault {
-                violation: Violation::StreamWindowExceeded,
-                stream: id,
-            });
+        let strict = self.plants.has(Planted::EmptyDataNeedsWindow);
+        if (strict && stream.recv.credit.window() < 0) || !stream.recv.credit.receive(flow_len) {
+            return Err(fault(Violation::StreamWindowExceeded));
         }
         let mut checked = stream.recv.body.received(len);
         if checked.is_ok() && end {
@@ -85,30 +88,47 @@ impl Connection {
         }
         if let Err(violation) = checked {
             stream.recv.credit.release(u64::from(flow_len));
-            return Err(Fault {
-                violation,
-                stream: id,
-            });
+            return Err(fault(violation));
         }
         self.stats.data_bytes_received += len as u64;
         let drawn = stream.recv.credit.is_drawn(4);
         // Padding is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
-        let back = u64::from(flow_len) - kept as u64;
+        let owed = match self.plants.has(Planted::PaddingUncredited) {
+            true => len,
+            false => flow_len as usize,
+        };
+        let back = (owed - kept) as u64;
         stream.recv.credit.release(back);
         self.credit.release(back);
         let discards = stream.recv.discards;
         self.streams.settle(handle);
         self.measure_path(flow_len, drawn, now);
-        if !discards && (len > 0 || end) {
-            let data = self.detach(data);
-            self.events.push_back(Event::Data {
-                stream: handle,
-                data,
-                then: Then::end_if(end),
-            });
+        if !discards {
+            self.hand_out(handle, data, Then::end_if(end));
         }
         Ok(())
+    }
+
+    fn hand_out(&mut self, stream: StreamHandle, data: Bytes, then: Then) {
+        let says = !data.is_empty() || then.is_end();
+        if says || self.plants.has(Planted::EmptyDataHandedOut) {
+            let data = self.detach(data);
+            self.events.push_back(Event::Data { stream, data, then });
+        }
+    }
+
+    /// Whether DATA without a byte is charged for.
+    fn charges_empty(&self, end: bool) -> bool {
+        (!end || self.plants.has(Planted::EmptyEndIsAbuse))
+            && !self.plants.has(Planted::EmptyDataHandedOut)
+    }
+
+    /// Whether a planted fault loses the credit of DATA that is dropped.
+    fn loses_dropped(&self, id: StreamId) -> bool {
+        let refused = self.our_goaway.is_some_and(|last| id > last);
+        self.plants.has(Planted::DroppedDataUncredited)
+            || (refused && self.plants.has(Planted::RefusedDataUncredited))
     }
 
     /// Drops DATA that was under way when its stream ended.
@@ -187,6 +207,12 @@ impl Connection {
                 violation: Violation::WindowUpdateZeroOnStream,
                 stream: id,
             });
+        }
+        let idle = |stream: &crate::stream::Stream| stream.send.buffered() == 0;
+        if self.plants.has(Planted::IdleWindowUpdateLost)
+            && self.streams.get(handle).is_some_and(idle)
+        {
+            return Ok(());
         }
         if !self.streams.grow_window(handle, increment) {
             return Err(Fault {

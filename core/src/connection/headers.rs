@@ -7,6 +7,7 @@ use crate::{
     head::{self, Answered, BodyLength, Fields, Oddities},
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Cause,
+    planted::Planted,
     settings::Local,
     stream::{RecvHalf, RecvState, SendHalf, Stream},
     time::Timestamp,
@@ -39,6 +40,11 @@ impl Connection {
         end_headers: bool,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let late = |block: &Block| matches!(self.target(block.stream), Ok(Target::Ignore));
+        if self.plants.has(Planted::LateBlockSkipped) && self.block.as_ref().is_some_and(late) {
+            self.block.take_if(|_| end_headers);
+            return Ok(());
+        }
         // RFC 9113 §4.3: a block that cannot be decoded is a connection error, also on a stream that is gone.
         let lost = |_| Fault::connection(Violation::HpackDecodeFailed);
         self.stats.work_units += fragment.len() as u64;
@@ -55,7 +61,9 @@ impl Connection {
         let Some(Block { stream, end_stream }) = self.block.take() else {
             return Ok(());
         };
-        let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_));
+        let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_))
+            && !(self.plants.has(Planted::CookiesUncounted)
+                && fields.iter().any(|field| field.name == b"cookie"));
         match self.target(stream)? {
             // What was under way when we reset the stream is no fault, but it brings nothing either.
             Target::Ignore => self
@@ -205,7 +213,8 @@ impl Connection {
 
     /// The receive window of a new stream.
     pub(super) fn new_credit(&self) -> Inbound {
-        let window = match self.local.acked() {
+        let early = self.plants.has(Planted::WindowEnforcedEarly);
+        let window = match self.local.acked() || early {
             true => self.config.stream_window_bytes,
             false => Local::unacked_window(&self.config),
         };

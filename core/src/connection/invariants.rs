@@ -2,7 +2,45 @@
 
 use super::Connection;
 
+/// What an engine keeps, for those who keep account of the same from outside.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Bytes of the connection's window that were handed out and have not been given back.
+    pub held: u64,
+    /// Streams in the table.
+    pub live: usize,
+    /// Streams that count against a limit.
+    pub counted: usize,
+}
+
 impl Connection {
+    /// What can be counted from outside, too. For simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        Audit {
+            held: self.credit.held(),
+            live: self.streams.live(),
+            counted: self.streams.counted(),
+        }
+    }
+
+    /// Switches a fault of this connection on.
+    #[cfg(feature = "planted")]
+    #[doc(hidden)]
+    pub fn plant(&mut self, planted: Option<crate::Planted>) {
+        self.plants.planted = planted;
+        self.streams.plants.planted = planted;
+    }
+
+    /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
+    #[cfg(feature = "planted")]
+    #[doc(hidden)]
+    pub fn skip_to(&mut self, id: crate::StreamId) {
+        self.next_id = self.next_id.and(Some(id));
+    }
+
     /// Asserts every invariant of the engine. For tests and simulation: it walks all streams.
     ///
     /// # Panics

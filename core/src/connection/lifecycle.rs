@@ -9,6 +9,7 @@ use crate::{
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
+    planted::Planted,
     stream::Stream,
     streams::Queue,
     time::{Timer, Timestamp},
@@ -150,7 +151,8 @@ impl Connection {
             };
             let retry = stream.retry(
                 role,
-                self.peer_goaway.is_some_and(|last| stream.id > last),
+                self.peer_goaway.is_some_and(|last| stream.id > last)
+                    || self.plants.has(Planted::SentCountsAsSafe),
                 false,
             );
             let ConnectionError {
@@ -181,20 +183,28 @@ impl Connection {
     ) -> Result<(), Violation> {
         self.buckets.charge(Cause::GoAway, now)?;
         // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next.
-        if self.peer_goaway.is_some_and(|before| last > before) {
+        let raises = self.plants.has(Planted::GoAwayRaised);
+        if !raises && self.peer_goaway.is_some_and(|before| last > before) {
             return Err(Violation::GoAwayLastStreamRaised);
         }
         let first = self.peer_goaway.replace(last).is_none();
-        if self.lifecycle < Lifecycle::Draining {
+        if self.lifecycle < Lifecycle::Draining && !self.plants.has(Planted::OpensAfterGoAway) {
             self.lifecycle = Lifecycle::Draining;
         }
-        if self.role == Role::Client {
+        let (all, waits) = (
+            self.plants.has(Planted::GoAwayLastIgnored),
+            self.plants.has(Planted::WaitingOutlivesGoAway),
+        );
+        if self.role == Role::Client || self.plants.has(Planted::GoAwayEndsPeers) {
             for handle in self.streams.handles() {
-                let above = |stream: &&mut Stream| !stream.is_bound() || stream.id > last;
+                let above = |stream: &&mut Stream| match stream.is_bound() {
+                    true => stream.id > last || all,
+                    false => !waits,
+                };
                 let Some(stream) = self.streams.get_mut(handle).filter(above) else {
                     continue;
                 };
-                let retry = stream.retry(Role::Client, true, false);
+                let retry = stream.retry(self.role, true, false);
                 stream.fail(
                     StreamError {
                         origin: Origin::Remote,

@@ -23,6 +23,8 @@ use bytes::{Bytes, BytesMut};
 
 pub use explain::Waiting;
 pub use footprint::{Gauges, MemoryFootprint};
+#[doc(hidden)]
+pub use invariants::Audit;
 pub use lifecycle::{Lifecycle, TransportEnd};
 pub use receive::Input;
 
@@ -36,6 +38,7 @@ use crate::{
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Buckets,
     ping::Pings,
+    planted::Plants,
     priority::Priority,
     settings::{Local, Remote},
     stats::Stats,
@@ -119,6 +122,7 @@ pub struct Connection {
     unanswerable: u32,
     /// Whether `openable` was zero when it was last looked at.
     starved: bool,
+    plants: Plants,
     stats: Stats,
 }
 
@@ -200,6 +204,7 @@ impl Connection {
             events: VecDeque::new(),
             unanswerable: 0,
             starved: false,
+            plants: Plants::default(),
             stats: Stats::default(),
             config,
         }

@@ -1,7 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{config::WINDOW_INITIAL, event::Event, limits::Cause, streams::Queue, time::Timestamp};
+use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -64,7 +64,7 @@ impl Connection {
     fn streams_want(&self) -> bool {
         let open = self.streams.waiting() > 0
             && (self.streams.counted() < self.concurrent_streams() || self.next_id.is_none());
-        let data = self.window.available(WINDOW_INITIAL) > 0 && self.streams.has_sender();
+        let data = self.send_window() > 0 && self.streams.has_sender();
         open || data || self.streams.front(Queue::Control).is_some()
     }
 }

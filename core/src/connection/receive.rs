@@ -5,11 +5,12 @@ use bytes::{Buf, BytesMut};
 use super::{Connection, EVENTS_SPARE, Lifecycle};
 use crate::{
     error::{Origin, StreamError},
-    event::Event,
-    frame::{Frame, PREFACE, SettingsFrame},
+    event::{Event, Then},
+    frame::{Frame, PREFACE, Setting, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
+    planted::Planted,
     settings::Local,
     stream::RecvState,
     time::{Timer, Timestamp},
@@ -180,6 +181,11 @@ impl Connection {
             return Err(Fault::connection(Violation::IdleStreamFrame));
         }
         let Some(handle) = self.streams.find(id) else {
+            if self.plants.has(Planted::ResetAnswered) {
+                return self
+                    .refuse(id, ErrorCode::STREAM_CLOSED)
+                    .map_err(Fault::connection);
+            }
             // Late ones are no fault, but they bring nothing either.
             return self
                 .buckets
@@ -195,9 +201,18 @@ impl Connection {
             return Ok(());
         };
         self.stats.resets_received += 1;
+        if self.plants.has(Planted::EndLostByReset) {
+            for event in &mut self.events {
+                match event {
+                    Event::Data { stream, then, .. } if *stream == handle => *then = Then::More,
+                    _ => {}
+                }
+            }
+        }
         let answered = stream.send.is_over();
         if role == Role::Client
             && code == ErrorCode::NO_ERROR
+            && !self.plants.has(Planted::ResponseDiscarded)
             && stream.recv.state == RecvState::Ended
         {
             // RFC 9113 §8.1: the response is whole, only the rest of the request is not wanted.
@@ -226,12 +241,17 @@ impl Connection {
 
     fn on_settings(&mut self, settings: &SettingsFrame, now: Timestamp) -> Result<(), Violation> {
         let first = !self.remote.received;
-        if !first {
+        if !first && !self.plants.has(Planted::FloodsUncounted) {
             self.buckets.charge(Cause::Settings, now)?;
         }
+        let before = self.remote.concurrent_streams;
         self.remote.apply(settings, !self.role)?;
-        self.hpack_out
-            .set_peer_table_size(self.remote.header_table_size);
+        if self.plants.has(Planted::LowerStreamLimitIgnored)
+            && before.is_none_or(|before| Some(before) > self.remote.concurrent_streams)
+        {
+            self.remote.concurrent_streams = before;
+        }
+        self.follow_table_sizes(settings);
         // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
         if !self.streams.move_base(self.remote.initial_window) {
             return Err(Violation::InitialWindowOverflow);
@@ -244,6 +264,22 @@ impl Connection {
             self.events.push_back(Event::Ready);
         }
         Ok(())
+    }
+
+    /// Tells the encoder of every table size in the frame: the smallest one has to be signalled also when a larger one
+    /// follows it (RFC 7541 §4.2).
+    fn follow_table_sizes(&mut self, settings: &SettingsFrame) {
+        for setting in settings.iter() {
+            let Setting::HeaderTableSize(bytes) = setting else {
+                continue;
+            };
+            let last = self.remote.header_table_size;
+            let untold = self.plants.has(Planted::SmallestTableUntold) && bytes < last;
+            let ignored = self.plants.has(Planted::SmallerTableIgnored) && bytes < 4_096;
+            if !untold && !ignored {
+                self.hpack_out.set_peer_table_size(bytes);
+            }
+        }
     }
 
     fn on_settings_ack(&mut self) -> Result<(), Violation> {
@@ -265,7 +301,9 @@ impl Connection {
     }
 
     fn on_ping(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {
-        self.buckets.charge(Cause::Ping, now)?;
+        if !self.plants.has(Planted::FloodsUncounted) {
+            self.buckets.charge(Cause::Ping, now)?;
+        }
         // Who asks whether we live means to stay.
         self.idle_since = self.idle_since.map(|_| now);
         self.pings.received(payload)

@@ -3,6 +3,7 @@
 use super::{Connection, receive::Fault};
 use crate::{
     id::{Role, StreamHandle, StreamId},
+    planted::Planted,
     stream::{Left, RecvState},
     violation::Violation,
 };
@@ -40,6 +41,9 @@ impl Connection {
             return Ok(Target::New);
         }
         let left = self.streams.closed.find(id);
+        if left.is_none() && self.plants.has(Planted::ForgottenCountsAsIdle) {
+            return Ok(Target::New);
+        }
         if left.is_none() && self.role == Role::Server && self.streams.closed.remembers_all() {
             // RFC 9113 §5.1.1: it was skipped when a higher one was opened.
             return Err(Fault::connection(Violation::StreamIdNotIncreasing));
@@ -65,6 +69,11 @@ impl Connection {
         match self.role {
             Role::Server => !id.is_client_initiated() || id > self.last_peer_id,
             // Servers open no streams here: push is off.
+            Role::Client if self.plants.has(Planted::WaitingCountsAsOpen) => {
+                let waiting = u32::from(self.streams.waiting() > 0);
+                self.next_id
+                    .is_some_and(|next| id.to_u32() >= next.to_u32() + 2 * waiting)
+            }
             Role::Client => {
                 !id.is_client_initiated() || self.next_id.is_some_and(|next| id >= next)
             }

@@ -10,6 +10,7 @@ use crate::{
     head::Field,
     id::{ErrorCode, Role, StreamHandle, StreamId},
     ping::Purpose,
+    planted::Planted,
     settings::Local,
     stream::OutHead,
     streams::Queue,
@@ -133,11 +134,17 @@ impl Connection {
             return false;
         };
         let id = stream.id;
+        if self.plants.has(Planted::ResetWaitsForWindow)
+            && stream.reset_due.is_some()
+            && self.window.available(WINDOW_INITIAL) == 0
+        {
+            return false;
+        }
         if let Some(code) = stream.reset_due.take() {
             self.stats.resets_sent += 1;
             out.write_inline(|inline| encode::rst_stream(inline, id, code));
         } else {
-            if stream.recv.update_due() {
+            if stream.update_due() {
                 let increment = stream.recv.credit.take_update();
                 out.write_inline(|inline| encode::window_update(inline, id, increment));
             }
@@ -189,9 +196,14 @@ impl Connection {
             self.refuse_waiting(handle);
             return true;
         };
-        self.next_id = id.next();
+        let wraps = self.plants.has(Planted::IdsWrap);
+        self.next_id = id.next().or(wraps.then_some(StreamId::from_u32(1)));
         self.stats.streams_opened += 1;
         self.streams.bind(handle, id);
+        if self.plants.has(Planted::WaitingTakesWindow) {
+            let buffered = self.streams.get(handle).map_or(0, |s| s.send.buffered());
+            let _ = self.window.grow(buffered as u32, WINDOW_INITIAL);
+        }
         if let Some(stream) = self.streams.get_mut(handle)
             && let Some((OutHead::Request(head), end)) = stream.send.take_head()
         {
@@ -226,9 +238,15 @@ impl Connection {
         self.streams.settle(handle);
     }
 
+    /// Bytes of DATA that the connection's window lets pass.
+    pub(super) fn send_window(&self) -> usize {
+        let kept = usize::from(self.plants.has(Planted::LastByteHoarded));
+        self.window.available(WINDOW_INITIAL).saturating_sub(kept)
+    }
+
     /// One DATA frame of the stream whose turn it is.
     fn transmit_data(&mut self, out: &mut Transmit) -> bool {
-        let window = self.window.available(WINDOW_INITIAL);
+        let window = self.send_window();
         if window == 0 {
             // RFC 9113 §6.9.1: the connection's window is used up, for all streams alike.
             return false;
@@ -250,12 +268,15 @@ impl Connection {
         let ended = stream.send.take_data(len, |piece| out.put_payload(piece));
         debug_assert_eq!(ended, end);
         let turn_over = stream.send.spend_turn(len, base);
+        if self.plants.has(Planted::WritableLost) && stream.send.data_available(base) == 0 {
+            stream.send.take_writable();
+        }
         stream.stop_upload_if_sent();
         self.window.spend(len);
         self.stats.data_bytes_sent += len as u64;
         self.expect_updates(len);
         self.streams.settle(handle);
-        if turn_over {
+        if turn_over && !self.plants.has(Planted::NoTurns) {
             self.streams.rotate(Queue::Data, handle);
         }
         true

@@ -71,6 +71,11 @@ impl Inbound {
         self.unsent > 0 && self.unsent as i64 >= self.window
     }
 
+    /// Whether what is unsent is no more than half of the window and a byte.
+    pub(crate) fn unsent_is_half(&self) -> bool {
+        self.unsent <= u64::from(self.target / 2 + 1)
+    }
+
     /// Turns the unsent credit into an increment for the peer.
     pub(crate) fn take_update(&mut self) -> u32 {
         // The law bounds it by the target, which has 31 bits.

@@ -37,6 +37,7 @@ use crate::{
     event::Event,
     head::Answered,
     id::{ErrorCode, Role, StreamHandle, StreamId},
+    planted::{Planted, Plants},
     priority::Priority,
 };
 
@@ -134,6 +135,7 @@ pub(crate) struct Stream {
     pub(crate) stop_after_send: bool,
     /// Bytes of the header lists that the peer has sent for it.
     pub(crate) header_bytes: usize,
+    pub(crate) plants: Plants,
 }
 
 impl Stream {
@@ -153,6 +155,7 @@ impl Stream {
             reset_due: None,
             stop_sending_due: false,
             stop_after_send: false,
+            plants: Plants::default(),
             header_bytes: 0,
         }
     }
@@ -253,8 +256,8 @@ impl Stream {
                 || (self.priority_due && !self.is_closed())
                 || self.send.head_waits()
                 || self.send.trailers_ready()
-                || self.send.bare_end_ready()
-                || self.recv.update_due(),
+                || (self.send.bare_end_ready() && !self.end_waits(base))
+                || self.update_due(),
         );
         if self.send.data_waits() {
             let open = self.send.window.window(base) > 0;
@@ -270,7 +273,23 @@ impl Stream {
     }
 
     fn has_notice(&self) -> bool {
-        self.send.writable_due() || self.stop_sending_due || (self.outcome.is_some() && !self.told)
+        self.writable_due() || self.stop_sending_due || (self.outcome.is_some() && !self.told)
+    }
+
+    fn writable_due(&self) -> bool {
+        let early = self.plants.has(Planted::WritableWithoutRoom) && self.send.is_blocked();
+        self.send.writable_due() || early
+    }
+
+    /// Whether the peer should hear of more window.
+    pub(crate) fn update_due(&self) -> bool {
+        let never = self.plants.has(Planted::TinyWindowNeverUpdated);
+        self.recv.update_due() && !(never && self.recv.credit.unsent_is_half())
+    }
+
+    /// Whether a planted fault keeps the bare end of the body back.
+    fn end_waits(&self, base: u32) -> bool {
+        self.plants.has(Planted::EndWaitsForWindow) && self.send.window.available(base) == 0
     }
 
     /// Takes the next thing to tell the caller, the outcome last.
@@ -278,7 +297,8 @@ impl Stream {
         if core::mem::take(&mut self.stop_sending_due) {
             return Some(Event::StopSending { stream });
         }
-        if self.outcome.is_none() && self.send.take_writable() {
+        let early = self.plants.has(Planted::WritableWithoutRoom) && self.send.take_blocked();
+        if self.outcome.is_none() && (self.send.take_writable() || early) {
             return Some(Event::Writable { stream });
         }
         let outcome = self.outcome.filter(|_| !self.told)?;

@@ -171,6 +171,16 @@ impl SendHalf {
         self.body.len
     }
 
+    /// Whether a caller was refused and not told since.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked && self.takes_parts()
+    }
+
+    /// Forgets that a caller was refused; answers whether one was.
+    pub(crate) fn take_blocked(&mut self) -> bool {
+        core::mem::take(&mut self.blocked)
+    }
+
     /// Whether a refused caller can go on. Half of the buffer, so that one event brings more than a few bytes.
     pub(crate) fn writable_due(&self) -> bool {
         self.blocked && self.takes_parts() && self.body.len <= self.capacity / 2

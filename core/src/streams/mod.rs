@@ -19,6 +19,7 @@ use parked::Parked;
 
 use crate::{
     id::{StreamHandle, StreamId},
+    planted::{Planted, Plants},
     stream::{Interests, Left, Outcome, Stream},
 };
 
@@ -86,6 +87,7 @@ pub(crate) struct Streams {
     header_bytes: usize,
     /// Entries that were looked at so far.
     visits: u64,
+    pub(crate) plants: Plants,
 }
 
 impl Streams {
@@ -98,7 +100,8 @@ impl Streams {
     }
 
     /// Adds a stream and settles it.
-    pub(crate) fn insert(&mut self, stream: Stream) -> StreamHandle {
+    pub(crate) fn insert(&mut self, mut stream: Stream) -> StreamHandle {
+        stream.plants = self.plants;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 generation: 0,
@@ -131,17 +134,19 @@ impl Streams {
 
     pub(crate) fn get(&self, handle: StreamHandle) -> Option<&Stream> {
         let slot = self.slots.get(handle.slot() as usize)?;
+        let any = self.plants.has(Planted::NoGenerations);
         slot.stream
             .as_ref()
-            .filter(|_| slot.generation == handle.generation())
+            .filter(|_| any || slot.generation == handle.generation())
     }
 
     /// For a change, to be followed by [`Streams::settle`].
     pub(crate) fn get_mut(&mut self, handle: StreamHandle) -> Option<&mut Stream> {
+        let any = self.plants.has(Planted::NoGenerations);
         let slot = self.slots.get_mut(handle.slot() as usize)?;
         slot.stream
             .as_mut()
-            .filter(|_| slot.generation == handle.generation())
+            .filter(|_| any || slot.generation == handle.generation())
     }
 
     pub(crate) fn find(&self, id: StreamId) -> Option<StreamHandle> {
@@ -180,7 +185,9 @@ impl Streams {
             if stream.outcome.is_none() {
                 stream.outcome = Some(Outcome::Finished);
             }
-            if core::mem::take(&mut stream.counted) {
+            let stays = stream.plants.has(Planted::ResetStaysCounted)
+                && stream.outcome != Some(Outcome::Finished);
+            if core::mem::take(&mut stream.counted) && !stays {
                 self.counted -= 1;
             }
         }

@@ -4,6 +4,7 @@ use super::{Queue, Streams, list::List};
 use crate::{
     config::WINDOW_MAX,
     id::StreamHandle,
+    planted::Planted,
     stream::{Interests, Stream},
 };
 
@@ -19,7 +20,19 @@ impl Streams {
     /// are found on top of the parked.
     #[must_use]
     pub(crate) fn move_base(&mut self, base: u32) -> bool {
+        if self.plants.has(Planted::LowerWindowIgnored) && base < self.initial_window {
+            return true;
+        }
         self.initial_window = base;
+        if self.plants.has(Planted::NegativeWindowClamped) {
+            for handle in self.handles() {
+                if let Some(stream) = self.get_mut(handle) {
+                    let debt = -stream.send.window.window(base).min(0);
+                    let _ = stream.send.window.grow(debt as u32, base);
+                }
+                self.settle(handle);
+            }
+        }
         let fits = |offset_max: i64| i64::from(base) + offset_max <= i64::from(WINDOW_MAX);
         if !fits(self.offset_max) {
             // Only what the peer has granted beyond its base brings us here, one WINDOW_UPDATE at least each time.

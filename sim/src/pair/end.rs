@@ -19,6 +19,11 @@ pub(super) struct End {
     /// Bytes have arrived since the engine was last asked, or it stopped for want of room for events.
     pub(super) unread: bool,
     pub(super) streams: BTreeMap<StreamHandle, Live>,
+    /// Bytes of each body that the application has and has not given back.
+    /// `None` when it wants no more of it: what was handed out before comes, but costs nothing.
+    taken: BTreeMap<StreamHandle, Option<usize>>,
+    /// The sum of them.
+    held: u64,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -78,15 +83,60 @@ pub(super) enum Sent {
 
 impl End {
     pub(super) fn new(role: Role, config: Config) -> Self {
+        #[allow(unused_mut)]
+        let mut conn = Connection::new(role, config, Timestamp(0));
+        #[cfg(feature = "planted")]
+        crate::mutants::plant(&mut conn);
         Self {
-            conn: Connection::new(role, config, Timestamp(0)),
+            conn,
             out: Transmit::new(),
             input: BytesMut::new(),
             unread: false,
             streams: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            held: 0,
             closed: false,
             hung_up: false,
         }
+    }
+
+    /// The application has been given `bytes` of a body.
+    pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {
+        if let Some(taken) = self.taken.entry(stream).or_insert(Some(0)) {
+            *taken += bytes;
+            self.held += bytes as u64;
+        }
+    }
+
+    /// The application has consumed `bytes` of a body.
+    pub(super) fn release(&mut self, stream: StreamHandle, bytes: usize) {
+        if let Some(Some(taken)) = self.taken.get_mut(&stream) {
+            let back = bytes.min(*taken);
+            *taken -= back;
+            self.held -= back as u64;
+        }
+        self.conn.release(stream, bytes);
+    }
+
+    /// The application wants no more of a body, and has no use for what it has of it.
+    pub(super) fn discard(&mut self, stream: StreamHandle) {
+        let taken = self.taken.insert(stream, None).flatten();
+        self.held -= taken.unwrap_or_default() as u64;
+        self.conn.discard(stream);
+    }
+
+    /// I-10: what the engine counts as handed out is what the application has.
+    pub(super) fn audit(&self) -> Result<(), Fault> {
+        let audit = self.conn.audit();
+        if audit.held != self.held {
+            return Err(Fault::run(format!(
+                "I-10: {:?} has {} bytes of credit out, its application has {}",
+                self.conn.role(),
+                audit.held,
+                self.held
+            )));
+        }
+        Ok(())
     }
 
     /// What each of its streams waits for.

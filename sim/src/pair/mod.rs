@@ -269,7 +269,7 @@ impl<'t> World<'t> {
             Task::Reset(handle, code) => self.reset(handle, code),
             Task::Write(role, handle) => self.write(role, handle),
             Task::Release(role, handle, bytes) => {
-                self.end(role).conn.release(handle, bytes);
+                self.end(role).release(handle, bytes);
                 Ok(())
             }
             Task::Trouble(trouble) => {
@@ -325,7 +325,9 @@ impl<'t> World<'t> {
             if !moved {
                 // It walks all streams: only when something may have changed.
                 if turn > 0 {
-                    self.end(role).conn.check();
+                    let end = self.end(role);
+                    end.conn.check();
+                    end.audit()?;
                 }
                 self.hang_up(role);
                 self.record_waits(role);

@@ -97,19 +97,7 @@ impl Plan {
             slow_writers: tape.chance(1, 3),
             slow_server: tape.chance(1, 2),
         };
-        let latency = tape.lane("style").pick(&[0, 1, 10, 100]) * MILLISECOND;
-        let mut style = Style {
-            piece_max: tape.pick(&[65_536, 8, 100, 1_500, 16_384]),
-            latency: (tape.below(latency + 1), latency),
-            capacity: tape.pick(&[1 << 20, 1_000, 16_384, 65_536]),
-            gathers: tape.chance(1, 2),
-        };
-        if many {
-            // So that they come all at once, too.
-            style.piece_max = 65_536;
-            style.capacity = 1 << 20;
-            style.gathers = true;
-        }
+        let style = style(tape.lane("style"), many);
         let calm = profile == Profile::Liveness;
         let impatient = !calm && tape.chance(1, 8);
         let client = config(tape.lane("config client"), impatient);
@@ -184,6 +172,26 @@ impl Request {
             give_up: (features.client_resets && tape.chance(1, 4))
                 .then(|| tape.moment(2_000 * MILLISECOND)),
         }
+    }
+}
+
+fn style(tape: &mut Tape, many: bool) -> Style {
+    let latency = tape.pick(&[0, 1, 10, 100]) * MILLISECOND;
+    let style = Style {
+        piece_max: tape.pick(&[65_536, 8, 100, 1_500, 16_384]),
+        latency: (tape.below(latency + 1), latency),
+        capacity: tape.pick(&[1 << 20, 1_000, 16_384, 65_536]),
+        gathers: tape.chance(1, 2),
+    };
+    if !many {
+        return style;
+    }
+    // So that they come all at once, too.
+    Style {
+        piece_max: 65_536,
+        capacity: 1 << 20,
+        gathers: true,
+        ..style
     }
 }
 

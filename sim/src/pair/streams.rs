@@ -34,6 +34,13 @@ impl World<'_> {
             Event::Writable { stream } => {
                 let n = self.number(role, stream, "Writable")?;
                 self.log(format_args!("{role:?}: #{n} writable"));
+                // A lost or late wake-up is not the only fault of its kind.
+                if self.end(role).conn.writable(stream) == 0 {
+                    return Err(Fault::of(
+                        n,
+                        format!("I-23: {role:?}: writable without room"),
+                    ));
+                }
                 self.write(role, stream)
             }
             Event::StopSending { stream } => {
@@ -129,6 +136,10 @@ impl World<'_> {
             data.len()
         ));
         self.oracle.data(n, way, data)?;
+        if data.is_empty() && !then.is_end() {
+            return Err(Fault::of(n, format!("I-23: {role:?}: data of no bytes")));
+        }
+        self.end(role).took(stream, data.len());
         self.tape.lane("readers");
         if self.plan.features.discards && self.tape.chance(1, 16) {
             self.log(format_args!("{role:?}: #{n} discards the rest"));
@@ -144,7 +155,7 @@ impl World<'_> {
             self.later(delay, Task::Release(role, stream, some));
             self.later(delay, Task::Release(role, stream, data.len() - some));
         } else {
-            self.end(role).conn.release(stream, data.len());
+            self.end(role).release(stream, data.len());
         }
         if then.is_end() {
             return self.whole(role, stream, n);
@@ -155,7 +166,7 @@ impl World<'_> {
     fn discard(&mut self, role: Role, stream: StreamHandle, n: u64) -> Result<(), Fault> {
         self.marks.hit("discard");
         self.oracle.unwanted(n, incoming(role))?;
-        self.end(role).conn.discard(stream);
+        self.end(role).discard(stream);
         self.answer_if_waiting(role, stream);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Runs simulations: many seeds, one seed, one tape.
 
+#[cfg(feature = "planted")]
+mod mutants;
 mod progress;
 mod report;
 mod run;
@@ -39,6 +41,8 @@ enum Command {
     Replay(OneArgs),
     /// Run seeds and print how often each race was hit.
     Races(RunArgs),
+    /// Switch faults of the engine on, one by one, and see how soon each is found.
+    Mutants(MutantArgs),
     /// Print everything that happens in one run.
     Trace(OneArgs),
     /// Make a failing seed or tape as simple as it can be.
@@ -68,6 +72,20 @@ struct RunArgs {
     /// Stop after so many seconds, wherever that is.
     #[arg(long, value_name = "SECONDS")]
     time_max: Option<u64>,
+}
+
+#[derive(Args)]
+#[cfg_attr(not(feature = "planted"), allow(dead_code))]
+struct MutantArgs {
+    /// Seconds that a fault has to be found in.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Runs of the engine without a fault, which must raise no alarm.
+    #[arg(long, default_value_t = 20_000)]
+    sound: u64,
+    /// Only the faults whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 #[derive(Args)]
@@ -182,6 +200,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args, false),
         Command::Races(args) => run::run(args, true),
         Command::Replay(args) => report::replay(args),
+        Command::Mutants(args) => mutants(args),
         Command::Trace(args) => report::trace(args),
         Command::Shrink(args) => report::shrink(args),
     };
@@ -193,6 +212,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+#[cfg(feature = "planted")]
+fn mutants(args: &MutantArgs) -> Result<bool, Wrong> {
+    Ok(mutants::run(args))
+}
+
+#[cfg(not(feature = "planted"))]
+fn mutants(_: &MutantArgs) -> Result<bool, Wrong> {
+    Err(Wrong("build it with `--features planted`".into()))
 }
 
 /// The command that runs `seed` again.

@@ -1,0 +1,129 @@
+//! Faults that can be switched on, one at a time, to see whether the simulation finds them.
+//!
+//! Each is a fault that an HTTP/2 implementation once had. Without the feature `planted` there is nothing here but a
+//! type without size and an answer that is always no, which costs nothing.
+
+macro_rules! planted {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A fault of the engine that a test switches on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "planted"), allow(unreachable_pub))]
+        pub enum Planted {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(feature = "planted")]
+        impl Planted {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+planted! {
+    /// DATA on a stream that has left gives no credit back to the connection.
+    DroppedDataUncredited,
+    /// Padding gives no credit back.
+    PaddingUncredited,
+    /// The length of a frame with 255 bytes of padding is counted in one byte.
+    PaddingWraps,
+    /// DATA above the last stream of our GOAWAY gives no credit back.
+    RefusedDataUncredited,
+    /// Window that a buffered body would have used is lost when its stream is reset.
+    ResetLosesWindow,
+    /// What was handed out when a body is discarded is not credited.
+    DiscardUncredited,
+    /// A request that waits for its stream takes window of the connection, until it is sent.
+    WaitingTakesWindow,
+    /// The last byte of the connection's window is kept back.
+    LastByteHoarded,
+    /// A lower initial window of the peer's is not followed.
+    LowerWindowIgnored,
+    /// A window that would become negative becomes zero.
+    NegativeWindowClamped,
+    /// Our initial window is enforced before the peer has acknowledged it.
+    WindowEnforcedEarly,
+    /// A WINDOW_UPDATE for a stream with nothing to send is lost.
+    IdleWindowUpdateLost,
+    /// The first stream with data goes on until it has no more.
+    NoTurns,
+    /// An update waits for more than half of the window, of however few bytes.
+    TinyWindowNeverUpdated,
+    /// The end of a body waits for window although it has no bytes.
+    EndWaitsForWindow,
+    /// An empty DATA frame is refused while the window is negative.
+    EmptyDataNeedsWindow,
+    /// `Writable` is told again and again, also without room.
+    WritableWithoutRoom,
+    /// `Writable` is not told when a stream's window is what made room.
+    WritableLost,
+    /// RST_STREAM waits for window of the connection.
+    ResetWaitsForWindow,
+    /// A request that is given up before it was sent is reset on the wire.
+    ResetBeforeHeaders,
+    /// The next stream counts as open while a request waits for it.
+    WaitingCountsAsOpen,
+    /// The end of a body that is not polled yet is lost when the stream is reset.
+    EndLostByReset,
+    /// RST_STREAM on a stream that has left is answered by RST_STREAM.
+    ResetAnswered,
+    /// A whole response fails when the server stops the upload.
+    ResponseDiscarded,
+    /// Handles are told apart by their slot only.
+    NoGenerations,
+    /// Frames on a stream that is not remembered count as frames on one that was never opened.
+    ForgottenCountsAsIdle,
+    /// A stream that is reset goes on to count as open.
+    ResetStaysCounted,
+    /// GOAWAY ends the streams of its sender, too.
+    GoAwayEndsPeers,
+    /// GOAWAY ends every stream as not processed, whatever its last stream is.
+    GoAwayLastIgnored,
+    /// A second GOAWAY may name a later stream.
+    GoAwayRaised,
+    /// Requests that wait for a stream go on waiting behind GOAWAY.
+    WaitingOutlivesGoAway,
+    /// Requests that were sent count as not processed when the transport ends.
+    SentCountsAsSafe,
+    /// A request may be opened behind the peer's GOAWAY.
+    OpensAfterGoAway,
+    /// Behind the last stream identifier comes the first.
+    IdsWrap,
+    /// A header block for a stream that has left is not decoded.
+    LateBlockSkipped,
+    /// A smaller table of the peer's is not followed.
+    SmallerTableIgnored,
+    /// Of several table sizes between two blocks the smallest is not announced.
+    SmallestTableUntold,
+    /// Fields named cookie are not counted against the limit of a list.
+    CookiesUncounted,
+    /// PING and SETTINGS cost nothing.
+    FloodsUncounted,
+    /// Empty DATA is handed out, and costs nothing.
+    EmptyDataHandedOut,
+    /// The empty frame that ends a body counts as abuse.
+    EmptyEndIsAbuse,
+    /// A lower limit of concurrent streams is not followed.
+    LowerStreamLimitIgnored,
+}
+
+/// The fault that is switched on, where there can be one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plants {
+    #[cfg(feature = "planted")]
+    pub(crate) planted: Option<Planted>,
+}
+
+impl Plants {
+    /// Whether this fault is switched on.
+    #[cfg(feature = "planted")]
+    pub(crate) fn has(self, planted: Planted) -> bool {
+        self.planted == Some(planted)
+    }
+
+    /// Whether this fault is switched on: never.
+    #[cfg(not(feature = "planted"))]
+    pub(crate) const fn has(self, _: Planted) -> bool {
+        false
+    }
+}
