@@ -25,6 +25,8 @@ pub(crate) enum App {
     Prompt,
     /// Reads nothing, and ends its work when a stream ends.
     Unread,
+    /// Reads nothing, and lets go of nothing either.
+    Hoards,
 }
 
 /// An engine behind its handshake, its peer, and the worst that was seen of it.
@@ -254,7 +256,9 @@ impl Victim {
                 }
                 Event::Finished { stream } | Event::Failed { stream, .. } => {
                     self.working.remove(stream);
-                    self.connection.discard(*stream);
+                    if self.app != App::Hoards {
+                        self.connection.discard(*stream);
+                    }
                 }
                 _ => {}
             }
