@@ -135,7 +135,7 @@ impl Local {
     }
 
     /// The receive window of a stream while the peer may not have seen our SETTINGS: the larger of what it starts with
-    /// and what we announce, so that neither order of events overruns it.
+    /// and what we announce, so that neither order of events overruns it (RFC 9113 §6.9.3).
     pub(crate) fn unacked_window(config: &Config) -> u32 {
         config.stream_window_bytes.max(WINDOW_INITIAL)
     }

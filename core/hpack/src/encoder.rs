@@ -71,7 +71,7 @@ impl Encoder {
 
     /// Takes the peer's `SETTINGS_HEADER_TABLE_SIZE`, in octets. Call it before
     /// the block that follows the acknowledgement; what has to be said about it
-    /// is said by the next [`begin`](Self::begin).
+    /// is said by the next [`begin`](Self::begin) (RFC 9113 §4.3.1).
     pub fn set_peer_table_size(&mut self, size: u32) {
         self.size = size.min(self.cap);
         self.size_lowest = self.size_lowest.min(self.size);

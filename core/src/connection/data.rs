@@ -92,7 +92,7 @@ impl Connection {
         }
         self.stats.data_bytes_received += len as u64;
         let drawn = stream.recv.credit.is_drawn(4);
-        // Padding is nobody's to consume; neither is what nobody wants.
+        // RFC 9113 §6.1: padding counts. It is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
         let owed = match self.plants.has(Planted::PaddingUncredited) {
             true => len,

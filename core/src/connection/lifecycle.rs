@@ -132,7 +132,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends everything: `told` is what `Closed` says, `error` what the streams hear.
+    /// Ends everything (RFC 9113 §5.4.1): `told` is what `Closed` says, `error` what the streams hear.
     pub(super) fn fail_connection(
         &mut self,
         told: Option<ConnectionError>,

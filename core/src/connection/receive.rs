@@ -186,7 +186,7 @@ impl Connection {
                     .refuse(id, ErrorCode::STREAM_CLOSED)
                     .map_err(Fault::connection);
             }
-            // Late ones are no fault, but they bring nothing either.
+            // Late ones are no fault, but they bring nothing either. RFC 9113 §5.4.2: and no RST_STREAM answers them.
             return self
                 .buckets
                 .charge(Cause::Reset, now)

@@ -54,8 +54,9 @@ impl Connection {
     /// Whether a frame may come on a stream that takes none any more (RFC 9113 §5.1, "closed" and "half-closed").
     fn late(&self, stream: StreamId, left: Option<Left>) -> Result<(), Fault> {
         match left {
-            // After our RST_STREAM anything may be on its way; of what is forgotten we assume the same.
+            // RFC 9113 §5.4.2: after our RST_STREAM anything may be on its way; of what is forgotten we assume the same.
             None | Some(Left::ResetLocally) => Ok(()),
+            // RFC 9113 §6.1: STREAM_CLOSED, and of other frames the same.
             Some(Left::HalfEnded | Left::ResetRemotely) => Err(Fault {
                 violation: Violation::StreamClosedFrame,
                 stream,

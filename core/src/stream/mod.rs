@@ -21,7 +21,8 @@
 //! places: a reset ends both; the stream is *complete* when both are `Ended`; and a server that has sent its whole
 //! answer may stop the upload with RST_STREAM(NO_ERROR), which is no failure (RFC 9113 §8.1).
 //!
-//! A stream leaves the table when its outcome was told, its RST_STREAM was cut, and every byte of credit that its
+//! Once both halves are over the stream is closed, and all that may still go out for it is the RST_STREAM that closed it
+//! (RFC 9113 §5.1). It leaves the table when its outcome was told, its RST_STREAM was cut, and every byte of credit that its
 //! body took was given back.
 
 mod recv;

@@ -111,3 +111,25 @@ fn a_bad_field_in_one_block_does_not_poison_the_next() {
     hand.request(3, Then::End);
     hand.lives();
 }
+
+#[test]
+fn we_send_no_uppercase_names() {
+    let mut hand = Hand::client();
+    let head = RequestHead::new(b"GET", b"http", Some(b"test"), b"/")
+        .field(b"Accept", b"*/*")
+        .finish();
+    let refused = hand.end.connection.open(head, Then::End);
+    assert_eq!(
+        refused.unwrap_err().0,
+        OpenError::Malformed(Violation::FieldNameUppercase)
+    );
+    let mut hand = Hand::server();
+    let stream = hand.request(1, Then::End);
+    let head = ResponseHead::new(200).field(b"Server", b"x").finish();
+    let refused = hand.end.connection.respond(stream, head, Then::End);
+    assert_eq!(
+        refused,
+        Err(SendError::Malformed(Violation::FieldNameUppercase))
+    );
+    assert_eq!(hand.frames(), []);
+}
