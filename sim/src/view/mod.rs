@@ -10,6 +10,9 @@ mod html;
 mod json;
 mod ledger;
 mod parse;
+mod pcapng;
+mod perfetto;
+mod qlog;
 mod recorder;
 mod text;
 mod wire;
@@ -50,19 +53,35 @@ pub enum Format {
     Jsonl,
     /// A page for a browser, which needs nothing else.
     Html,
+    /// A capture of made-up packets, for Wireshark: `tshark -d tcp.port==80,http2 -r FILE`.
+    Pcapng,
+    /// qlog in JSON text sequences, with events of HTTP/2.
+    Qlog,
+    /// Events of Chrome's tracing, for Perfetto.
+    Perfetto,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Text, Self::Jsonl, Self::Html];
+    pub const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Jsonl,
+        Self::Html,
+        Self::Pcapng,
+        Self::Qlog,
+        Self::Perfetto,
+    ];
 
-    /// Its name, which is also what files of it end with.
+    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Jsonl => "jsonl",
             Self::Html => "html",
+            Self::Pcapng => "pcapng",
+            Self::Qlog => "qlog",
+            Self::Perfetto => "perfetto",
         }
     }
 }
@@ -74,5 +93,8 @@ pub fn export(recording: &Recording, format: Format) -> Vec<u8> {
         Format::Text => text::write(recording).into_bytes(),
         Format::Jsonl => json::write(recording).into_bytes(),
         Format::Html => html::write(recording).into_bytes(),
+        Format::Pcapng => pcapng::write(recording),
+        Format::Qlog => qlog::write(recording).into_bytes(),
+        Format::Perfetto => perfetto::write(recording).into_bytes(),
     }
 }

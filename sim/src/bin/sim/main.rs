@@ -122,6 +122,12 @@ enum Format {
     Jsonl,
     /// A page for a browser.
     Html,
+    /// A capture for Wireshark: `tshark -d tcp.port==80,http2 -r FILE`.
+    Pcapng,
+    /// qlog in JSON text sequences.
+    Qlog,
+    /// Chrome's tracing, for Perfetto.
+    Perfetto,
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {

@@ -35,6 +35,9 @@ pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
         Format::Text => view::Format::Text,
         Format::Jsonl => view::Format::Jsonl,
         Format::Html => view::Format::Html,
+        Format::Pcapng => view::Format::Pcapng,
+        Format::Qlog => view::Format::Qlog,
+        Format::Perfetto => view::Format::Perfetto,
     };
     if let Some((result, recorder)) = view::record(world, &mut args.tape()?) {
         let header = Header::simulated(args.seed, args.tier, &result, args.again(world));
