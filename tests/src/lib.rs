@@ -1,6 +1,7 @@
 //! What the tests and benchmarks of several packages share.
 
 pub mod counted;
+pub mod counting;
 pub mod engine;
 pub mod hand;
 pub mod patience;

@@ -1,11 +1,13 @@
 //! What must not happen to the state that all streams share: to HPACK, to the limits, to the table.
 
 use raddle_core::{Config, ErrorCode, Event, Role, Violation};
-use raddle_tests::wire::{self, GET, flag, kind};
+use raddle_tests::{
+    counting,
+    wire::{self, GET, flag, kind},
+};
 
 use crate::{
     blocks::{INSERT, NEWEST, PLAIN, head, literal, message},
-    counting,
     victim::{BOUNDS, Bounds, ROLES, Victim},
 };
 
@@ -162,7 +164,7 @@ fn v25_nothing_is_allocated_by_a_number_of_the_peers() {
         for id in 0..=10 {
             for value in values {
                 let mut victim = Victim::new(role);
-                counting::take_largest();
+                let _ = counting::take_largest();
                 let alive = victim.send(&wire::settings(&[(id, value)]));
                 let largest = counting::take_largest();
                 assert!(largest <= 4_096, "{id} = {value}: {largest} bytes");

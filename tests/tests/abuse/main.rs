@@ -7,7 +7,6 @@ mod adapter;
 mod blocks;
 mod compression;
 mod counters;
-mod counting;
 mod endings;
 mod floods;
 mod footprint;
@@ -20,5 +19,7 @@ mod twins;
 mod victim;
 mod windows;
 
+use raddle_tests::counting::Counting;
+
 #[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
+static ALLOCATOR: Counting = Counting;

@@ -12,7 +12,7 @@ use raddle_tests::{
     wire,
 };
 
-use crate::counting;
+use raddle_tests::counting;
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 pub(crate) const OK: &[(&str, &str)] = &[(":status", "200")];

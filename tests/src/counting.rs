@@ -1,4 +1,4 @@
-//! The system's allocator, with a count of the bytes that each thread has out.
+//! The system's allocator, with a count of what each thread asks of it.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -6,28 +6,39 @@ use std::{
 };
 
 thread_local! {
+    // Not atomics: a locked instruction for each allocation would be charged to whoever allocates more.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
     static LIVE: Cell<i64> = const { Cell::new(0) };
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
+/// How often this thread has allocated, reallocations among them.
+#[must_use]
+pub fn calls() -> u64 {
+    CALLS.get()
+}
+
 /// Bytes that this thread has allocated and not freed.
-pub(crate) fn live() -> i64 {
+#[must_use]
+pub fn live() -> i64 {
     LIVE.get()
 }
 
 /// The largest single allocation since the last call, in bytes.
-pub(crate) fn take_largest() -> usize {
+#[must_use]
+pub fn take_largest() -> usize {
     LARGEST.replace(0)
 }
 
 fn count(grown: usize, shrunk: usize) {
+    CALLS.set(CALLS.get() + u64::from(grown > 0));
     LIVE.set(LIVE.get() + grown as i64 - shrunk as i64);
     LARGEST.set(LARGEST.get().max(grown));
 }
 
-/// Counts, and leaves the work to the system.
+/// Counts, and leaves the work to the system. For `#[global_allocator]`.
 #[derive(Debug)]
-pub(crate) struct Counting;
+pub struct Counting;
 
 // SAFETY: every call goes to the system's allocator as it came; the count allocates nothing and cannot panic.
 unsafe impl GlobalAlloc for Counting {
