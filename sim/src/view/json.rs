@@ -24,7 +24,7 @@ pub(super) fn write(recording: &Recording) -> String {
 }
 
 fn header(header: &Header) -> Value {
-    json!({
+    without_nulls(json!({
         "format": FORMAT,
         "version": VERSION,
         // As text: numbers of 64 bits are more than many readers of JSON can hold.
@@ -34,7 +34,15 @@ fn header(header: &Header) -> Value {
         "verdict": header.verdict,
         "replay": header.replay,
         "sides": header.sides.iter().copied().map(side).collect::<Vec<_>>(),
-    })
+    }))
+}
+
+/// What is not there is left out.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
 }
 
 fn line(event: &Event) -> Value {
@@ -72,11 +80,7 @@ fn line(event: &Event) -> Value {
             "outcome": outcome.map(ended), "text": text}),
     };
     value["at"] = event.at.into();
-    // What is not there is left out.
-    if let Some(members) = value.as_object_mut() {
-        members.retain(|_, member| !member.is_null());
-    }
-    value
+    without_nulls(value)
 }
 
 fn of_frame(frame: &Frame) -> Value {

@@ -32,6 +32,8 @@ struct Watch {
     sent: Track,
     received: Track,
     ledger: Ledger,
+    /// Whether anything has passed.
+    begun: bool,
 }
 
 /// One direction, as seen at one end.
@@ -57,6 +59,7 @@ impl Watch {
             sent: Track::new(role == Role::Client),
             received: Track::new(role == Role::Server),
             ledger: Ledger::default(),
+            begun: false,
         }
     }
 }
@@ -71,25 +74,13 @@ impl Recorder {
     /// A recorder at the beginning of a connection.
     #[must_use]
     pub fn new() -> Self {
-        let mut recorder = Self {
+        Self {
             events: Vec::new(),
             client: Watch::new(Role::Client),
             server: Watch::new(Role::Server),
             waits: BTreeMap::new(),
             streams: BTreeMap::new(),
-        };
-        for side in [Role::Client, Role::Server] {
-            let (stream, window) = (0, WINDOW_INITIAL);
-            recorder.push(
-                0,
-                What::Window {
-                    side,
-                    stream,
-                    window,
-                },
-            );
         }
-        recorder
     }
 
     /// Bytes that `side` sent or received, in any pieces.
@@ -102,6 +93,15 @@ impl Recorder {
             Passage::Sent => &mut watch.sent,
             Passage::Received => &mut watch.received,
         };
+        if !std::mem::replace(&mut watch.begun, true) {
+            let (stream, window) = (0, WINDOW_INITIAL);
+            let what = What::Window {
+                side,
+                stream,
+                window,
+            };
+            self.events.push(Event { at, what });
+        }
         for item in track.reader.feed(bytes) {
             let (head, payload) = match item {
                 Item::Preface => {

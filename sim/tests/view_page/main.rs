@@ -262,6 +262,52 @@ fn wheel_drag_and_keys_move_through_time() {
     assert_quiet(&browser);
 }
 
+// A live connection is seen from one end: what it received has no moment at which it was sent.
+#[test]
+fn a_recording_of_one_end_is_shown_too() {
+    let mut recording = telling();
+    recording.events.retain(|event| match &event.what {
+        What::Frame(Frame { side, .. })
+        | What::Preface { side, .. }
+        | What::Window { side, .. }
+        | What::Wait { side, .. } => *side == Role::Client,
+        What::App { side, .. } => *side == Some(Role::Client),
+        What::Stream { .. } | What::Fault { .. } => true,
+    });
+    recording.header = Header {
+        seed: None,
+        tier: None,
+        good: false,
+        verdict: "the peer was gone\nand said nothing".to_owned(),
+        replay: None,
+        sides: vec![Role::Client],
+    };
+    let frames = recording.events.iter();
+    let frames = frames.filter(|event| matches!(event.what, What::Frame(_)));
+    let frames = frames.count();
+    let Some(browser) = open(&recording, "one-end") else {
+        return;
+    };
+    assert_eq!(browser.run("return timeline.model.frames.length"), frames);
+    assert_eq!(browser.text("#verdict"), "the peer was gone");
+    assert!(browser.text("#detail").contains("and said nothing"));
+    assert_eq!(browser.text("#replay-line"), "");
+    assert!(
+        !browser.text("header").contains("null"),
+        "what is not there is not told"
+    );
+    browser.run(
+        "const { frames } = timeline.model;
+         timeline.choose({ frame: frames.find(({ sender }) => sender === 'server') })",
+    );
+    let detail = browser.text("#detail");
+    assert!(detail.contains("sent not seen"), "{detail}");
+    browser.press("#by-time");
+    let picture = browser.screenshot();
+    fs::write(folder().join("timeline-one-end.png"), picture).expect("the picture is written");
+    assert_quiet(&browser);
+}
+
 // What a page of tens of thousands of frames costs is printed, and bounded far above what was ever seen.
 #[test]
 fn ten_thousand_frames_are_drawn() {

@@ -33,9 +33,12 @@ function table(rows) {
   return made;
 }
 
-function frameDetail(frame) {
+function frameDetail(frame, header) {
   const arrived = frame.arrived;
-  const travel = arrived ? arrived.at - frame.place.at : null;
+  // Only one end of a live connection is seen, and what arrives there was sent at a moment that nobody knows.
+  const wasSent = frame.passage === "sent";
+  const travel = arrived && wasSent ? `, ${duration(arrived.at - frame.place.at)} later` : "";
+  const bothSeen = header.sides.length === 2;
   const of = frame.lane.request === null ? "" : `, request #${frame.lane.request}`;
   const nodes = [
     element("h2", {}, swatch(frame.colour), frame.type),
@@ -44,8 +47,8 @@ function frameDetail(frame) {
       ["stream", frame.stream === 0 ? "0, the connection" : frame.stream + of],
       ["flags", frame.flags.join(" ") || "none"],
       ["length", frame.length.toLocaleString("en") + " bytes"],
-      ["sent", duration(frame.place.at)],
-      ["arrived", arrived ? `${duration(arrived.at)}, ${duration(travel)} later` : "never"],
+      ["sent", wasSent ? duration(frame.place.at) : "not seen"],
+      ["arrived", arrived ? duration(arrived.at) + travel : bothSeen ? "never" : "not seen"],
     ]),
   ];
   if (frame.fields) nodes.push(element("h3", {}, "fields"), element("pre", {}, frame.fields));
@@ -84,14 +87,17 @@ function laneDetail(lane, near) {
   return nodes;
 }
 
-function usage() {
+// What there is to say while nothing is chosen. What was wrong comes first, in full.
+function usage(header) {
   const keys = [["click", "a frame, for its fields and bytes; a lane, for its story"], ["wheel", "zoom; with shift, move in time"],
     ["drag", "move in time and through the streams"], ["← →", "move in time"], ["↑ ↓", "through the streams"],
     ["+ −", "zoom"], ["0", "show everything"], ["n p", "next and previous frame of the lane"], ["t", "by time, or by order"],
     ["esc", "choose nothing"]];
   const list = element("div", { class: "keys" });
   for (const [key, text] of keys) list.append(element("span", {}, element("kbd", {}, key)), element("span", {}, text));
+  const wrong = header.good ? [] : [element("h2", {}, "What was wrong"), element("pre", { class: "wrong" }, header.verdict)];
   return [
+    ...wrong,
     element("h2", {}, "How to read this"),
     element("p", {}, "Each lane is a stream. What the client sends stands above its line, what the server sends below; "
       + "a slope leads from where a frame was sent to where it arrived. Bars behind the frames say what that end of the "
@@ -100,11 +106,11 @@ function usage() {
   ];
 }
 
-function showDetail(panel, chosen) {
+function showDetail(panel, header, chosen) {
   const { frame, lane, near } = chosen;
-  let nodes = usage();
+  let nodes = usage(header);
   if (frame) {
-    nodes = frameDetail(frame);
+    nodes = frameDetail(frame, header);
     if (frame.lane.story.length > 0) nodes.push(element("h3", {}, "meanwhile"), storyOf(frame.lane, frame.place.order));
   } else if (lane) {
     nodes = laneDetail(lane, near);

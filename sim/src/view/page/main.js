@@ -117,7 +117,7 @@ class Page {
 
   choose({ frame = null, lane = null, near = null }) {
     this.picture.chosen = { frame, lane };
-    showDetail($("detail"), { frame, lane, near });
+    showDetail($("detail"), this.model.header, { frame, lane, near });
     this.redraw();
   }
 

@@ -14,6 +14,12 @@ Picture.prototype.drawChart = function (ctx, side, top) {
   const bottom = top + CHART - 8;
   const curves = this.model.curves[side];
   const shown = [...curves].filter(([stream]) => stream === 0 || this.lanes.includes(this.model.byStream.get(stream)));
+  if (curves.size === 0) {
+    ctx.textAlign = "left";
+    ctx.fillStyle = soft;
+    ctx.fillText(`${side}: not seen`, 16, top + 14);
+    return;
+  }
   const most = this.mostOf(side);
   // By orders of magnitude: a window of nothing and one of a few bytes have to be told apart, beside large ones.
   const y = (window) => bottom - Math.log2(1 + Math.max(window, 0)) / Math.log2(1 + most) * (CHART - 22);
