@@ -251,9 +251,7 @@ fn v09_rapid_reset() {
     let mut after = [raddle_core::MemoryFootprint::default(); 2];
     for n in 0..100_000 {
         victim.wait(Duration::from_millis(31));
-        let pair = pair(n);
-        let (head, reset) = pair.split_at(pair.len() - 13);
-        assert!(victim.send(head) && victim.send(reset));
+        assert!(victim.send(&pair(n)));
         victim.events.clear();
         match n {
             1_000 => after[0] = victim.connection.memory_footprint(),
