@@ -1,0 +1,166 @@
+//! Liveness and time.
+
+use raddle_core::Transmit;
+
+use crate::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Lets time pass up to `until` with nothing read or written.
+fn pass(hand: &mut Hand, until: u64) {
+    while let Some(due) = hand.end.connection.poll_timeout() {
+        if due > Timestamp(until) {
+            break;
+        }
+        hand.end.now = due;
+        hand.end.connection.handle_timeout(due);
+    }
+    hand.end.now = Timestamp(until);
+}
+
+#[test]
+fn f01_the_answer_to_a_ping_goes_first() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.send(stream, &[0; 60_000], Then::End);
+    hand.says(wire::ping([1; 8], false));
+    assert_eq!(kinds(&hand.frames())[0], kind::PING);
+}
+
+#[test]
+fn f02_a_peer_that_only_sends_is_read_and_given_up_for_its_output() {
+    let (mut hand, _) = asked();
+    let mut out = Transmit::new();
+    let mut held = 0;
+    for n in 0..300 {
+        hand.end.now = Timestamp(n * SECOND / 10);
+        hand.says(wire::ping([2; 8], false).repeat(20));
+        if hand.end.connection.error().is_some() {
+            break;
+        }
+        hand.end.connection.poll_transmit(&mut out, hand.end.now);
+        hand.end
+            .connection
+            .handle_transport_blocked(&out, hand.end.now);
+        held = held.max(bytes::Buf::remaining(&out));
+    }
+    pass(&mut hand, 61 * SECOND);
+    assert!(hand.end.connection.error().is_some());
+    assert!(held <= 70 * 1024, "{held} bytes wait");
+}
+
+#[test]
+fn f03_the_deadline_of_a_ping_runs_also_when_it_cannot_be_written() {
+    let (mut hand, [stream]) = asking::<1>();
+    pass(&mut hand, 30 * SECOND);
+    // The PING is due, and nobody takes it.
+    pass(&mut hand, 40 * SECOND);
+    hand.says([]).ends_with(Violation::PingTimeout);
+    assert_eq!(hand.failure(stream).retry, Retry::IfIdempotent);
+}
+
+#[test]
+fn f04_an_answer_on_the_deadline_counts_when_it_is_read_first() {
+    let (mut hand, [_]) = asking::<1>();
+    pass(&mut hand, 30 * SECOND);
+    let frames = hand.frames();
+    assert_eq!(kinds(&frames), [kind::PING]);
+    hand.end.now = Timestamp(40 * SECOND);
+    let payload = frames[0].payload.clone().try_into().unwrap();
+    hand.says(wire::ping(payload, true));
+    hand.end.connection.handle_timeout(hand.end.now);
+    hand.lives();
+}
+
+#[test]
+fn f05_a_cancel_in_the_moment_of_completion_has_one_outcome_and_no_reset() {
+    let mut hand = Hand::client();
+    let stream = hand.open(Then::End);
+    hand.says(wire::headers(1, OK, true));
+    hand.end.connection.reset(stream, ErrorCode::CANCEL);
+    assert_eq!(hand.resets_sent(), []);
+    assert_eq!(hand.outcome(stream), Some(Ok(())));
+}
+
+#[test]
+fn f06_a_black_hole_gives_each_stream_its_verdict() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 2)]));
+    let [answered, sent] = [(); 2].map(|()| hand.open(Then::End));
+    let waits = hand.end.connection.open(get("/"), Then::End).unwrap();
+    hand.says(wire::headers(1, OK, false));
+    hand.frames();
+    pass(&mut hand, 100 * SECOND);
+    assert_eq!(hand.failure(answered).retry, Retry::Never);
+    assert_eq!(hand.failure(sent).retry, Retry::IfIdempotent);
+    assert_eq!(hand.failure(waits).retry, Retry::Safe);
+}
+
+#[test]
+fn f07_ends_that_cannot_write_still_read() {
+    let mut pair = Pair::new(Config::default(), Config::default());
+    let stream = pair.client.connection.open(post("/"), Then::More).unwrap();
+    pair.settle();
+    let events = pair.server.take_events();
+    let other = events.iter().find_map(|event| match event {
+        Event::Request { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    let other = other.unwrap();
+    let head = ResponseHead::new(200).finish();
+    let server = &mut pair.server.connection;
+    server.respond(other, head, Then::More).unwrap();
+    // Both have much to write; each reads the other's before its own is taken.
+    let mut body = Bytes::from(vec![0; 60_000]);
+    server
+        .send_data(other, &mut body.clone(), Then::End)
+        .unwrap();
+    let client = &mut pair.client.connection;
+    client.send_data(stream, &mut body, Then::End).unwrap();
+    let (up, down) = (pair.client.output(), pair.server.output());
+    pair.client.input(&down);
+    pair.server.input(&up);
+    pair.settle();
+    let finished = pair.client.take_events();
+    assert!(finished.contains(&Event::Finished { stream }));
+}
+
+#[test]
+fn f09_after_a_jump_of_the_clock_what_is_readable_is_read_first() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.end.now = Timestamp(3_600 * SECOND);
+    hand.says(wire::headers(1, OK, false));
+    hand.end.connection.handle_timeout(hand.end.now);
+    // The peer was just heard of, so that there is nothing to ask.
+    assert_eq!(hand.frames(), []);
+    assert_eq!(hand.outcome(stream), None);
+    hand.lives();
+}
+
+#[test]
+fn f11_answers_that_nobody_asked_for_are_ignored_and_wrong_pings_are_errors() {
+    let (mut hand, [_]) = asking::<1>();
+    hand.end.connection.ping().unwrap();
+    hand.frames();
+    hand.says(wire::ping([0xee; 8], true));
+    assert_eq!(hand.events(), []);
+    hand.lives();
+    hand.says(wire::frame(kind::PING, 0, 1, &[0; 8]));
+    hand.ends_with(Violation::PingOnStream);
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::frame(kind::PING, 0, 0, &[0; 4]));
+    hand.ends_with(Violation::PingFrameSize);
+}
+
+#[test]
+fn f12_a_goaway_that_cannot_be_written_is_dropped_in_time() {
+    let (mut hand, stream) = asked();
+    let connection = &mut hand.end.connection;
+    connection.close(ErrorCode::INTERNAL_ERROR, Bytes::new());
+    let mut out = Transmit::new();
+    connection.poll_transmit(&mut out, hand.end.now);
+    connection.handle_transport_blocked(&out, hand.end.now);
+    assert_eq!(connection.lifecycle(), Lifecycle::Closing);
+    pass(&mut hand, 2 * SECOND);
+    assert_eq!(hand.end.connection.lifecycle(), Lifecycle::Closed);
+    assert!(hand.outcome(stream).is_some());
+}

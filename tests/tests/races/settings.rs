@@ -1,0 +1,252 @@
+//! SETTINGS.
+
+use crate::*;
+
+fn opened(hand: &mut Hand) -> usize {
+    let frames = hand.frames();
+    kinds(&frames)
+        .iter()
+        .filter(|&&kind| kind == kind::HEADERS)
+        .count()
+}
+
+fn wait(hand: &mut Hand, count: usize) -> Vec<StreamHandle> {
+    let connection = &mut hand.end.connection;
+    (0..count)
+        .map(|_| connection.open(get("/"), Then::End).unwrap())
+        .collect()
+}
+
+/// The identifiers of those that have one.
+fn bound(hand: &Hand, streams: &[StreamHandle]) -> Vec<u32> {
+    let ids = streams
+        .iter()
+        .filter_map(|&stream| hand.end.connection.stream_id(stream));
+    ids.map(|id| id.to_u32()).collect()
+}
+
+#[test]
+fn d01_a_limit_below_what_is_open_kills_nothing() {
+    let (mut hand, streams) = asking::<3>();
+    hand.says(wire::settings(&[(3, 1)]));
+    wait(&mut hand, 1);
+    assert_eq!(opened(&mut hand), 0);
+    assert!(streams.iter().all(|&stream| hand.outcome(stream).is_none()));
+    for stream in &streams[..2] {
+        hand.end.connection.reset(*stream, ErrorCode::CANCEL);
+        assert_eq!(opened(&mut hand), 0);
+    }
+    hand.end.connection.reset(streams[2], ErrorCode::CANCEL);
+    assert_eq!(opened(&mut hand), 1);
+}
+
+#[test]
+fn d02_a_limit_of_zero_and_then_five_starts_five_in_order() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 0)]));
+    let streams = wait(&mut hand, 8);
+    assert_eq!(opened(&mut hand), 0);
+    hand.says(wire::settings(&[(3, 5)]));
+    assert_eq!(opened(&mut hand), 5);
+    assert_eq!(bound(&hand, &streams), [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn d03_slots_pass_over_waiters_that_have_gone() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 0)]));
+    let streams = wait(&mut hand, 6);
+    for at in [0, 2, 4] {
+        hand.end.connection.reset(streams[at], ErrorCode::CANCEL);
+    }
+    hand.says(wire::settings(&[(3, 2)]));
+    assert_eq!(opened(&mut hand), 2);
+    assert_eq!(bound(&hand, &streams), [1, 3]);
+    assert_eq!(hand.end.connection.waiting(), 1);
+}
+
+#[test]
+fn d04_requests_ahead_of_the_settings_may_be_refused_and_are_safe() {
+    let config = Config {
+        concurrent_streams_max: 10,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(Config::default(), config);
+    for _ in 0..50 {
+        pair.client.connection.open(get("/"), Then::End).unwrap();
+    }
+    pair.settle();
+    let events = pair.client.take_events();
+    let refused = events.iter().filter(|event| match event {
+        Event::Failed { error, .. } => {
+            assert_eq!(error.retry, Retry::Safe);
+            true
+        }
+        _ => false,
+    });
+    assert_eq!(refused.count(), 40);
+    assert_eq!(pair.client.connection.openable(), 0);
+}
+
+#[test]
+fn d05_a_setting_that_is_left_out_keeps_its_value() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 2)]));
+    hand.says(wire::settings(&[(4, 100)]));
+    assert_eq!(hand.end.connection.openable(), 2);
+}
+
+#[test]
+fn d06_the_last_of_repeated_entries_wins() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 9), (3, 0), (3, 4)]));
+    assert_eq!(hand.end.connection.openable(), 4);
+}
+
+#[test]
+fn d07_frame_sizes_outside_their_range_are_errors() {
+    for size in [0, 16_383, 1 << 24] {
+        let (mut hand, [_]) = asking::<1>();
+        hand.says(wire::settings(&[(5, size)]));
+        hand.ends_with(Violation::SettingMaxFrameSizeInvalid);
+    }
+}
+
+#[test]
+fn d08_an_initial_window_above_31_bits_is_an_error() {
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::settings(&[(4, 1 << 31)]));
+    hand.ends_with(Violation::SettingInitialWindowTooLarge);
+}
+
+#[test]
+fn d09_a_table_that_shrinks_and_grows_is_told_by_two_updates() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(1, 0)]));
+    hand.says(wire::settings(&[(1, 4_096)]));
+    hand.frames();
+    hand.end.connection.open(get("/"), Then::End).unwrap();
+    let frames = hand.frames();
+    assert!(frames[0].payload.starts_with(b"\x20\x3f\xe1\x1f"));
+}
+
+#[test]
+fn d10_push_from_a_server_and_connect_taken_back_are_errors() {
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::settings(&[(2, 1)]));
+    hand.ends_with(Violation::SettingEnablePushByServer);
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::settings(&[(8, 1)]));
+    hand.says(wire::settings(&[(8, 0)]));
+    hand.ends_with(Violation::SettingConnectProtocolWithdrawn);
+}
+
+#[test]
+fn d11_settings_that_are_never_acknowledged_end_the_connection() {
+    let mut hand = Hand::fresh(Role::Client);
+    hand.frames();
+    hand.says(wire::settings(&[]));
+    hand.frames();
+    hand.input = hand.end.wait_out();
+    hand.ends_with(Violation::SettingsTimeout);
+}
+
+#[test]
+fn d12_settings_of_a_wrong_shape_are_errors() {
+    for (frame, violation) in [
+        (
+            wire::frame(kind::SETTINGS, flag::ACK, 0, &[0; 6]),
+            Violation::SettingsAckWithPayload,
+        ),
+        (
+            wire::frame(kind::SETTINGS, 0, 0, &[0; 5]),
+            Violation::SettingsFrameSize,
+        ),
+        (
+            wire::frame(kind::SETTINGS, 0, 3, &[]),
+            Violation::SettingsOnStream,
+        ),
+    ] {
+        let (mut hand, _) = asked();
+        hand.says(frame).ends_with(violation);
+    }
+}
+
+#[test]
+fn d13_an_acknowledgement_too_many_is_named() {
+    // It could be let pass. But the peer has lost count, and which of our settings it follows is anybody's guess.
+    let (mut hand, _) = asked();
+    hand.says(wire::settings_ack());
+    hand.ends_with(Violation::SettingsAckUnexpected);
+}
+
+#[test]
+fn d14_what_comes_first_is_settings() {
+    let mut hand = Hand::fresh(Role::Client);
+    hand.says(wire::ping([0; 8], false));
+    hand.ends_with(Violation::FirstFrameNotSettings);
+    let mut hand = Hand::fresh(Role::Client);
+    // The length of this "frame" is "HTT", far above any limit.
+    hand.says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    hand.ends_with(Violation::FrameTooLarge);
+    let mut hand = Hand::fresh(Role::Server);
+    for byte in wire::PREFACE.iter().chain(&wire::settings(&[])) {
+        hand.says([*byte]);
+    }
+    hand.lives();
+}
+
+#[test]
+fn d15_a_table_size_takes_effect_between_two_blocks() {
+    let mut hand = Hand::client();
+    let head = || {
+        RequestHead::new(b"GET", b"http", Some(b"test"), b"/")
+            .field(b"x-name", b"x-value")
+            .finish()
+    };
+    hand.end.connection.open(head(), Then::End).unwrap();
+    hand.says(wire::settings(&[(1, 0)]));
+    hand.end.connection.open(head(), Then::End).unwrap();
+    let frames = hand.frames();
+    let heads: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame.kind == kind::HEADERS)
+        .collect();
+    // Neither was encoded before the setting came: the first says the size, and both do without the table.
+    assert_eq!(heads[0].payload[0], 0x20);
+    assert_eq!(heads[0].payload[1..], heads[1].payload[..]);
+}
+
+#[test]
+fn d16_a_request_that_is_too_large_fails_before_it_has_a_number() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(6, 50)]));
+    let refused = hand.end.connection.open(get("/"), Then::End);
+    assert_eq!(refused.unwrap_err().0, OpenError::HeaderListTooLarge);
+    assert_eq!(opened(&mut hand), 0);
+}
+
+#[test]
+fn d17_toggles_of_the_window_cost_nothing_per_stream() {
+    let work = [10, 1_000].map(|streams| {
+        let config = Config {
+            open_queue_max: 2_000,
+            ..Config::default()
+        };
+        let mut hand = Hand::under(Role::Client, config);
+        hand.says(wire::settings(&[(4, 60)]));
+        for _ in 0..streams {
+            let stream = hand.open(Then::More);
+            hand.send(stream, &[0; 61], Then::More);
+        }
+        hand.frames();
+        let before = hand.end.connection.stats().work_units;
+        for n in 0..500 {
+            // All are in debt, now more and now less: there is nothing to send, only windows to move.
+            hand.says(wire::settings(&[(4, 10 + n % 2 * 40)]));
+            assert!(!kinds(&hand.frames()).contains(&kind::DATA));
+        }
+        hand.end.connection.stats().work_units - before
+    });
+    assert!(work[1] < 2 * work[0], "{work:?}");
+}

@@ -1,0 +1,298 @@
+//! Flow control.
+
+use crate::*;
+
+/// The length of what goes out on stream 1 now.
+fn sent(hand: &mut Hand) -> usize {
+    data_lengths(&hand.frames(), 1).iter().sum()
+}
+
+#[test]
+fn c01_a_window_below_what_is_in_flight_is_a_debt() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.send(stream, &[0; 60_000], Then::More);
+    assert_eq!(sent(&mut hand), 60_000);
+    hand.says(wire::settings(&[(4, 0)]));
+    hand.send(stream, &[0; 10], Then::More);
+    hand.says(wire::window_update(1, 60_000));
+    assert_eq!(sent(&mut hand), 0);
+    hand.says(wire::window_update(1, 1));
+    assert_eq!(sent(&mut hand), 1);
+}
+
+#[test]
+fn c02_an_empty_end_passes_a_closed_window() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.says(wire::settings(&[(4, 0)]));
+    hand.frames();
+    hand.send(stream, b"", Then::End);
+    assert_eq!(hand.end.output(), wire::data(1, b"", true));
+}
+
+#[test]
+fn c03_a_raised_window_wakes_every_stream() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(4, 0)]));
+    let streams = [(); 50].map(|()| hand.open(Then::More));
+    for stream in streams {
+        hand.send(stream, &[0; 100], Then::End);
+    }
+    hand.frames();
+    hand.says(wire::settings(&[(4, 100)]));
+    let frames = hand.frames();
+    for n in 0..50 {
+        assert_eq!(data_lengths(&frames, 2 * n + 1), [100]);
+    }
+}
+
+#[test]
+fn c04_windows_that_rise_and_fall_in_one_read_let_nothing_pass() {
+    for [rise, fall] in [
+        [wire::settings(&[(4, 1_000)]), wire::settings(&[(4, 100)])],
+        [wire::window_update(1, 50), wire::settings(&[(4, 50)])],
+        [wire::window_update(1, 50), wire::settings(&[(4, 0)])],
+    ] {
+        let mut hand = Hand::client();
+        hand.says(wire::settings(&[(4, 100)]));
+        let stream = hand.open(Then::More);
+        let mut body = Bytes::from(vec![0; 70_000]);
+        let connection = &mut hand.end.connection;
+        connection.send_data(stream, &mut body, Then::End).unwrap();
+        assert_eq!(sent(&mut hand), 100);
+        hand.says([rise, fall].concat());
+        assert_eq!(sent(&mut hand), 0);
+        let woken = hand.told.contains(&Event::Writable { stream });
+        assert!(!woken, "no room was made");
+    }
+}
+
+#[test]
+fn c05_a_stream_window_that_overflows_costs_that_stream() {
+    let (mut hand, [first, second]) = asking::<2>();
+    hand.says(wire::window_update(1, WINDOW_MAX));
+    hand.resets(1, Violation::StreamWindowOverflow);
+    assert!(hand.outcome(first).is_some() && hand.outcome(second).is_none());
+}
+
+#[test]
+fn c06_a_connection_window_that_overflows_costs_everything() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.says(wire::window_update(0, WINDOW_MAX));
+    hand.ends_with(Violation::ConnectionWindowOverflow);
+    assert!(hand.outcome(stream).is_some());
+}
+
+#[test]
+fn c07_settings_that_overflow_one_of_many_windows_cost_everything() {
+    let (mut hand, _) = asking::<20>();
+    hand.says(wire::window_update(39, WINDOW_MAX - 65_535));
+    hand.says(wire::settings(&[(4, 65_536)]));
+    hand.ends_with(Violation::InitialWindowOverflow);
+}
+
+#[test]
+fn c08_updates_for_closed_streams_are_ignored_and_for_idle_ones_are_errors() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.cancel(stream);
+    hand.says(wire::window_update(1, WINDOW_MAX));
+    hand.ignores();
+    hand.says(wire::window_update(3, 1));
+    hand.ends_with(Violation::IdleStreamFrame);
+}
+
+#[test]
+fn c09_updates_of_zero_and_of_wrong_length() {
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::window_update(1, 0));
+    hand.resets(1, Violation::WindowUpdateZeroOnStream);
+    hand.says(wire::window_update(0, 0));
+    hand.ends_with(Violation::WindowUpdateZeroOnConnection);
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::frame(kind::WINDOW_UPDATE, 0, 0, &[0; 3]));
+    hand.ends_with(Violation::WindowUpdateFrameSize);
+}
+
+#[test]
+fn c10_padding_counts_whole_and_comes_back_without_the_application() {
+    for padding in [0, 1, 128, 255u8] {
+        let mut hand = Hand::under(Role::Server, small());
+        hand.request(1, Then::More);
+        let payload = [&[padding][..], &vec![0; usize::from(padding)]].concat();
+        let frame = wire::frame(kind::DATA, flag::PADDED, 1, &payload);
+        let frames = 40_000 / payload.len().max(100);
+        let mut back = 0;
+        for _ in 0..frames {
+            hand.says(&frame);
+            back += granted(&hand.frames()) as usize;
+            hand.end.now = Timestamp(hand.end.now.0 + 100_000_000);
+        }
+        let came = frames * payload.len();
+        assert!(back + 32_768 >= came, "{back} of {came}");
+        hand.lives();
+    }
+}
+
+#[test]
+fn c11_a_stream_that_nobody_reads_holds_no_more_than_its_window() {
+    let (mut hand, _) = asked();
+    let other = hand.request(3, Then::More);
+    for _ in 0..16 {
+        hand.says(wire::data(1, &[0; 16_384], false));
+    }
+    for _ in 0..100 {
+        hand.says(wire::data(3, &[0; 16_384], false));
+        hand.end.connection.release(other, 16_384);
+        hand.frames();
+    }
+    hand.lives();
+    hand.says(wire::data(1, b"x", false));
+    hand.resets(1, Violation::StreamWindowExceeded);
+}
+
+#[test]
+fn c12_a_stream_that_is_not_open_yet_takes_no_credit() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 1), (4, 1 << 20)]));
+    let first = hand.open(Then::More);
+    let waits = hand.end.connection.open(post("/"), Then::More).unwrap();
+    hand.send(waits, &[0; 60_000], Then::End);
+    hand.send(first, &[0; 65_535], Then::End);
+    assert_eq!(sent(&mut hand), 65_535);
+}
+
+#[test]
+fn c13_everybody_reaches_the_last_byte_with_updates_at_zero_only() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(4, 1 << 20)]));
+    // The first asks for much and sends little; it must not sit on the window.
+    let streams = [(); 4].map(|()| hand.open(Then::More));
+    for (n, stream) in streams.into_iter().enumerate() {
+        hand.send(stream, &vec![0; 60_000 - n], Then::End);
+    }
+    let mut left = 4 * 60_000 - 6;
+    while left > 0 {
+        let frames = hand.frames();
+        let now: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+        assert!(now == 65_535 || now == left, "{now} of {left}");
+        left -= now;
+        hand.says(wire::window_update(0, 65_535));
+    }
+}
+
+#[test]
+fn c14_what_a_cancelled_stream_wanted_is_there_for_others() {
+    let (mut hand, [first, second]) = asking::<2>();
+    hand.send(second, &[0; 65_535], Then::More);
+    hand.end.connection.reset(second, ErrorCode::CANCEL);
+    hand.send(first, &[0; 65_535], Then::End);
+    assert_eq!(sent(&mut hand), 65_535);
+}
+
+#[test]
+fn c15_a_hundred_streams_share_updates_of_one_byte() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(4, 1 << 20)]));
+    let filler = hand.open(Then::More);
+    hand.send(filler, &[0; 65_535], Then::End);
+    let streams = [(); 99].map(|()| hand.open(Then::More));
+    for stream in streams {
+        hand.send(stream, &[0; 10], Then::More);
+    }
+    hand.frames();
+    let mut moved = std::collections::BTreeSet::new();
+    // A turn is longer than ten bytes: each stream sends all it has, and then it is the next one's turn.
+    for _ in 0..99 * 10 {
+        hand.says(wire::window_update(0, 1));
+        let frames = hand.frames();
+        assert_eq!(frames.len(), 1);
+        moved.insert(frames[0].stream);
+    }
+    assert_eq!(moved.len(), 99);
+}
+
+#[test]
+fn c16_a_sender_at_zero_gets_what_we_owe() {
+    let mut hand = Hand::under(Role::Server, small());
+    let stream = hand.request(1, Then::More);
+    hand.says(wire::data(1, &[0; 16_384], false).repeat(3));
+    hand.says(wire::data(1, &[0; 65_535 - 3 * 16_384], false));
+    hand.frames();
+    hand.end.connection.release(stream, 1);
+    let frames = hand.frames();
+    assert_eq!(granted(&frames), 1);
+    assert!(frames.iter().any(|frame| frame.is(kind::WINDOW_UPDATE, 1)));
+}
+
+#[test]
+fn c17_data_beyond_our_window_is_an_error() {
+    let mut hand = Hand::under(Role::Server, small());
+    hand.request(1, Then::More);
+    hand.says(wire::data(1, &[0; 16_384], false).repeat(4));
+    // The connection's window is as small, and is looked at first.
+    hand.ends_with(Violation::ConnectionWindowExceeded);
+}
+
+#[test]
+fn c18_the_old_window_holds_until_the_peer_acknowledges() {
+    let config = Config {
+        stream_window_bytes: 100,
+        ..Config::default()
+    };
+    let mut hand = Hand::over(End::new(Role::Server, config));
+    hand.says(wire::PREFACE).says(wire::settings(&[]));
+    hand.frames();
+    hand.request(1, Then::More);
+    hand.says(wire::data(1, &[0; 10_000], false));
+    hand.lives();
+    hand.says(wire::settings_ack());
+    hand.says(wire::data(1, b"x", false));
+    hand.resets(1, Violation::StreamWindowExceeded);
+}
+
+#[test]
+fn c19_a_body_that_is_given_up_is_credited_once() {
+    let mut hand = Hand::under(Role::Server, small());
+    let stream = hand.request(1, Then::More);
+    hand.says(wire::data(1, &[0; 16_384], false).repeat(2));
+    hand.end.connection.discard(stream);
+    hand.end.connection.discard(stream);
+    hand.end.connection.release(stream, 100_000);
+    assert_eq!(granted(&hand.frames()), 32_768);
+    hand.end.connection.check();
+}
+
+#[test]
+fn c20_data_above_our_goaway_keeps_the_connections_credit() {
+    let mut hand = Hand::under(Role::Server, small());
+    hand.request(1, Then::More);
+    hand.end.connection.drain();
+    let ping = hand.frames()[1].payload.clone().try_into().unwrap();
+    hand.says(wire::ping(ping, true));
+    hand.frames();
+    hand.says(wire::headers(3, POST, false));
+    hand.says(wire::data(3, &[0; 16_384], false).repeat(3));
+    assert_eq!(granted(&hand.frames()), 3 * 16_384);
+}
+
+#[test]
+fn c21_a_smaller_frame_size_cuts_anew_what_waits() {
+    let (mut hand, [stream]) = asking::<1>();
+    hand.says(wire::settings(&[(5, 1 << 20), (4, 0)]));
+    hand.frames();
+    hand.send(stream, &[0; 50_000], Then::End);
+    hand.says(wire::settings(&[(5, 16_384), (4, 65_535)]));
+    let lengths = data_lengths(&hand.frames(), 1);
+    assert!(lengths.iter().all(|&len| len <= 16_384), "{lengths:?}");
+}
+
+#[test]
+fn c22_the_edge_of_31_bits_is_exact() {
+    for (increment, fine) in [(0, false), (1, true), (WINDOW_MAX - 65_535, true)] {
+        let (mut hand, [_]) = asking::<1>();
+        hand.says(wire::window_update(0, increment));
+        assert_eq!(hand.end.connection.error().is_none(), fine);
+    }
+    let (mut hand, [_]) = asking::<1>();
+    hand.says(wire::window_update(0, WINDOW_MAX - 65_534));
+    hand.ends_with(Violation::ConnectionWindowOverflow);
+}
