@@ -6,7 +6,8 @@
 //! and past an [`Oracle`](oracle::Oracle), which knows what was sent and so what may be received.
 //!
 //! [`pair`] runs two engines against each other without a runtime. It is fast, and sees every event. [`net`] runs whole
-//! clients and servers, ours and those of the `h2` crate, over a simulated network. [`view`] records runs and shows them.
+//! clients and servers, ours and those of the `h2` crate, over a simulated network. [`view`]
+//! records runs and shows them.
 #![forbid(unsafe_code)]
 
 pub mod campaign;

@@ -7,6 +7,7 @@ use raddle_sim::{
     campaign::{Profile, World},
     outcome::{Fault, Outcome},
     tape::Tape,
+    trace::Trace,
     view::{self, Event, Format, Header, Passage, Recorder, Recording, What},
 };
 
@@ -176,4 +177,21 @@ fn the_text_names_the_seed_and_the_command_and_has_a_line_for_each_event() {
     assert!(text.starts_with("seed 5: ran well"), "{text:.60}");
     assert!(text.contains("to repeat: sim replay --seed 5\n"));
     assert!(text.lines().count() >= recording.events.len() + 2);
+}
+
+#[test]
+fn a_verdict_that_is_bad_names_the_request_and_what_was_wrong() {
+    let fault = Fault::of(3, "never ended\nclient is Open").with_trace(&Trace::default());
+    let header = Header::simulated(Some(9), 0, &Err(fault), None);
+    assert!(!header.good);
+    assert_eq!(header.verdict, "request #3: never ended\nclient is Open");
+    let recording = Recording {
+        header,
+        events: Vec::new(),
+    };
+    assert!(text(&recording, Format::Text).starts_with("seed 9: request #3: never ended\n"));
+    // Every form takes a recording in which nothing happened.
+    for format in Format::ALL {
+        assert!(!view::export(&recording, format).is_empty(), "{format:?}");
+    }
 }

@@ -159,10 +159,17 @@ class Picture {
   drawFrames(ctx, lane, top) {
     const middle = top + LANE / 2;
     const right = GUTTER + this.width + 8;
+    const drawn = {};
     this.eachFrame(lane, (frame) => {
       const x = this.x(frame.place);
       const rise = frame.sender === "client" ? -1 : 1;
       const tall = this.tallness(frame);
+      // One that would stand behind one of its kind, on the same pixel, is not seen.
+      const kind = frame.sender + frame.colour;
+      const before = drawn[kind];
+      const ends = frame.flags.includes("END_STREAM");
+      if (before && x - before.x < .5 && tall <= before.tall && !ends) return;
+      drawn[kind] = { x, tall };
       ctx.fillStyle = this.colours[frame.colour];
       if (frame.arrived) {
         const end = Math.min(this.x(frame.arrived), right + 4_000);
@@ -181,7 +188,7 @@ class Picture {
         }
       }
       ctx.fillRect(x - TICK / 2, rise < 0 ? middle - tall : middle, TICK, tall);
-      if (frame.flags.includes("END_STREAM")) {
+      if (ends) {
         ctx.beginPath();
         ctx.arc(x, middle + rise * tall, 3, 0, 7);
         ctx.fill();
@@ -261,7 +268,8 @@ class Picture {
       ctx.fillRect(from, AXIS - 4, Math.max(to - from, 3), 3);
       const arrow = fault.way === "up" ? " ↑" : fault.way === "down" ? " ↓" : "";
       const name = fault.fault + arrow;
-      if (ctx.measureText(name).width + 8 > to - from && to - from > 2) continue;
+      // What lasts is named where its name fits; what happens at one moment has no room of its own anywhere.
+      if (fault.until > fault.at && ctx.measureText(name).width + 8 > to - from) continue;
       ctx.save();
       ctx.globalAlpha = .9;
       ctx.fillText(name, from + 4, AXIS + 8);

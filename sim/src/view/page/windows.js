@@ -54,14 +54,31 @@ Picture.prototype.drawCurve = function (ctx, stream, curve, y, chosen) {
   const first = Math.max(0, lastBefore(curve, this.from, this.scale));
   ctx.beginPath();
   let level = null;
+  // The column of pixels that is being drawn, and how far the curve reaches in it: more points show no more.
+  let column = { x: 0, low: 0, high: 0 };
+  const finish = () => {
+    if (column.low !== column.high) {
+      ctx.lineTo(column.x, column.low);
+      ctx.lineTo(column.x, column.high);
+    }
+    ctx.lineTo(column.x, level);
+  };
   for (let at = first; at < curve.length && curve[at].place[this.scale] <= this.to; at += 1) {
-    const x = this.x(curve[at].place);
-    if (level === null) ctx.moveTo(x, y(curve[at].window));
-    else ctx.lineTo(x, level);
-    level = y(curve[at].window);
-    ctx.lineTo(x, level);
+    const [x, next] = [this.x(curve[at].place), y(curve[at].window)];
+    if (level === null) {
+      ctx.moveTo(x, next);
+      column = { x, low: next, high: next };
+    } else if (x - column.x >= .5) {
+      finish();
+      ctx.lineTo(x, level);
+      column = { x, low: Math.min(level, next), high: Math.max(level, next) };
+    } else {
+      column = { x: column.x, low: Math.min(column.low, next), high: Math.max(column.high, next) };
+    }
+    level = next;
   }
   if (level === null) return;
+  finish();
   const lane = this.model.byStream.get(stream);
   // A stream's window means nothing once the stream is over.
   const end = stream === 0 || !lane?.last ? GUTTER + this.width : this.x(lane.last);
