@@ -419,5 +419,17 @@ fn the_documents_and_the_checks_name_the_same_commands() {
         run.contains("\nstep cargo test --workspace\n"),
         "checked as it is documented"
     );
-    assert!(run.contains("fuzz/smoke connection_bytes "));
+    let nightly = fs::read_to_string(root().join(".github/workflows/nightly.yml")).unwrap();
+    for target in fs::read_dir(root().join("fuzz/fuzz_targets")).unwrap() {
+        let path = target.unwrap().path();
+        let target = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            run.contains(target),
+            "nothing runs the fuzz target {target}"
+        );
+        assert!(
+            nightly.contains(target),
+            "nothing runs the fuzz target {target} for long"
+        );
+    }
 }
