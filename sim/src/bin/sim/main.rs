@@ -163,17 +163,20 @@ impl OneArgs {
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))
     }
 
-    /// The command that runs the same again.
+    /// The command that runs the same again, for a shell in the repository.
     fn again(&self, world: World) -> Option<String> {
-        match (&self.tape, self.seed) {
-            (Some(path), _) => Some(format!(
-                "sim replay --tier {} --as {world} {}",
-                self.tier,
-                path.display()
-            )),
-            (None, Some(seed)) => Some(command("replay", world, seed)),
-            (None, None) => None,
-        }
+        let command = match (&self.tape, self.seed) {
+            (Some(path), _) => {
+                let tier = self.tier;
+                format!("sim replay --tier {tier} --as {world} {}", path.display())
+            }
+            (None, Some(seed)) => command("replay", world, seed),
+            (None, None) => return None,
+        };
+        let (program, arguments) = command.split_once(' ')?;
+        Some(format!(
+            "cargo run -p raddle-sim --bin {program} -- {arguments}"
+        ))
     }
 
     fn world(&self) -> Result<World, Wrong> {
