@@ -126,6 +126,7 @@ violations! {
     StreamIdNotIncreasing Connection PROTOCOL_ERROR "RFC 9113 §5.1.1" "a stream was opened with an identifier that is not above the last one";
     StreamClosedFrame Stream STREAM_CLOSED "RFC 9113 §5.1" "a frame came on a stream after its end";
     StreamClosedConnection Connection STREAM_CLOSED "RFC 9113 §5.1" "a frame came on a stream that both sides had ended";
+    // RFC 9113 §8.7: REFUSED_STREAM is for what the application has not seen.
     StreamLimitExceeded Stream REFUSED_STREAM "RFC 9113 §5.1.2" "more streams were opened than SETTINGS_MAX_CONCURRENT_STREAMS allows";
     PriorityUpdateFromServer Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a server sent a PRIORITY_UPDATE frame";
     PriorityUpdateStreamInvalid Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a PRIORITY_UPDATE frame prioritizes stream zero or one that no client opens";

@@ -317,6 +317,7 @@ impl Connection {
 
     /// Owes the peer a GOAWAY in place of one that is not out yet.
     pub(super) fn owe_goaway(&mut self, code: ErrorCode, debug: Bytes) {
+        // RFC 9113 §8.7: not below any stream that the application has seen; those above our last one it never sees.
         let last = self
             .our_goaway
             .map_or(self.last_peer_id, |last| last.min(self.last_peer_id));

@@ -94,3 +94,22 @@ fn a_peer_that_never_says_its_preface_is_given_up() {
         hand.says([]).ends_with(Violation::HandshakeTimeout);
     }
 }
+
+#[test]
+fn the_first_settings_are_acknowledged_behind_our_own() {
+    for role in ROLES {
+        let mut hand = Hand::fresh(role);
+        if role == Role::Server {
+            hand.says(wire::PREFACE);
+        }
+        hand.says(wire::settings(&[]));
+        let frames = hand.frames();
+        let settings: Vec<_> = frames
+            .iter()
+            .filter(|frame| frame.kind == kind::SETTINGS)
+            .map(|frame| frame.flags)
+            .collect();
+        assert_eq!(settings, [0, flag::ACK]);
+        assert_eq!(frames[0].kind, kind::SETTINGS);
+    }
+}

@@ -126,3 +126,9 @@ fn a_response_has_one_status_of_three_digits() {
         assert_eq!(hand.failure(stream).retry, Retry::IfIdempotent);
     }
 }
+
+#[test]
+fn authorities_and_hosts_are_compared_as_their_scheme_has_them() {
+    request(&with(&[("host", "TEST:80")]), None);
+    request(&with(&[("host", "test:443")]), Some(V::HostMismatch));
+}

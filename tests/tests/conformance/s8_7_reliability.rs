@@ -47,3 +47,20 @@ fn a_server_refuses_only_what_its_application_never_saw() {
     });
     assert!(failed);
 }
+
+#[test]
+fn our_goaway_covers_what_the_application_saw() {
+    for close in [true, false] {
+        let mut hand = Hand::server();
+        hand.request(1, Then::End);
+        hand.request(7, Then::More);
+        if close {
+            let connection = &mut hand.end.connection;
+            connection.close(ErrorCode::NO_ERROR, Bytes::new());
+        } else {
+            hand.says(wire::data(0, b"", false));
+        }
+        let frames = hand.frames();
+        assert!(frames[0].is(kind::GOAWAY, 0) && frames[0].number(0) == 7);
+    }
+}
