@@ -12,6 +12,8 @@ pub(crate) struct Allocated {
     pub(crate) calls: u64,
     /// Bytes asked for; a reallocation counts its whole new size.
     pub(crate) bytes: u64,
+    /// Bytes that are held: less than nothing when a thread frees what another allocated.
+    pub(crate) held: i64,
 }
 
 impl Allocated {
@@ -25,20 +27,32 @@ impl Allocated {
         Self {
             calls: self.calls - earlier.calls,
             bytes: self.bytes - earlier.bytes,
+            held: self.held - earlier.held,
         }
     }
 }
 
 thread_local! {
     // Not an atomic: a locked instruction for each allocation would be charged to whoever allocates more.
-    static SO_FAR: Cell<Allocated> = const { Cell::new(Allocated { calls: 0, bytes: 0 }) };
+    static SO_FAR: Cell<Allocated> = const { Cell::new(Allocated { calls: 0, bytes: 0, held: 0 }) };
 }
 
-fn count(bytes: usize) {
+/// Counts an allocation of `bytes` in place of one of `before`.
+pub(crate) fn count(bytes: usize, before: usize) {
     let so_far = SO_FAR.get();
     SO_FAR.set(Allocated {
         calls: so_far.calls + 1,
         bytes: so_far.bytes + bytes as u64,
+        held: so_far.held + bytes as i64 - before as i64,
+    });
+}
+
+/// Counts that `bytes` are free again.
+pub(crate) fn count_free(bytes: usize) {
+    let so_far = SO_FAR.get();
+    SO_FAR.set(Allocated {
+        held: so_far.held - bytes as i64,
+        ..so_far
     });
 }
 
@@ -49,24 +63,25 @@ pub(crate) struct Counting;
 // SAFETY: every call goes to the system's allocator as it came; the count allocates nothing and cannot panic.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count(layout.size(), 0);
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count(layout.size(), 0);
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
+        count(size, layout.size());
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count_free(layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -1,18 +1,29 @@
-//! The engine against the `h2` crate: the same requests in memory, each pair of client and server in one thread.
+//! The engine against the `h2` crate and, with the feature `nghttp2`, against libnghttp2: the same requests in memory, in
+//! one thread.
 //!
 //! ```text
 //! $ cargo bench -p raddle-tests --bench versus -- --only W1
+//! $ cargo bench -p raddle-tests --features nghttp2 --bench versus -- --only W1 --side client
 //! ```
 //!
-//! Rounds of both alternate, so that a slow moment of the machine meets both. "allocs" and "alloc bytes" are what the
-//! heap is asked for, "wire up" and "wire down" the bytes on the wire, all per request: the same work shows in them.
-//! Both read every field and every body byte. The `h2` crate is made of futures and needs an executor, which is about
-//! a hundredth of its time; raddle's engine needs none. `--engine` runs one alone, for a profiler.
+//! `--side` says whose work is measured: a client and a server of the engine, or one of them against a script that
+//! costs next to nothing; the row "script" is script against script. Rounds of all engines alternate, so that a slow
+//! moment of the machine meets all. "allocs" and "alloc bytes" are what the heap is asked for, "wire up" and "wire
+//! down" the bytes on the wire, all per request: the same work shows in them. All read every field and every body
+//! byte. The `h2` crate is made of futures and needs an executor, which is about a hundredth of its time.
+//!
+//! `--engine` runs one alone, for a profiler; what is measured runs below the function `measured`.
 
 mod allocations;
-mod h2_pair;
-mod raddle_pair;
+mod drive;
+mod h2_ends;
+mod hpack;
+mod memory;
+#[cfg(feature = "nghttp2")]
+mod nghttp2;
+mod raddle_ends;
 mod report;
+mod script;
 mod wire;
 mod workload;
 
@@ -21,17 +32,19 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum, builder::RangedU64ValueParser};
 
 use allocations::{Allocated, Counting};
-use h2_pair::H2Pair;
-use raddle_pair::RaddlePair;
+use drive::{Ends, Pair};
+use h2_ends::H2Ends;
+use raddle_ends::{Client, Server};
 use report::Measured;
-use workload::{Seen, WORKLOADS, Workload};
+use script::{ScriptClient, ScriptServer};
+use workload::{Seen, Side, WORKLOADS, Workload};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 #[derive(Debug, Parser)]
 #[command(
-    about = "raddle's engine against the h2 crate, in memory",
+    about = "raddle's engine against the h2 crate and libnghttp2, in memory",
     max_term_width = 100
 )]
 struct Options {
@@ -47,27 +60,74 @@ struct Options {
     /// Runs only this engine.
     #[arg(long)]
     engine: Option<Engine>,
+    /// What is measured.
+    #[arg(long, default_value = "requests")]
+    measure: Measure,
+    /// Which ends are the engine's.
+    #[arg(long, default_value = "pair")]
+    side: Side,
     /// What raddle buffers of each stream; h2 takes whole bodies.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
     send_buffer: usize,
+    /// For `--measure hpack`: only this direction.
+    #[arg(long)]
+    direction: Option<hpack::Direction>,
     /// What cargo says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// Time, allocations and bytes of each request.
+    Requests,
+    /// Bytes held by streams that wait, and by connections.
+    Memory,
+    /// Time of each header field, encoded and decoded.
+    Hpack,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Engine {
     Raddle,
     H2,
+    #[cfg(feature = "nghttp2")]
+    Nghttp2,
+    Script,
 }
 
-/// A client and a server with wires between them.
-trait Pair {
-    /// Makes so many requests, as many at a time as the workload has streams.
-    fn run(&mut self, requests: usize) -> Seen;
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Raddle => "raddle",
+            Self::H2 => "h2",
+            #[cfg(feature = "nghttp2")]
+            Self::Nghttp2 => "nghttp2",
+            Self::Script => "script",
+        }
+    }
 
-    /// Bytes that went up and down so far.
-    fn carried(&self) -> (u64, u64);
+    fn ends(self, workload: &'static Workload, side: Side, send_buffer: usize) -> Box<dyn Pair> {
+        let client = |workload, texts| Client::new(workload, texts, send_buffer);
+        let server = |workload, texts| Server::new(workload, texts, send_buffer);
+        let (script_client, script_server) = (ScriptClient::new, ScriptServer::new);
+        match (self, side) {
+            (Self::Raddle, Side::Client) => Box::new(Ends::new(workload, client, script_server)),
+            (Self::Raddle, Side::Server) => Box::new(Ends::new(workload, script_client, server)),
+            (Self::Raddle, _) => Box::new(Ends::new(workload, client, server)),
+            (Self::H2, _) => Box::new(H2Ends::new(workload, side)),
+            #[cfg(feature = "nghttp2")]
+            (Self::Nghttp2, _) => {
+                let (client, server) = (nghttp2::Ends::client, nghttp2::Ends::server);
+                match side {
+                    Side::Client => Box::new(Ends::new(workload, client, script_server)),
+                    Side::Server => Box::new(Ends::new(workload, script_client, server)),
+                    _ => Box::new(Ends::new(workload, client, server)),
+                }
+            }
+            (Self::Script, _) => Box::new(Ends::new(workload, script_client, script_server)),
+        }
+    }
 }
 
 fn main() {
@@ -76,60 +136,75 @@ fn main() {
         let only = options.only.as_deref();
         only.is_none_or(|only| only.eq_ignore_ascii_case(workload.name))
     };
-    for workload in WORKLOADS.iter().filter(chosen) {
-        report::print(workload, &measure(workload, &options));
-    }
-}
-
-fn measure(workload: &'static Workload, options: &Options) -> Vec<Measured> {
-    let requests = options.requests.unwrap_or(workload.requests);
-    let wanted = |engine| options.engine.is_none_or(|only| only == engine);
-    let mut pairs: Vec<(Box<dyn Pair>, Measured)> = Vec::new();
-    let mut add = |name, pair| {
-        let measured = Measured {
-            engine: name,
-            ..Measured::default()
-        };
-        pairs.push((pair, measured));
+    let engines: Vec<Engine> = match options.engine {
+        Some(engine) => vec![engine],
+        None => Engine::value_variants().to_vec(),
     };
-    if wanted(Engine::Raddle) {
-        let pair = RaddlePair::new(workload, options.send_buffer);
-        add("raddle", Box::new(pair));
-    }
-    if wanted(Engine::H2) {
-        add("h2", Box::new(H2Pair::new(workload)));
-    }
-    for (pair, _) in &mut pairs {
-        // The handshake, the compression tables and the first growth of the buffers are not what is measured.
-        pair.run(requests.div_ceil(10));
-    }
-    for _ in 0..options.rounds {
-        for (pair, measured) in &mut pairs {
-            round(pair.as_mut(), measured, workload, requests);
+    match options.measure {
+        Measure::Memory => memory::print(&engines),
+        Measure::Hpack => hpack::print(&engines, &options),
+        Measure::Requests => {
+            for workload in WORKLOADS.iter().filter(chosen) {
+                report::print(workload, &measure(workload, &engines, &options));
+            }
         }
     }
-    pairs.into_iter().map(|(_, measured)| measured).collect()
 }
 
-fn round(pair: &mut dyn Pair, measured: &mut Measured, workload: &Workload, requests: usize) {
-    let (up, down) = pair.carried();
+fn measure(workload: &'static Workload, engines: &[Engine], options: &Options) -> Vec<Measured> {
+    let requests = options.requests.unwrap_or(workload.requests);
+    let ends = |&engine: &Engine| {
+        let side = match engine {
+            Engine::Script => Side::Script,
+            _ => options.side,
+        };
+        let measured = Measured {
+            engine: engine.name(),
+            ..Measured::default()
+        };
+        let ends = engine.ends(workload, side, options.send_buffer);
+        (ends, side, measured)
+    };
+    let mut all: Vec<_> = engines.iter().map(ends).collect();
+    for (ends, ..) in &mut all {
+        // The handshake, the compression tables and the first growth of the buffers are not what is measured.
+        let few = requests.div_ceil(10);
+        ends.prepare(few);
+        ends.run(few);
+    }
+    for _ in 0..options.rounds {
+        for (ends, side, measured) in &mut all {
+            let expected = workload.seen(requests, *side);
+            round(ends.as_mut(), measured, &expected, requests);
+        }
+    }
+    all.into_iter().map(|(.., measured)| measured).collect()
+}
+
+/// What is measured runs in here, so that a profiler can be told to look at nothing else.
+#[inline(never)]
+fn measured<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+fn round(ends: &mut dyn Pair, into: &mut Measured, expected: &Seen, requests: usize) {
+    ends.prepare(requests);
+    let (up, down) = ends.carried();
     let before = Allocated::now();
     let start = Instant::now();
-    let seen = pair.run(requests);
+    let seen = measured(|| ends.run(requests));
     let elapsed = start.elapsed();
     let allocated = Allocated::now().since(before);
     assert!(
-        seen.same_work(&workload.seen(requests)),
-        "{} did other work than it was given: {seen:?}",
-        measured.engine
+        seen.same_work(expected),
+        "{} did other work than it was given: {seen:?}, not {expected:?}",
+        into.engine
     );
-    measured.allocated.calls += allocated.calls;
-    measured.allocated.bytes += allocated.bytes;
-    let (up_after, down_after) = pair.carried();
-    measured.bytes_up += up_after - up;
-    measured.bytes_down += down_after - down;
-    measured.requests += requests;
-    measured
-        .nanos
-        .push(elapsed.as_nanos() as f64 / requests as f64);
+    into.allocated.calls += allocated.calls;
+    into.allocated.bytes += allocated.bytes;
+    let (up_after, down_after) = ends.carried();
+    into.bytes_up += up_after - up;
+    into.bytes_down += down_after - down;
+    into.requests += requests;
+    into.nanos.push(elapsed.as_nanos() as f64 / requests as f64);
 }

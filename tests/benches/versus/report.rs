@@ -16,7 +16,7 @@ pub(crate) struct Measured {
 }
 
 /// The middle, and the two ends.
-fn spread(values: impl IntoIterator<Item = f64>) -> (f64, f64, f64) {
+pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> (f64, f64, f64) {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let last = values.len() - 1;
@@ -44,14 +44,17 @@ pub(crate) fn print(workload: &Workload, measured: &[Measured]) {
             per_request(one.bytes_down),
         );
     }
-    if let [ours, theirs] = measured {
-        let ratios = theirs.nanos.iter().zip(&ours.nanos);
-        let (_, min, max) = spread(ratios.map(|(theirs, ours)| theirs / ours));
-        let (ours, theirs) = (spread(ours.nanos.clone()).0, spread(theirs.nanos.clone()).0);
-        println!(
-            "  h2/raddle  {:.2} [{min:.2}..{max:.2}] of the rounds' times",
-            theirs / ours
-        );
+    if let [ours, others @ ..] = measured {
+        for theirs in others {
+            print_ratio(ours.engine, &ours.nanos, theirs.engine, &theirs.nanos);
+        }
     }
     println!();
+}
+
+/// How the times of two compare, round by round.
+pub(crate) fn print_ratio(our_name: &str, ours: &[f64], their_name: &str, theirs: &[f64]) {
+    let ratios = theirs.iter().zip(ours).map(|(theirs, ours)| theirs / ours);
+    let (median, min, max) = spread(ratios);
+    println!("  {their_name}/{our_name}  {median:.2} [{min:.2}..{max:.2}] of the rounds' times");
 }

@@ -41,9 +41,21 @@ impl Wire {
         len
     }
 
+    /// Bytes that there is room for.
+    pub(crate) fn room(&self) -> usize {
+        CAPACITY - self.end
+    }
+
     /// The bytes that wait.
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
+    }
+
+    /// Takes the first `len` of them.
+    pub(crate) fn take(&mut self, len: usize) -> &[u8] {
+        let start = self.start;
+        self.consume(len);
+        &self.buffer[start..start + len]
     }
 
     /// Forgets the first `len` of them. There is room again when all are read, so that nothing is ever moved.

@@ -1,4 +1,4 @@
-//! What both engines are asked to do.
+//! What the engines are asked to do.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 const VALUES: usize = 1_000;
 
 /// One kind of request, and how many there are at a time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Workload {
     /// For `--only`, several may share one.
     pub(crate) name: &'static str,
@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Echo,
     /// When the request is whole, with so many bytes.
     Unary(usize),
+    /// Not at all: the stream stays open.
+    Never,
 }
 
 pub(crate) const SCHEME: &str = "https";
@@ -171,17 +173,52 @@ impl Workload {
     pub(crate) fn bodies(&self) -> (Bytes, Bytes) {
         let down = match self.answer {
             Answer::Body(len) | Answer::Unary(len) => len,
-            Answer::Echo => 0,
+            Answer::Echo | Answer::Never => 0,
         };
         (vec![b'u'; self.upload].into(), vec![b'd'; down].into())
     }
 
-    /// What an end of this workload sees of each request: that of both engines must be the same.
-    pub(crate) fn seen(&self, requests: usize) -> Seen {
+    /// The fields of a request, in order, the pseudo-fields among them.
+    pub(crate) fn request<'a>(&self, texts: &'a Texts, n: usize) -> Vec<(&'a str, &'a str)> {
+        let pseudo = [
+            (":method", self.method),
+            (":scheme", SCHEME),
+            (":authority", AUTHORITY),
+            (":path", Texts::nth(&texts.paths, n)),
+        ];
+        let id = self
+            .varies
+            .then(|| ("x-request-id", Texts::nth(&texts.ids, n)));
+        let fields = self.request_fields.iter().copied();
+        pseudo.into_iter().chain(fields).chain(id).collect()
+    }
+
+    /// The fields of an answer, in order, to the request of the same number.
+    pub(crate) fn response<'a>(&self, texts: &'a Texts, n: usize) -> Vec<(&'a str, &'a str)> {
+        let varied = || {
+            [
+                ("etag", Texts::nth(&texts.tags, n)),
+                ("x-request-id", Texts::nth(&texts.ids, n)),
+            ]
+        };
+        let varied = self.varies.then(varied).into_iter().flatten();
+        let fields = self.response_fields.iter().copied();
+        let status = [(":status", "200")];
+        status.into_iter().chain(fields).chain(varied).collect()
+    }
+
+    /// What the ends see of so many requests: that of all engines must be the same. A script does not look at fields.
+    pub(crate) fn seen(&self, requests: usize, side: Side) -> Seen {
         let count = |fields: &[(&str, &str)]| fields.len() as u64;
         let varied = u64::from(self.varies);
-        let fields = 4 + count(self.request_fields) + varied;
-        let fields = fields + 1 + count(self.response_fields) + 2 * varied + count(self.trailers);
+        let asked = 4 + count(self.request_fields) + varied;
+        let told = 1 + count(self.response_fields) + 2 * varied + count(self.trailers);
+        let fields = match side {
+            Side::Client => told,
+            Side::Server => asked,
+            Side::Pair => asked + told,
+            Side::Script => 0,
+        };
         let (up, down) = self.bodies();
         let down = if self.answer == Answer::Echo {
             &up
@@ -193,6 +230,46 @@ impl Workload {
             body_bytes: (up.len() + down.len()) as u64 * requests as u64,
             ..Seen::default()
         }
+    }
+}
+
+/// Which ends are the engine's; a script plays the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Side {
+    Client,
+    Server,
+    /// Both.
+    Pair,
+    /// None.
+    #[value(skip)]
+    Script,
+}
+
+/// The values of one workload that are made before anything is measured.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) paths: Vec<String>,
+    pub(crate) ids: Vec<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) upload: Bytes,
+    pub(crate) download: Bytes,
+}
+
+impl Texts {
+    pub(crate) fn new(workload: &Workload) -> Self {
+        let (upload, download) = workload.bodies();
+        Self {
+            paths: workload.paths(),
+            ids: workload.request_ids(),
+            tags: workload.tags(),
+            upload,
+            download,
+        }
+    }
+
+    /// One value after the other, and again from the front.
+    pub(crate) fn nth(texts: &[String], n: usize) -> &str {
+        &texts[n % texts.len()]
     }
 }
 

@@ -1,6 +1,6 @@
-//! Two raddle engines in one thread. There is nothing to wait for: what one says is what the other reads.
+//! The two ends of a connection as raddle engines, each with the loop that feeds it.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
@@ -9,9 +9,9 @@ use raddle_core::{
 };
 
 use crate::{
-    Pair,
+    drive::{Asks, End},
     wire::Wire,
-    workload::{AUTHORITY, Answer, SCHEME, Seen, Workload},
+    workload::{AUTHORITY, Answer, SCHEME, Seen, Texts, Workload},
 };
 
 /// Free space in the buffer before a read, as in raddle's adapter.
@@ -19,20 +19,9 @@ const READ_BYTES: usize = 16 * 1024 + 512;
 /// Memory of a kept builder of heads.
 const HEADS_BYTES: usize = 4 * 1024;
 
-/// A client, a server, and the wires between them.
-#[derive(Debug)]
-pub(crate) struct RaddlePair {
-    workload: &'static Workload,
-    client: Client,
-    server: Server,
-    up: Wire,
-    down: Wire,
-    start: Instant,
-}
-
 /// An engine with its buffers.
 #[derive(Debug)]
-struct End {
+struct Engine {
     connection: Connection,
     inbox: BytesMut,
     out: Transmit,
@@ -40,99 +29,129 @@ struct End {
     seen: Seen,
     /// What `send_data` has not taken yet, in order.
     owed: Vec<(StreamHandle, Bytes)>,
+    start: Instant,
 }
 
+/// The client, and what it asks for.
 #[derive(Debug)]
-struct Client {
-    end: End,
+pub(crate) struct Client {
+    end: Engine,
     workload: &'static Workload,
-    paths: Vec<String>,
-    ids: Vec<String>,
-    body: Bytes,
+    texts: Rc<Texts>,
+    asked: usize,
     opened: usize,
     ended: usize,
 }
 
+/// The server, and what it answers.
 #[derive(Debug)]
-struct Server {
-    end: End,
+pub(crate) struct Server {
+    end: Engine,
     workload: &'static Workload,
-    tags: Vec<String>,
-    body: Bytes,
+    texts: Rc<Texts>,
     answered: usize,
 }
 
-impl RaddlePair {
-    pub(crate) fn new(workload: &'static Workload, send_buffer: usize) -> Self {
-        let config = Config {
-            stream_window_bytes: workload.stream_window,
-            connection_window_bytes: workload.connection_window,
-            send_buffer_bytes: send_buffer,
-            ..Config::default()
-        };
-        let (request, response) = workload.bodies();
+fn config(workload: &Workload, send_buffer: usize) -> Config {
+    let streams = workload.streams.max(100);
+    Config {
+        stream_window_bytes: workload.stream_window,
+        connection_window_bytes: workload.connection_window,
+        send_buffer_bytes: send_buffer,
+        concurrent_streams_max: streams as u32,
+        open_queue_max: streams.max(1_024),
+        ..Config::default()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(workload: &'static Workload, texts: Rc<Texts>, send_buffer: usize) -> Self {
         Self {
+            end: Engine::new(Role::Client, config(workload, send_buffer)),
             workload,
-            client: Client {
-                end: End::new(Role::Client, config.clone()),
-                workload,
-                paths: workload.paths(),
-                ids: workload.request_ids(),
-                body: request,
-                opened: 0,
-                ended: 0,
-            },
-            server: Server {
-                end: End::new(Role::Server, config),
-                workload,
-                tags: workload.tags(),
-                body: response,
-                answered: 0,
-            },
-            up: Wire::new(),
-            down: Wire::new(),
-            start: Instant::now(),
+            texts,
+            asked: 0,
+            opened: 0,
+            ended: 0,
         }
     }
 }
 
-impl Pair for RaddlePair {
-    fn run(&mut self, requests: usize) -> Seen {
-        let all = self.client.ended + requests;
-        while self.client.ended < all {
-            let now = Timestamp(self.start.elapsed().as_nanos() as u64);
-            let in_flight = self.client.opened - self.client.ended;
-            for _ in in_flight..self.workload.streams {
-                if self.client.opened < all {
-                    self.client.open();
-                }
-            }
-            self.client.end.transmit(&mut self.up, now);
-            let server = &mut self.server;
-            while server.end.read(&mut self.up) {
-                while server.end.input(now) {
-                    server.react();
-                }
-            }
-            server.end.transmit(&mut self.down, now);
-            let client = &mut self.client;
-            while client.end.read(&mut self.down) {
-                while client.end.input(now) {
-                    client.react();
-                }
-            }
+impl Server {
+    pub(crate) fn new(workload: &'static Workload, texts: Rc<Texts>, send_buffer: usize) -> Self {
+        Self {
+            end: Engine::new(Role::Server, config(workload, send_buffer)),
+            workload,
+            texts,
+            answered: 0,
         }
-        let mut seen = std::mem::take(&mut self.client.end.seen);
-        seen.add(&std::mem::take(&mut self.server.end.seen));
-        seen
-    }
-
-    fn carried(&self) -> (u64, u64) {
-        (self.up.carried, self.down.carried)
     }
 }
 
-impl End {
+impl End for Client {
+    fn input(&mut self, wire: &mut Wire) {
+        let now = self.end.now();
+        while self.end.read(wire) {
+            while self.end.input(now) {
+                self.react();
+            }
+        }
+    }
+
+    fn output(&mut self, wire: &mut Wire) {
+        for _ in self.opened - self.ended..self.workload.streams {
+            if self.opened < self.asked {
+                self.open();
+            }
+        }
+        let now = self.end.now();
+        self.end.transmit(wire, now);
+    }
+
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.end.seen)
+    }
+
+    fn let_go(&mut self) {
+        self.end.let_go();
+    }
+}
+
+impl Asks for Client {
+    fn ask(&mut self, requests: usize) {
+        self.asked += requests;
+    }
+
+    fn is_done(&self) -> bool {
+        self.ended == self.asked
+    }
+}
+
+impl End for Server {
+    fn input(&mut self, wire: &mut Wire) {
+        let now = self.end.now();
+        while self.end.read(wire) {
+            while self.end.input(now) {
+                self.react();
+            }
+        }
+    }
+
+    fn output(&mut self, wire: &mut Wire) {
+        let now = self.end.now();
+        self.end.transmit(wire, now);
+    }
+
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.end.seen)
+    }
+
+    fn let_go(&mut self) {
+        self.end.let_go();
+    }
+}
+
+impl Engine {
     fn new(role: Role, config: Config) -> Self {
         Self {
             connection: Connection::new(role, config, Timestamp(0)),
@@ -141,7 +160,20 @@ impl End {
             heads: FieldsBuilder::with_slab_bytes(HEADS_BYTES),
             seen: Seen::default(),
             owed: Vec::new(),
+            start: Instant::now(),
         }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.start.elapsed().as_nanos() as u64)
+    }
+
+    /// Frees the buffers, which are this loop's and not the engine's.
+    fn let_go(&mut self) {
+        assert!(self.inbox.is_empty() && self.out.is_empty(), "all is said");
+        self.inbox = BytesMut::new();
+        self.out = Transmit::new();
+        self.heads = FieldsBuilder::with_slab_bytes(HEADS_BYTES);
     }
 
     /// Writes until there is nothing more or the wire is full.
@@ -220,7 +252,7 @@ impl End {
 
 impl Client {
     fn open(&mut self) {
-        let path = &self.paths[self.opened % self.paths.len()];
+        let path = Texts::nth(&self.texts.paths, self.opened);
         let heads = &mut self.end.heads;
         heads.push(b":method", self.workload.method.as_bytes(), false);
         heads.push(b":scheme", SCHEME.as_bytes(), false);
@@ -228,11 +260,11 @@ impl Client {
         heads.push(b":path", path.as_bytes(), false);
         push(heads, self.workload.request_fields);
         if self.workload.varies {
-            let id = &self.ids[self.opened % self.ids.len()];
+            let id = Texts::nth(&self.texts.ids, self.opened);
             heads.push(b"x-request-id", id.as_bytes(), false);
         }
         let head = RequestHead::from_fields(heads.finish());
-        let then = if self.body.is_empty() {
+        let then = if self.texts.upload.is_empty() {
             Then::End
         } else {
             Then::More
@@ -242,7 +274,7 @@ impl Client {
             Err((error, _)) => panic!("{error}"),
         };
         if then == Then::More {
-            self.end.send(stream, self.body.clone(), Then::End);
+            self.end.send(stream, self.texts.upload.clone(), Then::End);
         }
         self.opened += 1;
     }
@@ -271,10 +303,11 @@ impl Server {
                     match self.workload.answer {
                         Answer::Body(_) => {
                             self.respond(stream, &head);
-                            self.end.send(stream, self.body.clone(), Then::End);
+                            self.end
+                                .send(stream, self.texts.download.clone(), Then::End);
                         }
                         Answer::Echo => self.respond(stream, &head),
-                        Answer::Unary(_) => {}
+                        Answer::Unary(_) | Answer::Never => {}
                     }
                 }
                 Event::Data { stream, data, then } => {
@@ -297,7 +330,7 @@ impl Server {
         heads.push(b":status", b"200", false);
         push(heads, self.workload.response_fields);
         if self.workload.varies {
-            let tag = &self.tags[self.answered % self.tags.len()];
+            let tag = Texts::nth(&self.texts.tags, self.answered);
             heads.push(b"etag", tag.as_bytes(), false);
             let id = request.as_fields().find(b"x-request-id");
             heads.push(b"x-request-id", id.unwrap_or_default(), false);
@@ -322,7 +355,8 @@ impl Server {
         connection
             .respond(stream, head, Then::More)
             .expect("the stream takes a head");
-        self.end.send(stream, self.body.clone(), Then::More);
+        self.end
+            .send(stream, self.texts.download.clone(), Then::More);
         self.end
             .connection
             .send_trailers(stream, trailers)
