@@ -20,11 +20,13 @@ pub enum Profile {
     Safety,
     /// Two engines whose troubles end at some moment, from where everything has to come to its end in time.
     Liveness,
+    /// One engine, and a peer that uses every freedom it has, and sometimes breaks a rule.
+    Abuse,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Safety, Self::Liveness];
+    pub const ALL: [Self; 3] = [Self::Safety, Self::Liveness, Self::Abuse];
 
     /// The name by which people choose it.
     #[must_use]
@@ -32,6 +34,7 @@ impl Profile {
         match self {
             Self::Safety => "safety",
             Self::Liveness => "liveness",
+            Self::Abuse => "abuse",
         }
     }
 }
@@ -83,6 +86,7 @@ impl World {
 
     pub(crate) fn attempt(self, tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
         match self {
+            Self::Engines(Profile::Abuse) => crate::stranger::attempt(tape, trace),
             Self::Engines(profile) => pair::attempt(tape, trace, profile),
             Self::Network(pairing) => net::attempt(tape, trace, pairing),
         }

@@ -21,6 +21,8 @@ pub mod pair;
 pub mod races;
 pub mod runner;
 pub mod shrink;
+mod stranger;
 pub mod tape;
 pub mod trace;
 pub mod view;
+mod wire;

@@ -29,7 +29,7 @@ struct Shrinker<'f> {
     fails: &'f dyn Fn(&mut Tape) -> Option<(Fault, u64)>,
     kind: String,
     best: Tape,
-    score: (u64, usize, usize),
+    score: (u64, usize, u128),
     fault: Fault,
     until: Instant,
     runs: u64,
@@ -76,9 +76,9 @@ pub fn shrink_by(
     })
 }
 
-/// Fewer events first, then fewer choices that are not calm, then a shorter text.
-fn score(events: u64, tape: &Tape) -> (u64, usize, usize) {
-    (events, tape.weight(), tape.to_string().len())
+/// Fewer events first, then fewer choices that are not calm, then smaller ones.
+fn score(events: u64, tape: &Tape) -> (u64, usize, u128) {
+    (events, tape.weight(), tape.sum())
 }
 
 impl Shrinker<'_> {

@@ -8,6 +8,8 @@ use super::Connection;
 pub struct Audit {
     /// Bytes of the connection's window that were handed out and have not been given back.
     pub held: u64,
+    /// Bytes that the peer may send on the connection.
+    pub window: i64,
     /// Streams in the table.
     pub live: usize,
     /// Streams that count against a limit.
@@ -21,6 +23,7 @@ impl Connection {
     pub fn audit(&self) -> Audit {
         Audit {
             held: self.credit.held(),
+            window: self.credit.window(),
             live: self.streams.live(),
             counted: self.streams.counted(),
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Fields, Role, SendError, StreamHandle, Then, Timestamp, Transmit,
+    Config, Connection, Fields, Input, Role, SendError, StreamHandle, Then, Timestamp, Transmit,
 };
 
 use super::plan::Plan;
-use crate::{oracle::Message, outcome::Fault, tape::Tape};
+use crate::{oracle::Message, outcome::Fault, tape::Tape, wire::Observer};
 
 #[derive(Debug)]
 pub(super) struct End {
@@ -24,6 +24,8 @@ pub(super) struct End {
     taken: BTreeMap<StreamHandle, Option<usize>>,
     /// The sum of them.
     held: u64,
+    /// Judges what it sends.
+    observer: Observer,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -95,9 +97,36 @@ impl End {
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
             held: 0,
+            observer: Observer::new(role == Role::Client),
             closed: false,
             hung_up: false,
         }
+    }
+
+    /// Lets the engine read, and the observer see what it has read.
+    pub(super) fn handle_input(&mut self, now: Timestamp) -> Input {
+        let before = self.input.len();
+        let verdict = self.conn.handle_input(&mut self.input, now);
+        self.observer.read(before - self.input.len());
+        verdict
+    }
+
+    /// Bytes arrive.
+    pub(super) fn arrive(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        self.observer.arrived(bytes);
+        self.unread = true;
+    }
+
+    /// Lets the observer see all of the output but the first `before` bytes.
+    pub(super) fn observe(&mut self, before: usize) -> Result<(), Fault> {
+        let mut old = before;
+        for part in self.out.parts() {
+            let skipped = old.min(part.len());
+            old -= skipped;
+            self.observer.sent(&part[skipped..])?;
+        }
+        Ok(())
     }
 
     /// The application has been given `bytes` of a body.
@@ -137,6 +166,18 @@ impl End {
             )));
         }
         Ok(())
+    }
+
+    /// Its peer, which is honest, did nothing that a defence counts.
+    pub(super) fn blameless(&self) -> Result<(), Fault> {
+        let defences = self.conn.stats().defences;
+        if defences.empty_data + defences.unknown_frames + defences.settings == 0 {
+            return Ok(());
+        }
+        let role = self.conn.role();
+        Err(Fault::run(format!(
+            "{role:?} counts abuse of an honest peer: {defences:?}"
+        )))
     }
 
     /// What each of its streams waits for.

@@ -14,6 +14,7 @@ impl World<'_> {
             if let Some(live) = end.streams.values().next() {
                 return Err(Fault::of(live.n, "its stream outlived the connection"));
             }
+            end.blameless()?;
             if end.conn.poll_timeout().is_some() {
                 return Err(Fault::run("a deadline outlived its connection"));
             }

@@ -239,8 +239,7 @@ impl<'t> World<'t> {
             match pipe.read(now) {
                 None => return any,
                 Some(Piece::Bytes(bytes)) => {
-                    end.input.extend_from_slice(&bytes);
-                    end.unread = true;
+                    end.arrive(&bytes);
                     self.record_arrival(role, &bytes);
                 }
                 // What has arrived before it is read before it.
@@ -343,7 +342,8 @@ impl<'t> World<'t> {
         if !std::mem::take(&mut end.unread) {
             return false;
         }
-        match end.conn.handle_input(&mut end.input, now) {
+        let verdict = end.handle_input(now);
+        match verdict {
             Input::NeedMore { .. } => {}
             Input::EventsFull => {
                 end.unread = true;
@@ -365,6 +365,7 @@ impl<'t> World<'t> {
                 "{role:?} wants to transmit: {wants}, but {cut} bytes came"
             )));
         }
+        self.end(role).observe(before)?;
         self.record_cut_frames(role, before);
         let (end, pipe) = match role {
             Role::Client => (&mut self.client, &mut self.up),

@@ -89,6 +89,13 @@ impl Tape {
         tape
     }
 
+    /// All choices added up.
+    #[must_use]
+    pub fn sum(&self) -> u128 {
+        let values = self.lanes.iter().flat_map(|lane| &lane.values);
+        values.map(|&value| u128::from(value)).sum()
+    }
+
     /// Choices that are not zero: the measure of how simple a tape is.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -111,6 +111,7 @@ struct OneArgs {
 enum Kind {
     Safety,
     Liveness,
+    Abuse,
     All,
 }
 
@@ -147,6 +148,7 @@ impl RunArgs {
             (_, Kind::All) | (World::Network(_), _) => true,
             (World::Engines(profile), Kind::Safety) => *profile == Profile::Safety,
             (World::Engines(profile), Kind::Liveness) => *profile == Profile::Liveness,
+            (World::Engines(profile), Kind::Abuse) => *profile == Profile::Abuse,
         };
         worlds.into_iter().filter(wanted).collect()
     }

@@ -1,0 +1,264 @@
+//! An engine against a peer that is no engine: one that keeps to the rules and uses all the freedom that they leave,
+//! or that breaks one of them at the end.
+
+mod app;
+mod peer;
+mod violation;
+
+use bytes::{Buf, BytesMut};
+use raddle_core::{Config, Connection, Lifecycle, Role, Timestamp, Transmit};
+
+use self::{app::App, peer::Peer};
+use crate::{
+    oracle::Ends,
+    outcome::{Fault, Marks, Outcome},
+    tape::Tape,
+    trace::Trace,
+    wire::{Frame, Observer, kind},
+};
+
+/// Turns at one moment, after which the engine counts as spinning.
+const TURNS_MAX: u32 = 10_000;
+/// Rounds in which everything has to come to its end once the peer is generous.
+const CALM_MAX: u32 = 2_000;
+/// Nanoseconds between two steps.
+const STEP: u64 = 100_000;
+
+struct World<'t> {
+    tape: &'t mut Tape,
+    trace: &'t mut Trace,
+    role: Role,
+    conn: Connection,
+    out: Transmit,
+    input: BytesMut,
+    observer: Observer,
+    now: u64,
+    app: App,
+    peer: Peer,
+    /// The peer has broken a rule.
+    broken: bool,
+    marks: Marks,
+    ends: Ends,
+}
+
+/// One run, with what happens in `trace`.
+pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
+    let mut world = World::new(tape, trace);
+    world.run()?;
+    Ok(Outcome {
+        hash: world.trace.hash(),
+        events: world.trace.events(),
+        ends: world.ends,
+        marks: world.marks,
+    })
+}
+
+fn config(tape: &mut Tape) -> Config {
+    Config {
+        stream_window_bytes: tape.pick(&[65_535, 100, 1_000, 262_144]),
+        concurrent_streams_assumed: tape.pick(&[100, 1, 3]),
+        concurrent_streams_max: tape.pick(&[100, 3]),
+        send_buffer_bytes: tape.pick(&[65_536, 500, 1_000]),
+        header_list_bytes_max: 4_000,
+        keep_alive_interval: None,
+        ..Config::default()
+    }
+}
+
+impl<'t> World<'t> {
+    fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
+        let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
+        let config = config(tape);
+        let mut conn = Connection::new(role, config, Timestamp(0));
+        #[cfg(feature = "planted")]
+        crate::mutants::plant(&mut conn);
+        let first = if tape.chance(1, 16) { 0x7fff_fff9 } else { 1 };
+        #[cfg(feature = "planted")]
+        if first > 1 && role == Role::Client {
+            conn.skip_to(raddle_core::StreamId::from_u32(first));
+        }
+        let body_max = tape.pick(&[1_000, 3_000, 70_000]);
+        let mut world = Self {
+            tape,
+            trace,
+            role,
+            conn: std::mem::replace(
+                &mut conn,
+                Connection::new(role, Config::default(), Timestamp(0)),
+            ),
+            out: Transmit::new(),
+            input: BytesMut::new(),
+            observer: Observer::new(role == Role::Client),
+            now: 0,
+            app: App {
+                body_max,
+                ..App::default()
+            },
+            peer: Peer::new(role == Role::Server, first),
+            broken: false,
+            marks: Marks::default(),
+            ends: Ends::default(),
+        };
+        if role == Role::Server {
+            world.deliver_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        }
+        world.deliver(&Frame::new(kind::SETTINGS, 0, 0, &[]));
+        world
+    }
+
+    fn log(&mut self, text: std::fmt::Arguments<'_>) {
+        self.trace.note(text);
+    }
+
+    fn run(&mut self) -> Result<(), Fault> {
+        self.trace
+            .note(format_args!("the engine is a {:?}", self.role));
+        self.turn()?;
+        let steps = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
+        for _ in 0..self.tape.between(1, steps) {
+            self.now += STEP;
+            if self.tape.lane("steps").chance(1, 3) {
+                self.act()?;
+            } else {
+                self.peer_step()?;
+            }
+            self.turn()?;
+        }
+        if self.tape.lane("violation").chance(1, 4) {
+            return self.violate();
+        }
+        self.calm_down()
+    }
+
+    /// The peer grants everything and answers all; everything has to come to its end.
+    fn calm_down(&mut self) -> Result<(), Fault> {
+        self.log(format_args!("the peer becomes generous"));
+        self.app.release_all(&mut self.conn);
+        for _ in 0..CALM_MAX {
+            self.now += STEP;
+            self.turn()?;
+            self.fill()?;
+            let moved = self.peer_calm();
+            self.turn()?;
+            if !moved && self.peer.inbox.is_empty() {
+                break;
+            }
+        }
+        self.app.release_all(&mut self.conn);
+        self.turn()?;
+        if self.conn.lifecycle() < Lifecycle::Closing {
+            self.observer.answered()?;
+        }
+        if let Some((handle, stream)) = self.app.streams.iter().next() {
+            let waiting = self.conn.explain(*handle);
+            return Err(Fault::run(format!(
+                "I-21: stream {:?} has not ended with a generous peer, it waits for {waiting:?}, {stream:?}",
+                self.conn.stream_id(*handle)
+            )));
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, frame: &Frame) {
+        self.trace.note(format_args!("peer: {}", Short(frame)));
+        let mut bytes = Vec::new();
+        frame.write(&mut bytes);
+        self.deliver_bytes(&bytes);
+    }
+
+    fn deliver_bytes(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        self.observer.arrived(bytes);
+    }
+
+    /// Lets the engine do all it has to do at this moment.
+    fn turn(&mut self) -> Result<(), Fault> {
+        let now = Timestamp(self.now);
+        for _ in 0..TURNS_MAX {
+            let before = self.input.len();
+            self.conn.handle_input(&mut self.input, now);
+            let read = before - self.input.len();
+            self.observer.read(read);
+            let mut moved = read > 0;
+            while let Some(event) = self.conn.poll_event() {
+                moved = true;
+                self.event(event)?;
+            }
+            let cut = self.conn.poll_transmit(&mut self.out, now);
+            self.note_ids();
+            let bytes = self.out.copy_to_bytes(self.out.remaining());
+            let frames = self.observer.sent(&bytes)?;
+            for frame in frames {
+                self.trace.note(format_args!("engine: {}", Short(&frame)));
+                self.accept(&frame)?;
+                self.peer.inbox.push_back(frame);
+            }
+            if !moved && cut == 0 {
+                self.conn.check();
+                let held = self.conn.audit().held;
+                if held != self.app.held() {
+                    return Err(Fault::run(format!(
+                        "I-10: {held} bytes of credit are out, the application has {}",
+                        self.app.held()
+                    )));
+                }
+                return self.judge_rest();
+            }
+        }
+        Err(Fault::run("I-23: the engine spins"))
+    }
+
+    /// What holds when the engine has nothing more to do at this moment.
+    fn judge_rest(&self) -> Result<(), Fault> {
+        if self.conn.lifecycle() >= Lifecycle::Closing || self.broken {
+            return Ok(());
+        }
+        let window = self.conn.audit().window;
+        let known = self.peer.window_to_come();
+        if self.input.is_empty() && window != known {
+            return Err(Fault::run(format!(
+                "I-10: the engine counts a window of {window}, the peer one of {known}"
+            )));
+        }
+        self.judge_progress()
+    }
+
+    /// An honest peer is not accused.
+    fn accept(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let code = match frame.kind {
+            kind::GOAWAY => frame.word(4),
+            kind::RST_STREAM => frame.word(0),
+            _ => return Ok(()),
+        };
+        if !self.broken
+            && (matches!(code, 1 | 3 | 5 | 6 | 9 | 11) || (frame.kind == kind::GOAWAY && code != 0))
+        {
+            let debug = String::from_utf8_lossy(frame.payload.get(8..).unwrap_or_default());
+            return Err(Fault::run(format!(
+                "accuses an honest peer: {} {debug}",
+                Short(frame)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A frame in a few words.
+struct Short<'f>(&'f Frame);
+
+impl std::fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        } = self.0;
+        let first = &payload[..payload.len().min(12)];
+        write!(
+            f,
+            "kind {kind} flags {flags:02x} stream {stream} {} bytes {first:02x?}",
+            payload.len()
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! One rule that the peer breaks, for which the connection has to end.
+
+use raddle_core::{Lifecycle, Role};
+
+use super::World;
+use crate::{
+    outcome::Fault,
+    wire::{Frame, kind},
+};
+
+/// Frames without use that are more than any defence lets pass.
+const FLOOD: u32 = 5_000;
+
+impl World<'_> {
+    /// The peer breaks a rule, and the engine has to end the connection.
+    pub(super) fn violate(&mut self) -> Result<(), Fault> {
+        if self.conn.lifecycle() >= Lifecycle::Closing || self.peer.first > 1 {
+            return Ok(());
+        }
+        self.broken = true;
+        let idle = self.idle_stream();
+        let (name, frames) = match self.tape.below(9) {
+            0 => (
+                "RST_STREAM on an idle stream",
+                vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
+            ),
+            1 => (
+                "DATA on an idle stream",
+                vec![Frame::new(kind::DATA, 0, idle, &[])],
+            ),
+            2 => (
+                "an update of nothing",
+                vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, &[0; 4])],
+            ),
+            3 => (
+                "a frame size of 0",
+                vec![Frame::new(kind::SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 0])],
+            ),
+            4 => (
+                "a window beyond 31 bits",
+                vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, &[0x7f, 255, 255, 255]); 2],
+            ),
+            5 => ("a GOAWAY that takes back another", self.raised()),
+            6 => (
+                "a flood of PING",
+                vec![Frame::new(kind::PING, 0, 0, &[1; 8]); FLOOD as usize],
+            ),
+            7 => (
+                "a flood of SETTINGS",
+                vec![Frame::new(kind::SETTINGS, 0, 0, &[]); FLOOD as usize],
+            ),
+            _ => return self.large_list(),
+        };
+        self.marks.hit("violation");
+        for (at, frame) in frames.iter().enumerate() {
+            self.deliver(frame);
+            // What is answered at once shows only at its rate.
+            if at % 16 == 15 {
+                self.turn()?;
+            }
+        }
+        self.turn()?;
+        if self.conn.lifecycle() < Lifecycle::Closing {
+            return Err(Fault::run(format!("I-28: lets pass: {name}")));
+        }
+        Ok(())
+    }
+
+    /// The stream that would be the next one to be opened.
+    fn idle_stream(&self) -> u32 {
+        match self.role {
+            Role::Client => self.observer.highest() + 2 - (self.observer.highest() + 1) % 2,
+            Role::Server => self.peer.next,
+        }
+    }
+
+    fn raised(&self) -> Vec<Frame> {
+        let goaway = |last: u8| Frame::new(kind::GOAWAY, 0, 0, &[0, 0, 0, last, 0, 0, 0, 0]);
+        vec![goaway(0), goaway(9)]
+    }
+
+    /// A list beyond the limit, of cookies, is not handed to the application.
+    fn large_list(&mut self) -> Result<(), Fault> {
+        if self.role == Role::Client || self.observer.lacks_end(self.peer.next) {
+            return Ok(());
+        }
+        let mut block = b"\x83\x87\x84\x01\x01a".to_vec();
+        for _ in 0..200 {
+            block.extend_from_slice(b"\x0f\x11\x0112345678901".get(..2).unwrap_or_default());
+            block.extend_from_slice(b"\x0a1234567890");
+        }
+        let streams = self.app.streams.len();
+        let id = self.peer.next;
+        self.deliver(&Frame::new(kind::HEADERS, 5, id, &block));
+        self.turn()?;
+        if self.app.streams.len() > streams {
+            return Err(Fault::run("I-15: a list beyond the limit is handed out"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! Judges what one end sends by what it has sent and received before.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Frame, Frames, kind};
+use crate::outcome::Fault;
+
+const WINDOW_MAX: i64 = 0x7fff_ffff;
+
+#[derive(Debug)]
+pub(crate) struct Observer {
+    client: bool,
+    sent: Frames,
+    received: Frames,
+    streams: BTreeMap<u32, Stream>,
+    /// The peer's settings: largest frame, initial window, concurrent streams, table size.
+    frame_max: usize,
+    window_base: i64,
+    streams_max: Option<u32>,
+    window: i64,
+    /// Table sizes of the peer's since our last header block: the smallest one.
+    table_smallest: Option<u32>,
+    /// The table size that our blocks have announced.
+    table_told: u32,
+    open: u32,
+    highest: u32,
+    goaway_received: Option<u32>,
+    goaway_sent: Option<u32>,
+    goaways: u32,
+    begun: bool,
+    /// The stream whose header block is not finished.
+    block: Option<u32>,
+    settings_owed: u32,
+    pings_owed: VecDeque<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    sent_end: bool,
+    sent_reset: bool,
+    got_end: bool,
+    got_reset: bool,
+    /// The last thing that was received is a reset of what was closed already.
+    reset_late: bool,
+    /// Above the peer's initial window.
+    offset: i64,
+    counted: bool,
+    /// Bytes of DATA that were sent.
+    data: usize,
+}
+
+impl Stream {
+    fn is_closed(&self) -> bool {
+        self.sent_reset || self.got_reset || (self.sent_end && self.got_end)
+    }
+}
+
+fn wrong(what: impl std::fmt::Display) -> Fault {
+    Fault::run(what.to_string())
+}
+
+impl Observer {
+    pub(crate) fn new(client: bool) -> Self {
+        Self {
+            client,
+            sent: Frames::new(client),
+            received: Frames::new(!client),
+            streams: BTreeMap::new(),
+            frame_max: 16_384,
+            window_base: 65_535,
+            streams_max: None,
+            window: 65_535,
+            table_smallest: None,
+            table_told: 4_096,
+            open: 0,
+            highest: 0,
+            goaway_received: None,
+            goaway_sent: None,
+            goaways: 0,
+            begun: false,
+            block: None,
+            settings_owed: 0,
+            pings_owed: VecDeque::new(),
+        }
+    }
+
+    /// Bytes that have arrived, and may wait to be read.
+    pub(crate) fn arrived(&mut self, bytes: &[u8]) {
+        self.received.push(bytes);
+    }
+
+    /// So many of them were read.
+    pub(crate) fn read(&mut self, bytes: usize) {
+        self.received.allow(bytes);
+        while let Some(frame) = self.received.next() {
+            self.take(&frame);
+        }
+    }
+
+    /// Bytes that the end has written; answers their frames.
+    pub(crate) fn sent(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, Fault> {
+        self.sent.push(bytes);
+        self.sent.allow(bytes.len());
+        let mut frames = Vec::new();
+        while let Some(frame) = self.sent.next() {
+            self.judge(&frame)
+                .map_err(|fault| wrong(format!("{}, by {frame:?}", fault.what)))?;
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    /// Bytes of DATA that were sent on a stream whose end is still to be sent, and those that the windows let pass.
+    pub(crate) fn unfinished(&self, stream: u32) -> Option<(usize, i64)> {
+        let found = self.streams.get(&stream)?;
+        let room = (self.window_base + found.offset).min(self.window);
+        (!found.sent_end && !found.is_closed()).then_some((found.data, room))
+    }
+
+    /// Whether the end of a body is still to be sent on a stream that is open.
+    pub(crate) fn lacks_end(&self, stream: u32) -> bool {
+        self.streams
+            .get(&stream)
+            .is_some_and(|stream| !stream.sent_end && !stream.is_closed())
+    }
+
+    /// The highest stream that a client has opened.
+    pub(crate) fn highest(&self) -> u32 {
+        self.highest
+    }
+
+    /// What has to have been answered when nothing more is to be sent (I-14).
+    pub(crate) fn answered(&self) -> Result<(), Fault> {
+        match (self.settings_owed, self.pings_owed.len()) {
+            (0, 0) => Ok(()),
+            owed => Err(wrong(format!(
+                "I-14: owes (SETTINGS, PING) answers: {owed:?}"
+            ))),
+        }
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        match frame.kind {
+            kind::SETTINGS if !frame.is_ack() => {
+                self.settings_owed += 1;
+                frame.settings().for_each(|entry| self.set(entry));
+            }
+            kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.clone()),
+            kind::GOAWAY => self.goaway_received = Some(frame.word(0)),
+            kind::WINDOW_UPDATE if frame.stream == 0 => self.window += i64::from(frame.word(0)),
+            kind::WINDOW_UPDATE => {
+                if let Some(stream) = self.streams.get_mut(&frame.stream) {
+                    stream.offset += i64::from(frame.word(0));
+                }
+            }
+            kind::RST_STREAM => self.change(frame.stream, |stream| {
+                stream.reset_late = stream.is_closed();
+                stream.got_reset = true;
+            }),
+            kind::DATA | kind::HEADERS => {
+                if !self.client && frame.kind == kind::HEADERS {
+                    self.streams.entry(frame.stream).or_default();
+                }
+                let end = frame.ends_stream();
+                self.change(frame.stream, |stream| {
+                    stream.reset_late = false;
+                    stream.got_end |= end;
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, (id, value): (u16, u32)) {
+        match id {
+            1 => self.table_smallest = Some(self.table_smallest.map_or(value, |s| s.min(value))),
+            3 => self.streams_max = Some(value),
+            4 => self.window_base = i64::from(value),
+            5 if value >= 16_384 => self.frame_max = value as usize,
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut Stream)) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        change(stream);
+        if stream.is_closed() && std::mem::take(&mut stream.counted) {
+            self.open -= 1;
+        }
+    }
+
+    fn judge(&mut self, frame: &Frame) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.begun, true)
+            && (frame.kind != kind::SETTINGS || frame.is_ack())
+        {
+            return Err(wrong("I-09: the first frame is not SETTINGS"));
+        }
+        if frame.payload.len() > self.frame_max {
+            return Err(wrong("I-09: larger than the peer accepts"));
+        }
+        let continues = frame.kind == kind::CONTINUATION && self.block == Some(frame.stream);
+        if self.block.is_some() != continues {
+            return Err(wrong("I-09: a header block is not in one piece"));
+        }
+        if matches!(frame.kind, kind::HEADERS | kind::CONTINUATION) {
+            self.block = (!frame.ends_headers()).then_some(frame.stream);
+        }
+        match frame.kind {
+            kind::HEADERS => self.judge_headers(frame),
+            kind::DATA => self.judge_data(frame),
+            kind::RST_STREAM => self.judge_reset(frame),
+            kind::SETTINGS if frame.is_ack() => {
+                let owed = self.settings_owed.checked_sub(1);
+                self.settings_owed =
+                    owed.ok_or_else(|| wrong("I-14: no SETTINGS to acknowledge"))?;
+                Ok(())
+            }
+            kind::PING if frame.is_ack() => match self.pings_owed.pop_front() {
+                Some(payload) if payload == frame.payload => Ok(()),
+                other => Err(wrong(format!(
+                    "I-14: answers PING, where {other:?} was due"
+                ))),
+            },
+            kind::GOAWAY => self.judge_goaway(frame),
+            kind::WINDOW_UPDATE if frame.word(0) == 0 => Err(wrong("I-10: an update of nothing")),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_headers(&mut self, frame: &Frame) -> Result<(), Fault> {
+        self.judge_table(frame)?;
+        let id = frame.stream;
+        if self.client && id > self.highest {
+            if id.is_multiple_of(2) {
+                return Err(wrong("I-08: a client's stream is odd"));
+            }
+            if self.goaway_received.is_some() {
+                return Err(wrong("I-08: a new stream behind GOAWAY"));
+            }
+            if self.streams_max.is_some_and(|max| self.open >= max) {
+                return Err(wrong("I-08: more streams than the peer allows"));
+            }
+            self.highest = id;
+            self.open += 1;
+            let stream = self.streams.entry(id).or_default();
+            stream.counted = true;
+        }
+        let stream = self
+            .streams
+            .get(&id)
+            .ok_or_else(|| wrong("I-08: HEADERS on a stream that is not open"))?;
+        if stream.sent_end || stream.sent_reset {
+            return Err(wrong("I-07: HEADERS behind the end"));
+        }
+        let end = frame.ends_stream();
+        self.change(id, |stream| stream.sent_end |= end);
+        Ok(())
+    }
+
+    /// RFC 7541 §4.2: of several sizes between two blocks the smallest is announced.
+    fn judge_table(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let mut sizes = Vec::new();
+        let mut at = 0;
+        while let Some(first) = frame.payload.get(at).filter(|&&first| first & 0xe0 == 0x20) {
+            let mut value = u32::from(first & 0x1f);
+            at += 1;
+            let mut shift = 0;
+            while value >= 0x1f
+                && let Some(&byte) = frame.payload.get(at)
+            {
+                value += u32::from(byte & 0x7f) << shift;
+                (at, shift) = (at + 1, shift + 7);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            sizes.push(value);
+        }
+        let told = self.table_told;
+        if let Some(smallest) = self
+            .table_smallest
+            .take()
+            .filter(|&smallest| smallest < told)
+            && sizes.iter().all(|&size| size > smallest)
+        {
+            return Err(wrong(format!(
+                "I-12: a table size of {smallest} was never announced, but {sizes:?}"
+            )));
+        }
+        self.table_told = sizes.last().copied().unwrap_or(told);
+        Ok(())
+    }
+
+    fn judge_data(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let len = frame.payload.len() as i64;
+        let base = self.window_base;
+        let stream = self
+            .streams
+            .get_mut(&frame.stream)
+            .ok_or_else(|| wrong("I-08: DATA on a stream that is not open"))?;
+        if stream.sent_end || stream.sent_reset {
+            return Err(wrong("I-07: DATA behind the end"));
+        }
+        if len > 0 && (len > base + stream.offset || len > self.window) {
+            return Err(wrong("I-11: more than the window"));
+        }
+        stream.offset -= len;
+        stream.data += frame.payload.len();
+        self.window -= len;
+        let end = frame.ends_stream();
+        self.change(frame.stream, |stream| stream.sent_end |= end);
+        if self.window > WINDOW_MAX {
+            return Err(wrong("I-11: a window of more than 31 bits"));
+        }
+        Ok(())
+    }
+
+    fn judge_reset(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let stream = self
+            .streams
+            .get(&frame.stream)
+            .ok_or_else(|| wrong("I-13: RST_STREAM on a stream that was never opened"))?;
+        if stream.sent_reset {
+            return Err(wrong("I-13: a second RST_STREAM"));
+        }
+        if stream.reset_late {
+            return Err(wrong("I-13: RST_STREAM answers RST_STREAM"));
+        }
+        self.change(frame.stream, |stream| stream.sent_reset = true);
+        Ok(())
+    }
+
+    fn judge_goaway(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let last = frame.word(0);
+        self.goaways += 1;
+        if self.goaways > 3 || self.goaway_sent.is_some_and(|before| last > before) {
+            return Err(wrong(
+                "I-13: one GOAWAY too many, or one that takes back another",
+            ));
+        }
+        self.goaway_sent = Some(last);
+        Ok(())
+    }
+}

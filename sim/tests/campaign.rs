@@ -1,0 +1,63 @@
+//! Every world of engines over seeds that never change, tapes that once failed, and a canary for what compares runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use raddle_sim::{
+    campaign::{Profile, World},
+    runner, shrink,
+    tape::Tape,
+};
+
+#[test]
+fn every_world_of_engines_runs_well_and_repeats() {
+    for profile in Profile::ALL {
+        let world = World::Engines(profile);
+        for seed in 0..150 {
+            let outcome = world.run_seed(seed);
+            let outcome = outcome.unwrap_or_else(|fault| panic!("{world}, seed {seed}: {fault}"));
+            assert!(outcome.events > 0);
+        }
+    }
+}
+
+// I-32. What a process keeps from run to run is the classic way to lose it.
+#[test]
+fn a_run_that_depends_on_the_runs_before_it_is_found() {
+    let runs = AtomicU64::new(0);
+    let world = |tape: &mut Tape, trace: &mut raddle_sim::trace::Trace| {
+        let drawn = tape.below(10);
+        trace.push(format!(
+            "run {}, drawn {drawn}",
+            runs.fetch_add(1, Ordering::Relaxed)
+        ));
+        Ok(raddle_sim::outcome::Outcome {
+            hash: trace.hash(),
+            events: trace.events(),
+            ends: Default::default(),
+            marks: Default::default(),
+        })
+    };
+    let first = runner::run(&mut Tape::from_seed(1), world).expect("nothing is wrong with it");
+    let fault = runner::repeats(&first, &mut Tape::from_seed(1), world).expect_err("it differs");
+    assert!(
+        fault.what.contains("I-32") && fault.what.contains("event 0"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_failure_shrinks_to_the_choices_that_make_it() {
+    let fails = |tape: &mut Tape| {
+        let values = tape.lane("a").bytes(50);
+        tape.lane("b").bytes(50);
+        let found = values.iter().position(|&value| value > 100)?;
+        Some((
+            raddle_sim::outcome::Fault::run("too large"),
+            found as u64 + 1,
+        ))
+    };
+    let time = std::time::Duration::from_secs(5);
+    let shrunk = shrink::shrink_by(&fails, &Tape::from_seed(3), time).expect("it fails");
+    assert_eq!(shrunk.events, 1);
+    assert_eq!(shrunk.tape.to_string(), "raddle tape 1\na: 101\n");
+}
