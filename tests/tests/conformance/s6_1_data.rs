@@ -88,3 +88,25 @@ fn the_last_piece_of_a_body_carries_end_stream() {
     hand.send(stream, b"all", Then::End);
     assert_eq!(hand.end.output(), wire::data(1, b"all", true));
 }
+
+#[test]
+fn an_empty_frame_inside_a_body_is_nothing_to_tell() {
+    for role in ROLES {
+        let (mut hand, _) = open(role);
+        hand.says(wire::data(1, b"", false));
+        assert_eq!(hand.events(), []);
+        hand.lives();
+    }
+}
+
+#[test]
+fn streams_that_end_by_an_empty_frame_are_no_abuse() {
+    let mut hand = Hand::server();
+    for n in 0..2_000 {
+        let stream = hand.request(2 * n + 1, Then::More);
+        hand.says(wire::data(2 * n + 1, b"", true));
+        hand.respond(stream, Then::End);
+        hand.frames();
+    }
+    hand.lives();
+}

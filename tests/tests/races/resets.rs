@@ -68,6 +68,31 @@ fn b06_complete_stays_complete() {
 }
 
 #[test]
+fn b06_the_end_of_a_body_is_told_although_a_reset_came_with_it() {
+    for then in [Then::End, Then::More] {
+        let mut hand = Hand::client();
+        let stream = hand.open(then);
+        let bytes = [
+            wire::headers(1, OK, false),
+            wire::data(1, b"all", true),
+            wire::rst_stream(1, 0),
+        ];
+        hand.says(bytes.concat());
+        assert_eq!(hand.outcome(stream), Some(Ok(())));
+        let ended = hand.told.iter().any(|event| {
+            matches!(
+                event,
+                Event::Data {
+                    then: Then::End,
+                    ..
+                }
+            )
+        });
+        assert!(ended, "{:?}", hand.told);
+    }
+}
+
+#[test]
 fn b07_a_reset_of_an_idle_stream_is_an_error() {
     let (mut hand, _) = asked();
     hand.says(wire::rst_stream(9, CANCEL));
@@ -107,6 +132,15 @@ fn b10_a_cancel_leaves_at_once_also_at_window_zero() {
     hand.send(stream, &[0; 60_000], Then::End);
     hand.end.connection.reset(stream, ErrorCode::CANCEL);
     assert_eq!(hand.end.output(), wire::rst_stream(1, CANCEL));
+}
+
+#[test]
+fn b10_a_cancel_leaves_at_once_also_when_the_connection_has_no_window() {
+    let (mut hand, [first, second]) = asking::<2>();
+    hand.send(first, &[0; 65_535], Then::More);
+    hand.frames();
+    hand.end.connection.reset(second, ErrorCode::CANCEL);
+    assert_eq!(hand.end.output(), wire::rst_stream(3, CANCEL));
 }
 
 #[test]

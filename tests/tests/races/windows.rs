@@ -30,6 +30,29 @@ fn c02_an_empty_end_passes_a_closed_window() {
 }
 
 #[test]
+fn c02_an_empty_end_is_taken_in_debt() {
+    let config = Config {
+        stream_window_bytes: 100,
+        ..Config::default()
+    };
+    let mut hand = Hand::over(End::new(Role::Server, config));
+    hand.says(wire::PREFACE).says(wire::settings(&[]));
+    hand.frames();
+    hand.request(1, Then::More);
+    hand.says(wire::data(1, &[0; 10_000], false));
+    hand.says(wire::settings_ack());
+    hand.says(wire::data(1, b"", true));
+    assert!(matches!(
+        hand.told.last(),
+        Some(Event::Data {
+            then: Then::End,
+            ..
+        })
+    ));
+    hand.lives();
+}
+
+#[test]
 fn c03_a_raised_window_wakes_every_stream() {
     let mut hand = Hand::client();
     hand.says(wire::settings(&[(4, 0)]));
@@ -255,9 +278,9 @@ fn c19_a_body_that_is_given_up_is_credited_once() {
     let stream = hand.request(1, Then::More);
     hand.says(wire::data(1, &[0; 16_384], false).repeat(2));
     hand.end.connection.discard(stream);
-    hand.end.connection.discard(stream);
-    hand.end.connection.release(stream, 100_000);
     assert_eq!(granted(&hand.frames()), 32_768);
+    hand.end.connection.release(stream, 100_000);
+    assert_eq!(hand.frames(), []);
     hand.end.connection.check();
 }
 
