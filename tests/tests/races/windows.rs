@@ -69,6 +69,17 @@ fn c03_a_raised_window_wakes_every_stream() {
 }
 
 #[test]
+fn c03_a_caller_whose_buffer_was_full_hears_of_room() {
+    let (mut hand, [stream]) = asking::<1>();
+    let mut body = Bytes::from(vec![0; 70_000]);
+    let connection = &mut hand.end.connection;
+    connection.send_data(stream, &mut body, Then::End).unwrap();
+    assert!(!body.is_empty(), "the buffer is full");
+    assert_eq!(sent(&mut hand), 65_535, "and the window used up");
+    assert!(hand.events().contains(&Event::Writable { stream }));
+}
+
+#[test]
 fn c04_windows_that_rise_and_fall_in_one_read_let_nothing_pass() {
     for [rise, fall] in [
         [wire::settings(&[(4, 1_000)]), wire::settings(&[(4, 100)])],
@@ -231,6 +242,17 @@ fn c15_a_hundred_streams_share_updates_of_one_byte() {
         moved.insert(frames[0].stream);
     }
     assert_eq!(moved.len(), 99);
+}
+
+#[test]
+fn c15_equal_streams_take_turns() {
+    let (mut hand, streams) = asking::<2>();
+    for stream in streams {
+        hand.send(stream, &[0; 32_000], Then::End);
+    }
+    let frames = hand.frames();
+    let order: Vec<_> = frames.iter().map(|frame| frame.stream).collect();
+    assert_eq!(order, [1, 3, 1, 3]);
 }
 
 #[test]
