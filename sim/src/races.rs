@@ -31,14 +31,62 @@ const fn race(id: &'static str, mark: &'static str, what: &'static str) -> Race 
 /// Races between engines.
 const ENGINES: &[Race] = &[
     race(
-        "P15",
-        "queue full",
-        "a request comes when the line for a stream is full",
+        "B02",
+        "reset by client",
+        "a client resets while the answer is on its way",
     ),
+    race(
+        "B05",
+        "reset by server",
+        "a server resets while the request is on its way",
+    ),
+    race(
+        "B03",
+        "stop sending",
+        "a whole answer, and a reset that stops the upload",
+    ),
+    race("B15", "burst", "frames on streams that have been forgotten"),
+    race("C19", "discard", "a body is dropped while it arrives"),
+    race("F01", "ping", "a PING among everything else"),
+    race("F02", "stall", "one way stands still, the other goes on"),
     race(
         "G01",
         "opened while closing",
         "a request comes behind the end of a connection",
+    ),
+    race(
+        "G05",
+        "goaway by peer",
+        "GOAWAY in steps, with streams open above and below",
+    ),
+    race(
+        "G11",
+        "drain by server",
+        "a server drains with streams open",
+    ),
+    race(
+        "G12",
+        "drain by client",
+        "a client drains with streams open",
+    ),
+    race("H01", "cut", "the transport ends at any byte"),
+    race(
+        "H09",
+        "close",
+        "one side ends the connection with streams open",
+    ),
+    race(
+        "P15",
+        "queue full",
+        "a request comes when the line for a stream is full",
+    ),
+    race("S01", "interim", "interim answers before the final one"),
+    race("S04", "trailers", "trailers behind a body"),
+    race("E04", "violation", "a peer breaks a rule with streams open"),
+    race(
+        "X01",
+        "events full",
+        "more happens at once than events are kept",
     ),
 ];
 
