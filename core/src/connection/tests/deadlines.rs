@@ -241,3 +241,66 @@ fn a_slow_reader_of_a_kibibyte_every_two_minutes_is_not_given_up() {
     let (pair, stream) = held_back();
     assert_eq!(seconds_to_reset(pair, stream, 10), None);
 }
+
+#[test]
+fn a_transport_that_has_everything_is_not_blocked() {
+    let (mut connection, mut out) = stuck(without_keep_alive());
+    out.advance(out.remaining());
+    connection.handle_transport_blocked(&out, seconds(1));
+    pass(&mut connection, seconds(1_000));
+    assert_eq!(connection.lifecycle(), Lifecycle::Open);
+    // Nor does it keep a connection that is over.
+    connection.close(ErrorCode::NO_ERROR, Bytes::new());
+    connection.poll_transmit(&mut out, seconds(1_001));
+    out.advance(out.remaining());
+    connection.handle_transport_blocked(&out, seconds(1_001));
+    assert_eq!(connection.poll_timeout(), None);
+}
+
+#[test]
+fn a_keep_alive_counts_from_the_last_thing_heard() {
+    let mut pair = Pair::established();
+    pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    pair.now = seconds(20);
+    pair.server.connection.ping();
+    pair.settle();
+    pass(&mut pair.client.connection, Timestamp(49_999_999_999));
+    assert!(pair.client.output(pair.now).is_empty());
+    pass(&mut pair.client.connection, seconds(50));
+    let ping = pair.client.output(seconds(50));
+    assert_eq!(ping[..5], [0, 0, 8, 6, 0]);
+}
+
+#[test]
+fn of_streams_that_the_connection_holds_back_only_those_with_something_to_say_are_given_up() {
+    let narrow = Config {
+        stream_window_bytes: 1 << 20,
+        connection_window_bytes: 65_535,
+        connection_window_bytes_max: 0,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(without_keep_alive(), narrow);
+    pair.settle();
+    let upload = |pair: &mut Pair, bytes: usize| {
+        let client = &mut pair.client.connection;
+        let stream = client.open(post("/"), Then::More).unwrap();
+        let mut body = Bytes::from(std::vec![7; bytes]);
+        client.send_data(stream, &mut body, Then::More).unwrap();
+        pair.settle();
+        stream
+    };
+    let silent = upload(&mut pair, 65_535);
+    let held = upload(&mut pair, 1);
+    pass(&mut pair.client.connection, seconds(1_000));
+    let failed = pair
+        .client
+        .take_events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Failed { stream, .. } => Some(stream),
+            _ => None,
+        });
+    assert_eq!(failed.collect::<std::vec::Vec<_>>(), [held]);
+    assert_ne!(pair.client.connection.explain(silent), Waiting::Nothing);
+}
