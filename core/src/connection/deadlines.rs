@@ -71,10 +71,14 @@ impl Connection {
                 .set(Timer::KeepAlive, self.last_input.after(interval));
             return;
         }
-        if !self.streams.any_open() || self.pings.pending(Purpose::KeepAlive) {
+        if !self.streams.any_open() {
             return;
         }
-        if self.pings.request(Purpose::KeepAlive).is_some() {
+        if !self.pings.pending(Purpose::KeepAlive) {
+            // Where too many are out already, the answer to any of them will do.
+            let _ = self.pings.request(Purpose::KeepAlive);
+        }
+        if !self.timers.is_set(Timer::KeepAliveAck) {
             self.timers.set(
                 Timer::KeepAliveAck,
                 now.after(self.config.keep_alive_timeout),
@@ -114,7 +118,7 @@ impl Connection {
         let Some(timeout) = self
             .config
             .idle_timeout
-            .filter(|_| self.role == Role::Server && self.lifecycle == Lifecycle::Open)
+            .filter(|_| self.role == Role::Server && self.lifecycle != Lifecycle::Handshake)
         else {
             return;
         };

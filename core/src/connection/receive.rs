@@ -320,7 +320,15 @@ impl Connection {
             Some((_, Purpose::KeepAlive)) => {}
             None => return self.buckets.charge(Cause::Ping, now),
         }
-        self.timers.stop(Timer::KeepAliveAck);
+        // The answer to one PING is none to those that are waited for.
+        let waits = self.pings.pending(Purpose::KeepAlive) || self.pings.pending(Purpose::Drain);
+        match waits && !self.is_over() {
+            true => self.timers.set(
+                Timer::KeepAliveAck,
+                now.after(self.config.keep_alive_timeout),
+            ),
+            false => self.timers.stop(Timer::KeepAliveAck),
+        }
         Ok(())
     }
 }

@@ -154,6 +154,10 @@ impl SendHalf {
 
     /// Takes what fits from the front of `data`; answers how much.
     pub(crate) fn give_data(&mut self, data: &mut Bytes) -> usize {
+        if data.is_empty() {
+            // Asks for nothing, and takes back no promise of `Writable`.
+            return 0;
+        }
         let take = data.len().min(self.room());
         self.blocked = take < data.len();
         if take > 0 {

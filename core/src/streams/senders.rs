@@ -42,7 +42,8 @@ impl Streams {
             self.offset_max = open
                 .map(|stream| stream.send.window.offset())
                 .max()
-                .unwrap_or(0);
+                .unwrap_or(0)
+                .max(0);
         }
         fits(self.offset_max)
     }

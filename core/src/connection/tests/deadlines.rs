@@ -304,3 +304,46 @@ fn of_streams_that_the_connection_holds_back_only_those_with_something_to_say_ar
     assert_eq!(failed.collect::<std::vec::Vec<_>>(), [held]);
     assert_ne!(pair.client.connection.explain(silent), Waiting::Nothing);
 }
+
+#[test]
+fn a_server_whose_client_has_said_goaway_and_stays_is_idle_too() {
+    let mut pair = Pair::established();
+    let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    pair.server.input(&goaway, pair.now);
+    pair.server.output(pair.now);
+    let idle = Config::default().idle_timeout.unwrap();
+    pass(&mut pair.server.connection, pair.now.after(idle));
+    assert!(pair.server.connection.wants_transmit(), "it drains");
+}
+
+#[test]
+fn the_answer_to_one_ping_is_none_to_the_keep_alive() {
+    let mut pair = Pair::established();
+    let client = &mut pair.client;
+    client.connection.open(get("/"), Then::End).unwrap();
+    client.connection.ping();
+    let first = client.output(pair.now);
+    let at = first
+        .windows(5)
+        .position(|head| head == [0, 0, 8, 6, 0])
+        .unwrap();
+    let mut pong = first[at..at + 17].to_vec();
+    pong[4] = 1;
+    pass(&mut client.connection, seconds(30));
+    client.output(seconds(30));
+    client.input(&pong, seconds(31));
+    pass(&mut client.connection, seconds(41));
+    let error = client.connection.error().and_then(|error| error.violation);
+    assert_eq!(error, Some(Violation::PingTimeout));
+}
+
+#[test]
+fn a_stall_timeout_of_nothing_ends_streams_and_not_time() {
+    let (mut connection, _) = stuck(Config {
+        stall_timeout: Some(Duration::ZERO),
+        write_timeout: Duration::from_secs(1),
+        ..without_keep_alive()
+    });
+    connection.handle_timeout(seconds(2));
+    assert!(connection.error().is_some());
+}
