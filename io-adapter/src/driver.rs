@@ -186,7 +186,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     /// The way out, once the engine has nothing more to say. While bytes are left to write the engine keeps the
     /// deadline; what comes after them has one here.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.shared.is_flushed() {
+        let flushed = self.shared.is_flushed();
+        if !flushed && !self.shared.is_taken() {
             let given_up = self.shared.lock().connection.lifecycle() == Lifecycle::Closed;
             return if given_up {
                 Poll::Ready(())
@@ -194,11 +195,15 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                 Poll::Pending
             };
         }
+        // Also what a transport like TLS has taken into a buffer of its own gets this long.
         let goodbye = self
             .goodbye
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
         if goodbye.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
+        }
+        if !flushed {
+            return Poll::Pending;
         }
         if self.shared.poll_shutdown(cx).is_pending() {
             return Poll::Pending;

@@ -214,6 +214,11 @@ impl Shared {
         wake_all(wakes);
     }
 
+    /// Whether the transport has taken every byte, though it may keep some in a buffer of its own.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.with_writer(|writer| writer.out.is_empty()) && !self.lock().connection.wants_transmit()
+    }
+
     /// Whether everything that the engine had is with the transport.
     pub(crate) fn is_flushed(&self) -> bool {
         self.with_writer(|writer| writer.failed || (writer.out.is_empty() && !writer.unflushed))
