@@ -136,6 +136,23 @@ impl Client {
         .await
     }
 
+    /// How many more streams could be opened at once, beside those that somebody holds a permit for or waits for.
+    pub(crate) fn free(&self) -> usize {
+        let state = self.shared.lock();
+        state.permits.free(state.connection.openable())
+    }
+
+    /// Keeps a place for one stream, if there is one beside those that others hold or wait for.
+    pub(crate) fn try_permit(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let openable = match state.closed {
+            Some(_) => 0,
+            None => state.connection.openable(),
+        };
+        self.permit = self.permit || state.permits.try_acquire(openable);
+        self.permit
+    }
+
     /// Ready when a stream may be opened at once.
     pub(crate) fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.permit {

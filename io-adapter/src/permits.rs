@@ -45,6 +45,18 @@ impl Permits {
         false
     }
 
+    /// How many more could have a permit at once while `openable` streams could be opened, behind those in line.
+    pub(crate) fn free(&self, openable: usize) -> usize {
+        openable.saturating_sub(self.out + self.waiting.len())
+    }
+
+    /// Takes a permit without standing in line. Answers whether there was one for somebody who would come last.
+    pub(crate) fn try_acquire(&mut self, openable: usize) -> bool {
+        let free = self.free(openable) > 0;
+        self.out += usize::from(free);
+        free
+    }
+
     /// A permit was used, or given back.
     pub(crate) fn settle(&mut self) {
         self.out -= 1;

@@ -4,13 +4,15 @@
 //! limit, and the request waits for whichever comes first: the new connection, or a free stream on an old one. One
 //! dial serves all who wait, and belongs to the pool: a request that is given up takes nobody's connection with it.
 
+mod flight;
 mod origin;
+mod wait;
 
 use std::{
     collections::BTreeMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,7 +21,6 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::Retry;
-use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::{
@@ -28,14 +29,15 @@ use crate::{
     dial::{Dialer, Target},
     error::{BoxError, Error, Kind},
 };
-use origin::{Choice, Origin};
+use origin::Origin;
 
 /// A future of a connection that is being opened.
 pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
 
 /// Opens connections for a pool.
 pub trait Connect: Send + Sync + 'static {
-    /// Opens a connection to `target` and sees to its driver.
+    /// Opens a connection to `target` and sees to its driver. It runs in a task of the pool's, and must come to an end:
+    /// until then there is no other dial to this target. A panic counts as a failure.
     fn connect(&self, target: Target) -> Dialing;
 }
 
@@ -141,11 +143,13 @@ impl Pool {
     /// What the pool holds now.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
+        // Dropped behind the lock: a connection that is let go writes its last words.
+        let mut gone = Vec::new();
         let mut state = self.inner.lock();
         let origins = state.origins.len();
         let (mut connections, mut streams) = (0, 0);
         for origin in state.origins.values_mut() {
-            origin.retire_closed();
+            origin.retire_closed(&mut gone);
             connections += origin.connections();
             streams += origin.streams();
         }
@@ -160,211 +164,49 @@ impl Pool {
     /// Closes every connection after the requests in progress. New requests open new ones.
     pub fn drain(&self) {
         let origins = std::mem::take(&mut self.inner.lock().origins);
-        for origin in origins.into_values() {
-            origin.drain();
+        for client in origins.into_values().flat_map(Origin::into_clients) {
+            client.drain();
         }
     }
-
-    /// A connection to `target` that has room for a stream.
-    ///
-    /// # Errors
-    /// The dial's error, or [`Kind::PoolExhausted`]. Nothing was sent then.
-    async fn acquire(&self, target: &Target) -> Result<Client, Error> {
-        let _place = self.inner.queue(target)?;
-        match tokio::time::timeout(self.inner.config.wait_max, self.wait(target)).await {
-            Ok(client) => client,
-            Err(_) => Err(Error::with_source(
-                Kind::PoolExhausted,
-                "waited too long for a free stream",
-            )),
-        }
-    }
-
-    async fn wait(&self, target: &Target) -> Result<Client, Error> {
-        loop {
-            let choice = {
-                let mut state = self.inner.lock();
-                state
-                    .touch(target, &self.inner.config)
-                    .choose(&self.inner.config)
-            };
-            match choice {
-                Choice::Use(client) => return Ok(client),
-                Choice::Failing(error) => return Err(error),
-                Choice::Wait { mut oldest, dial } => {
-                    let mut dial = match dial {
-                        Some(dial) => Some(dial),
-                        None if oldest.is_none() => Some(self.dial(target)),
-                        None => self.inner.may_dial(target).then(|| self.dial(target)),
-                    };
-                    let dialed = async {
-                        match &mut dial {
-                            Some(dial) => outcome(dial).await,
-                            None => std::future::pending().await,
-                        }
-                    };
-                    let freed = async {
-                        match &mut oldest {
-                            Some(client) => ready(client).await.is_ok(),
-                            None => std::future::pending().await,
-                        }
-                    };
-                    tokio::select! {
-                        biased;
-                        free = freed => if free && let Some(client) = oldest {
-                            return Ok(client);
-                        },
-                        dialed = dialed => dialed?,
-                    }
-                }
-            }
-        }
-    }
-
-    /// Starts a dial, in a task of the pool's, or joins the one in progress.
-    fn dial(&self, target: &Target) -> watch::Receiver<Option<Result<(), Error>>> {
-        let (done, dial) = watch::channel(None);
-        if let Some(origin) = self.inner.lock().origins.get_mut(target) {
-            // Between the choice and now somebody else may have begun.
-            if let Some(dial) = &origin.dialing {
-                return dial.clone();
-            }
-            origin.dialing = Some(dial.clone());
-        }
-        let dialing = self.inner.connector.connect(target.clone());
-        let (inner, target) = (Arc::downgrade(&self.inner), target.clone());
-        tokio::spawn(async move {
-            let result = dialing.await;
-            let told = match &result {
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.clone()),
-            };
-            if let Some(inner) = inner.upgrade() {
-                inner.dialed(&target, result);
-            }
-            // Nobody may be waiting any more.
-            let _ = done.send(Some(told));
-        });
-        dial
-    }
-}
-
-/// How a dial ended.
-async fn outcome(dial: &mut watch::Receiver<Option<Result<(), Error>>>) -> Result<(), Error> {
-    match dial.wait_for(Option::is_some).await {
-        Ok(done) => done.clone().unwrap_or(Ok(())),
-        // The runtime is going down with the task.
-        Err(_) => Err(Error::new(Kind::Closed)),
-    }
-}
-
-async fn ready(client: &mut Client) -> Result<(), Error> {
-    std::future::poll_fn(|cx| client.poll_permit(cx)).await
 }
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Takes a place among those who wait.
-    fn queue<'a>(self: &'a Arc<Self>, target: &'a Target) -> Result<Place<'a>, Error> {
-        let mut state = self.lock();
-        let origin = state.touch(target, &self.config);
-        if origin.waiting >= self.config.waiting_max {
-            return Err(Error::with_source(
-                Kind::PoolExhausted,
-                "too many requests wait for a free stream",
-            ));
-        }
-        origin.waiting += 1;
-        Ok(Place {
-            inner: self,
-            target,
-        })
-    }
-
-    fn may_dial(&self, target: &Target) -> bool {
-        self.lock()
-            .origins
-            .get(target)
-            .is_some_and(|origin| origin.may_dial(&self.config))
-    }
-
-    /// Takes in what a dial has brought.
-    fn dialed(self: &Arc<Self>, target: &Target, result: Result<Client, Error>) {
-        let mut state = self.lock();
-        match &result {
-            Ok(_) => state.stats.opened += 1,
-            Err(_) => state.stats.dials_failed += 1,
-        }
-        state.last_token += 1;
-        let token = state.last_token;
-        let Some(origin) = state.origins.get_mut(target) else {
-            return;
-        };
-        let opened = result.is_ok();
-        origin.dialed(token, result, &self.config);
-        if opened {
-            tokio::spawn(reap(
-                Arc::downgrade(self),
-                target.clone(),
-                token,
-                self.config.idle_max,
-            ));
-        }
-    }
-}
-
-/// Drops a connection once it has been idle for long enough, or has ended.
-async fn reap(inner: Weak<Inner>, target: Target, token: u64, idle_max: Duration) {
-    loop {
-        tokio::time::sleep(idle_max).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let mut state = inner.lock();
-        if !state
-            .origins
-            .get_mut(&target)
-            .is_some_and(|origin| origin.keep(token, idle_max))
-        {
-            return;
-        }
-    }
 }
 
 impl State {
-    /// The origin of a target, made when it is new; the one that was used least recently gives way.
-    fn touch(&mut self, target: &Target, config: &PoolConfig) -> &mut Origin {
+    /// The origin of a target, made when it is new; the one that was used least recently gives way, and is put into
+    /// `gone`.
+    fn touch(
+        &mut self,
+        target: &Target,
+        config: &PoolConfig,
+        gone: &mut Vec<Client>,
+    ) -> Result<&mut Origin, Error> {
         self.uses += 1;
         if !self.origins.contains_key(target) && self.origins.len() >= config.origins_max {
             let unused = self
                 .origins
                 .iter()
-                .filter(|(_, origin)| origin.waiting == 0);
+                .filter(|(_, origin)| origin.waiting() == 0);
             let oldest = unused
                 .min_by_key(|(_, origin)| origin.last_use)
                 .map(|(target, _)| target.clone());
-            if let Some(origin) = oldest.and_then(|oldest| self.origins.remove(&oldest)) {
-                origin.drain();
-            }
+            let oldest = oldest.and_then(|oldest| self.origins.remove(&oldest));
+            // Each of them has somebody who waits for it.
+            let Some(oldest) = oldest else {
+                return Err(Error::with_source(
+                    Kind::PoolExhausted,
+                    "requests wait for too many origins",
+                ));
+            };
+            gone.extend(oldest.into_clients());
         }
         let origin = self.origins.entry(target.clone()).or_default();
         origin.last_use = self.uses;
-        origin
-    }
-}
-
-/// A place among those who wait, given up on drop.
-struct Place<'a> {
-    inner: &'a Arc<Inner>,
-    target: &'a Target,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(origin) = self.inner.lock().origins.get_mut(self.target) {
-            origin.waiting = origin.waiting.saturating_sub(1);
-        }
+        Ok(origin)
     }
 }
 
@@ -400,7 +242,7 @@ impl Pool {
             Some(PoolTarget(target)) => target.clone(),
             None => Target::of(request.uri())?,
         };
-        let mut client = self.acquire(&target).await?;
+        let mut client = self.inner.acquire(&target).await?;
         if !request.body().is_end_stream() {
             // The body can be read once.
             return client.call(request).await;
@@ -424,7 +266,7 @@ impl Pool {
                 {
                     resends += 1;
                     self.inner.lock().stats.resent += 1;
-                    client = self.acquire(&target).await?;
+                    client = self.inner.acquire(&target).await?;
                 }
                 result => return result,
             }

@@ -1,14 +1,21 @@
 //! The connections to one origin.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
-use super::PoolConfig;
-use crate::{client::Client, error::Error};
-
-/// How a dial tells its end to all who wait for it.
-type Dial = watch::Receiver<Option<Result<(), Error>>>;
+use super::{
+    PoolConfig,
+    flight::{Dial, Done, dial},
+};
+use crate::{
+    client::Client,
+    error::{Error, Kind},
+};
 
 /// How often a back-off doubles.
 const DOUBLINGS_MAX: u32 = 6;
@@ -16,10 +23,10 @@ const DOUBLINGS_MAX: u32 = 6;
 #[derive(Default)]
 pub(super) struct Origin {
     connections: Vec<Entry>,
-    /// The dial in progress: one at a time, for everybody.
-    pub(super) dialing: Option<Dial>,
-    /// Requests that wait for a stream, or for a connection.
-    pub(super) waiting: usize,
+    /// The dial in progress: one at a time, for everybody. Its token tells it from one that began before a drain.
+    dialing: Option<(u64, Dial)>,
+    /// Shared with everybody who waits for a stream, or for a connection.
+    places: Arc<()>,
     pub(super) last_use: u64,
     /// How many dials in a row have failed, the last error, and until when nobody tries again.
     failures: u32,
@@ -34,80 +41,164 @@ struct Entry {
 
 /// What a request is to do.
 pub(super) enum Choice {
-    /// Go to this connection.
+    /// Go to this connection, where a place is kept.
     Use(Client),
-    /// Wait for a stream on the connection with the least to do, if there is one, or for the dial in progress.
-    Wait {
-        oldest: Option<Client>,
-        dial: Option<Dial>,
-    },
-    /// Give up: the origin could not be reached a moment ago.
+    /// Wait in the lines, and for what else may bring a place.
+    Wait(Wait),
+    /// Give up: the origin could not be reached a moment ago, or too many wait already.
     Failing(Error),
 }
 
-impl Origin {
-    pub(super) fn choose(&mut self, config: &PoolConfig) -> Choice {
-        self.retire_closed();
-        let best = self
-            .connections
-            .iter_mut()
-            .max_by_key(|entry| entry.client.openable());
-        if let Some(entry) = best
-            && entry.client.openable() > 0
-        {
-            entry.last_use = Instant::now();
-            return Choice::Use(entry.client.clone());
+/// What a request waits for beside the lines that it stands in.
+pub(super) struct Wait {
+    pub(super) dial: Option<Dial>,
+    /// The dial is to be started, by who was given this.
+    pub(super) begun: Option<Done>,
+    /// When to look again, because a dial that failed may be tried again then.
+    pub(super) again: Option<Instant>,
+}
+
+/// A request's places in the lines of all connections of its origin.
+#[derive(Default)]
+pub(super) struct Line {
+    /// Counts it among those who wait.
+    place: Option<Arc<()>>,
+    clients: Vec<(u64, Client)>,
+}
+
+impl Line {
+    /// Whether there is no connection to wait for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// The first connection that has room; `None` when one of them takes no more requests.
+    pub(super) fn poll_free(&mut self, cx: &mut Context<'_>) -> Poll<Option<Client>> {
+        for at in 0..self.clients.len() {
+            match self.clients[at].1.poll_permit(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => return Poll::Ready(Some(self.clients.swap_remove(at).1)),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+            }
         }
+        Poll::Pending
+    }
+}
+
+impl Origin {
+    /// Decides what a request is to do that stands in `line`. `token` is for a dial, should one begin; what is let go
+    /// comes into `gone`.
+    pub(super) fn choose(
+        &mut self,
+        config: &PoolConfig,
+        token: u64,
+        line: &mut Line,
+        gone: &mut Vec<Client>,
+    ) -> Choice {
+        self.retire_closed(gone);
+        if let Some(client) = self.free() {
+            return Choice::Use(client);
+        }
+        let backs_off = self
+            .failing
+            .as_ref()
+            .filter(|(until, _)| Instant::now() < *until);
         if self.connections.is_empty()
             && self.dialing.is_none()
-            && let Some((until, error)) = &self.failing
-            && Instant::now() < *until
+            && let Some((_, error)) = backs_off
         {
             return Choice::Failing(error.clone());
         }
-        debug_assert!(self.connections.len() <= config.connections_max);
-        let least = self
+        let again = backs_off.map(|(until, _)| *until);
+        if !self.join(line, config.waiting_max, gone) {
+            return Choice::Failing(Error::with_source(
+                Kind::PoolExhausted,
+                "too many requests wait for a free stream",
+            ));
+        }
+        let mut wait = Wait {
+            dial: self.dialing.as_ref().map(|(_, dial)| dial.clone()),
+            begun: None,
+            again: None,
+        };
+        if wait.dial.is_none() && self.connections.len() < config.connections_max.max(1) {
+            if again.is_some() {
+                wait.again = again;
+            } else {
+                let (done, dial) = dial();
+                self.dialing = Some((token, dial.clone()));
+                wait.dial = Some(dial);
+                wait.begun = Some(done);
+            }
+        }
+        Choice::Wait(wait)
+    }
+
+    /// A place on the connection with the most room.
+    fn free(&mut self) -> Option<Client> {
+        let best = self
             .connections
             .iter_mut()
-            .min_by_key(|entry| entry.client.streams());
-        let oldest = least.map(|entry| {
-            entry.last_use = Instant::now();
-            entry.client.clone()
-        });
-        Choice::Wait {
-            oldest,
-            dial: self.dialing.clone(),
+            .max_by_key(|entry| entry.client.free())?;
+        let mut client = best.client.clone();
+        if !client.try_permit() {
+            return None;
         }
+        best.last_use = Instant::now();
+        Some(client)
     }
 
-    /// Whether one more connection is allowed, and none is on its way.
-    pub(super) fn may_dial(&self, config: &PoolConfig) -> bool {
-        let backing_off = self
-            .failing
-            .as_ref()
-            .is_some_and(|(until, _)| Instant::now() < *until);
-        self.dialing.is_none() && self.connections.len() < config.connections_max && !backing_off
+    /// Puts a request into the line of every connection that it does not stand in yet. Answers whether there was room
+    /// for one more who waits.
+    fn join(&self, line: &mut Line, waiting_max: usize, gone: &mut Vec<Client>) -> bool {
+        let joined = |place: &Arc<()>| Arc::ptr_eq(place, &self.places);
+        if !line.place.as_ref().is_some_and(joined) {
+            if self.waiting() >= waiting_max {
+                return false;
+            }
+            line.place = Some(Arc::clone(&self.places));
+        }
+        let (kept, left) = std::mem::take(&mut line.clients)
+            .into_iter()
+            .partition(|&(token, _)| self.connections.iter().any(|entry| entry.token == token));
+        line.clients = kept;
+        let left: Vec<(u64, Client)> = left;
+        gone.extend(left.into_iter().map(|(_, client)| client));
+        for entry in &self.connections {
+            if !line.clients.iter().any(|&(token, _)| token == entry.token) {
+                line.clients.push((entry.token, entry.client.clone()));
+            }
+        }
+        true
     }
 
+    /// Requests that wait for a stream, or for a connection.
+    pub(super) fn waiting(&self) -> usize {
+        Arc::strong_count(&self.places) - 1
+    }
+
+    /// Takes in what the dial with this token has brought. Answers a connection that there is no place for, because
+    /// it was dialed before a drain.
     pub(super) fn dialed(
         &mut self,
         token: u64,
         result: Result<Client, Error>,
         config: &PoolConfig,
-    ) {
+    ) -> Option<Client> {
+        if self.dialing.as_ref().is_none_or(|&(own, _)| own != token) {
+            return result.ok();
+        }
         self.dialing = None;
         match result {
             Ok(client) => {
+                debug_assert!(self.connections.len() < config.connections_max.max(1));
                 self.failures = 0;
                 self.failing = None;
-                // A dial from before a drain may come in behind one from after it; dropped, the connection ends.
-                if self.connections.len() < config.connections_max {
-                    self.connections.push(Entry {
-                        token,
-                        client,
-                        last_use: Instant::now(),
-                    });
-                }
+                self.connections.push(Entry {
+                    token,
+                    client,
+                    last_use: Instant::now(),
+                });
             }
             Err(error) => {
                 let pause = config.back_off * (1 << self.failures.min(DOUBLINGS_MAX));
@@ -115,22 +206,41 @@ impl Origin {
                 self.failing = Some((Instant::now() + pause, error));
             }
         }
+        None
     }
 
     /// Lets go of connections that take no more requests; what is in progress on them goes on.
-    pub(super) fn retire_closed(&mut self) {
-        self.connections.retain(|entry| !entry.client.is_closed());
+    pub(super) fn retire_closed(&mut self, gone: &mut Vec<Client>) {
+        self.let_go(gone, |entry| entry.client.is_closed());
     }
 
-    /// Whether the connection with this token is to be kept; one that is idle for too long is let go.
-    pub(super) fn keep(&mut self, token: u64, idle_max: Duration) -> bool {
-        self.retire_closed();
-        self.connections.retain(|entry| {
-            entry.token != token
-                || entry.client.streams() > 0
-                || entry.last_use.elapsed() < idle_max
+    /// When to look again after the connection with this token; `None` when it is gone. One that has been idle for too
+    /// long goes.
+    pub(super) fn keep(
+        &mut self,
+        token: u64,
+        idle_max: Duration,
+        gone: &mut Vec<Client>,
+    ) -> Option<Instant> {
+        self.retire_closed(gone);
+        if let Some(entry) = self
+            .connections
+            .iter_mut()
+            .find(|entry| entry.token == token)
+            && entry.client.streams() > 0
+        {
+            entry.last_use = Instant::now();
+        }
+        self.let_go(gone, |entry| {
+            entry.token == token && entry.last_use.elapsed() >= idle_max
         });
-        self.connections.iter().any(|entry| entry.token == token)
+        let kept = self.connections.iter().find(|entry| entry.token == token);
+        kept.map(|entry| entry.last_use + idle_max)
+    }
+
+    fn let_go(&mut self, gone: &mut Vec<Client>, which: impl Fn(&Entry) -> bool) {
+        let going = self.connections.extract_if(.., |entry| which(entry));
+        gone.extend(going.map(|entry| entry.client));
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -144,9 +254,38 @@ impl Origin {
             .sum()
     }
 
-    pub(super) fn drain(self) {
-        for entry in self.connections {
-            entry.client.drain();
-        }
+    pub(super) fn into_clients(self) -> impl Iterator<Item = Client> {
+        self.connections.into_iter().map(|entry| entry.client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begins(choice: &Choice) -> bool {
+        matches!(choice, Choice::Wait(wait) if wait.begun.is_some())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_looking_and_dialing_there_is_no_room_for_another() {
+        let (mut origin, mut gone) = (Origin::default(), Vec::new());
+        let config = PoolConfig::default();
+        let mut choose = |origin: &mut Origin, token| {
+            origin.choose(&config, token, &mut Line::default(), &mut gone)
+        };
+        // Both look before anything else has happened; one of them dials.
+        assert!(begins(&choose(&mut origin, 1)));
+        assert!(!begins(&choose(&mut origin, 2)));
+        let (near, _far) = tokio::io::duplex(1_024);
+        let (client, _driver) = crate::connect(near, crate::Config::default())
+            .await
+            .unwrap();
+        // One that began before a drain ends; the dial in progress is still the only one.
+        assert!(origin.dialed(9, Ok(client.clone()), &config).is_some());
+        assert!(!begins(&choose(&mut origin, 3)));
+        assert!(origin.dialed(1, Ok(client), &config).is_none());
+        assert!(matches!(choose(&mut origin, 4), Choice::Use(_)));
+        assert_eq!(origin.connections(), 1);
     }
 }

@@ -1,0 +1,88 @@
+//! A dial: it belongs to the pool, and tells everybody who waits for it how it ended.
+
+use std::sync::{Arc, Weak};
+
+use tokio::sync::watch;
+
+use super::Inner;
+use crate::{
+    client::Client,
+    dial::Target,
+    error::{Error, Kind},
+};
+
+/// Where those who wait for a dial hear of its end.
+#[derive(Clone)]
+pub(super) struct Dial(watch::Receiver<Option<Result<(), Error>>>);
+
+/// Where a dial tells its end.
+pub(super) struct Done(watch::Sender<Option<Result<(), Error>>>);
+
+/// Both ends of what a dial will tell.
+pub(super) fn dial() -> (Done, Dial) {
+    let (done, dial) = watch::channel(None);
+    (Done(done), Dial(dial))
+}
+
+impl Dial {
+    /// How the dial ended.
+    pub(super) async fn ended(&mut self) -> Result<(), Error> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or(Ok(())),
+            // Whoever dials says so in every case; with the pool itself gone nobody asks.
+            Err(_) => Err(Error::new(Kind::Closed)),
+        }
+    }
+}
+
+/// A dial in progress. However it ends, by a panic or with its runtime, those who wait hear of it, and the next one may
+/// begin.
+pub(super) struct Flight {
+    inner: Weak<Inner>,
+    target: Target,
+    token: u64,
+    /// `None` once the end was told.
+    done: Option<Done>,
+}
+
+impl Flight {
+    /// Dials in a task of its own, which no request can take with it.
+    pub(super) fn start(inner: &Arc<Inner>, target: Target, token: u64, done: Done) {
+        let mut flight = Self {
+            inner: Arc::downgrade(inner),
+            target,
+            token,
+            done: Some(done),
+        };
+        tokio::spawn(async move {
+            let Some(inner) = flight.inner.upgrade() else {
+                return;
+            };
+            let dialing = inner.connector.connect(flight.target.clone());
+            drop(inner);
+            let result = dialing.await;
+            flight.land(result);
+        });
+    }
+
+    fn land(&mut self, result: Result<Client, Error>) {
+        let Some(Done(done)) = self.done.take() else {
+            return;
+        };
+        let told = match &result {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.clone()),
+        };
+        if let Some(inner) = self.inner.upgrade() {
+            inner.dialed(&self.target, self.token, result);
+        }
+        // Nobody may be waiting any more.
+        let _ = done.send(Some(told));
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.land(Err(Error::connect("the dial was given up halfway")));
+    }
+}

@@ -1,0 +1,146 @@
+//! From a request to a connection that has room for it.
+
+use std::{
+    future::{pending, poll_fn},
+    sync::{Arc, Weak},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Inner,
+    flight::Flight,
+    origin::{Choice, Line, Wait},
+};
+use crate::{
+    client::Client,
+    dial::Target,
+    error::{Error, Kind},
+};
+
+impl Inner {
+    /// A connection to `target` that keeps a place for one stream.
+    ///
+    /// Cancel safe: the place, and those in the lines, are given up.
+    ///
+    /// # Errors
+    /// The dial's error, or [`Kind::PoolExhausted`]. Nothing was sent then.
+    pub(super) async fn acquire(self: &Arc<Self>, target: &Target) -> Result<Client, Error> {
+        let mut line = Line::default();
+        let wait = match self.choose(target, &mut line)? {
+            Choice::Use(client) => return Ok(client),
+            Choice::Failing(error) => return Err(error),
+            Choice::Wait(wait) => wait,
+        };
+        let waited = tokio::time::timeout(self.config.wait_max, self.wait(target, &mut line, wait));
+        waited.await.unwrap_or_else(|_| {
+            Err(Error::with_source(
+                Kind::PoolExhausted,
+                "waited too long for a free stream",
+            ))
+        })
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        target: &Target,
+        line: &mut Line,
+        mut wait: Wait,
+    ) -> Result<Client, Error> {
+        loop {
+            let alone = line.is_empty();
+            let dialed = async {
+                match &mut wait.dial {
+                    Some(dial) => dial.ended().await,
+                    None => pending().await,
+                }
+            };
+            let again = async {
+                match wait.again {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                free = poll_fn(|cx| line.poll_free(cx)) => if let Some(client) = free {
+                    return Ok(client);
+                },
+                // Who stands in a line goes on waiting there: that the pool could not grow takes nothing from it.
+                dialed = dialed => if alone {
+                    dialed?;
+                },
+                () = again => {}
+            }
+            wait = match self.choose(target, line)? {
+                Choice::Use(client) => return Ok(client),
+                Choice::Failing(error) => return Err(error),
+                Choice::Wait(wait) => wait,
+            };
+        }
+    }
+
+    /// Decides what a request is to do, and starts a dial if that is wanted. All of it under one lock: between looking
+    /// for a connection and dialing, another request could have done both.
+    fn choose(self: &Arc<Self>, target: &Target, line: &mut Line) -> Result<Choice, Error> {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        state.last_token += 1;
+        let token = state.last_token;
+        let mut choice = state
+            .touch(target, &self.config, &mut gone)
+            .map(|origin| origin.choose(&self.config, token, line, &mut gone));
+        drop(state);
+        drop(gone);
+        if let Ok(Choice::Wait(wait)) = &mut choice
+            && let Some(done) = wait.begun.take()
+        {
+            Flight::start(self, target.clone(), token, done);
+        }
+        choice
+    }
+
+    /// Takes in what the dial with this token has brought.
+    pub(super) fn dialed(
+        self: &Arc<Self>,
+        target: &Target,
+        token: u64,
+        result: Result<Client, Error>,
+    ) {
+        let mut state = self.lock();
+        match &result {
+            Ok(_) => state.stats.opened += 1,
+            Err(_) => state.stats.dials_failed += 1,
+        }
+        let opened = result.is_ok();
+        // What nobody has a place for ends here, behind the lock.
+        let refused = match state.origins.get_mut(target) {
+            Some(origin) => origin.dialed(token, result, &self.config),
+            None => result.ok(),
+        };
+        drop(state);
+        if opened && refused.is_none() {
+            tokio::spawn(reap(Arc::downgrade(self), target.clone(), token));
+        }
+    }
+}
+
+/// Drops a connection once it has been idle for long enough, or has ended.
+async fn reap(inner: Weak<Inner>, target: Target, token: u64) {
+    let mut next = Instant::now();
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let mut gone = Vec::new();
+        let mut state = inner.lock();
+        let keeps = state
+            .origins
+            .get_mut(&target)
+            .and_then(|origin| origin.keep(token, inner.config.idle_max, &mut gone));
+        drop(state);
+        match keeps {
+            Some(until) => next = until,
+            None => return,
+        }
+    }
+}
