@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::tape::Tape;
 
+/// The most bytes that one read brings.
+const SCRATCH_BYTES: usize = 16 * 1_024;
+
 /// How a stream misbehaves, within what sockets may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
@@ -55,6 +58,8 @@ pub struct FaultStream<T> {
     fuse: Fuse,
     /// Bytes moved so far.
     moved: u64,
+    /// Where what is read goes first.
+    scratch: Box<[u8]>,
 }
 
 impl<T> FaultStream<T> {
@@ -66,6 +71,7 @@ impl<T> FaultStream<T> {
             tape,
             fuse,
             moved: 0,
+            scratch: vec![0; SCRATCH_BYTES].into(),
         }
     }
 
@@ -92,12 +98,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
-        let len = max.min(buf.remaining());
-        let mut part = ReadBuf::new(buf.initialize_unfilled_to(len));
+        // Memory of its own, because most reads find nothing, and would clear all of the reader's for that.
+        let len = max.min(buf.remaining()).min(this.scratch.len());
+        let mut part = ReadBuf::new(&mut this.scratch[..len]);
         std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
-        let read = part.filled().len();
-        buf.advance(read);
-        this.moved += read as u64;
+        buf.put_slice(part.filled());
+        this.moved += part.filled().len() as u64;
         Poll::Ready(Ok(()))
     }
 }
@@ -124,8 +130,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
         // Gathered here, because what is below may not do it: so a short write ends inside any of the buffers.
-        let bytes = bufs.iter().flat_map(|buf| buf.iter().copied());
-        let part: Vec<u8> = bytes.take(max).collect();
+        let mut part = Vec::with_capacity(max.min(bufs.iter().map(|buf| buf.len()).sum()));
+        for buf in bufs {
+            part.extend_from_slice(&buf[..buf.len().min(max - part.len())]);
+        }
         let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, &part))?;
         this.moved += written as u64;
         Poll::Ready(Ok(written))

@@ -127,7 +127,7 @@ impl Book {
 
     /// The server does not get the rest of a request.
     pub(super) fn upload_failed(&self, n: u64, error: &raddle_io::Error) {
-        self.note(&format!("#{n} upload failed: {error}"));
+        self.note(format_args!("#{n} upload failed: {error}"));
         self.accused("our server", error.violation());
     }
 }

@@ -1,6 +1,9 @@
 //! Where all tasks of a run write down what happens, in the order in which it does.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use http::HeaderMap;
 use raddle_core::{Retry, Violation};
@@ -41,7 +44,7 @@ impl Book {
                 ..Pages::default()
             })),
         };
-        book.note(&format!("{:?}", book.plan));
+        book.note(format_args!("{:?}", book.plan));
         book
     }
 
@@ -51,9 +54,9 @@ impl Book {
     }
 
     /// Writes down an event.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: fmt::Arguments<'_>) {
         let at = turmoil::sim_elapsed().unwrap_or_default().as_micros();
-        self.open().trace.push(format!("{at}us {text}"));
+        self.open().trace.note(format_args!("{at}us {text}"));
     }
 
     pub(super) fn mark(&self, mark: &'static str) {
@@ -64,10 +67,10 @@ impl Book {
     pub(super) fn tell(
         &self,
         n: u64,
-        text: &str,
+        text: fmt::Arguments<'_>,
         tell: impl FnOnce(&mut Oracle) -> Result<(), Fault>,
     ) {
-        self.note(&format!("#{n} {text}"));
+        self.note(format_args!("#{n} {text}"));
         let told = tell(&mut self.open().oracle);
         if let Err(fault) = told {
             self.fault(fault);
@@ -75,13 +78,13 @@ impl Book {
     }
 
     pub(super) fn fault(&self, fault: Fault) {
-        self.note(&format!("FAULT {fault}"));
+        self.note(format_args!("FAULT {fault}"));
         self.open().fault.get_or_insert(fault);
     }
 
     /// The client ends request `n` with `verdict`.
     pub(super) fn failed(&self, n: u64, verdict: Retry, why: &str) {
-        self.tell(n, &format!("failed: {why}; {verdict}"), |oracle| {
+        self.tell(n, format_args!("failed: {why}; {verdict}"), |oracle| {
             oracle.failed(n, verdict)
         });
     }
@@ -89,7 +92,7 @@ impl Book {
     /// The client gives request `n` up.
     pub(super) fn give_up(&self, n: u64) {
         self.mark("reset by client");
-        self.tell(n, "is given up", |oracle| {
+        self.tell(n, format_args!("is given up"), |oracle| {
             oracle.gave_up(n)?;
             oracle.failed(n, Retry::Never)
         });
@@ -117,33 +120,35 @@ impl Book {
             Some(value) if fields.len() == 1 => value.as_bytes(),
             _ => return self.fault(Fault::of(n, format!("other trailers: {fields:?}"))),
         };
-        self.tell(n, &format!("{way:?} trailers"), |oracle| {
+        self.tell(n, format_args!("{way:?} trailers"), |oracle| {
             oracle.trailers(n, way, value)
         });
     }
 
     /// Part of a body arrives.
     pub(super) fn data(&self, n: u64, way: Way, data: &[u8]) {
-        self.tell(n, &format!("{way:?} {} bytes", data.len()), |oracle| {
+        self.tell(n, format_args!("{way:?} {} bytes", data.len()), |oracle| {
             oracle.data(n, way, data)
         });
     }
 
     /// A message is whole for its receiver.
     pub(super) fn whole(&self, n: u64, way: Way) {
-        self.tell(n, &format!("{way:?} is whole"), |oracle| {
+        self.tell(n, format_args!("{way:?} is whole"), |oracle| {
             oracle.whole(n, way)
         });
     }
 
     /// The server is shown request `n`.
     pub(super) fn shown(&self, n: u64) {
-        self.tell(n, "is shown to the server", |oracle| oracle.shown(n));
+        self.tell(n, format_args!("is shown to the server"), |oracle| {
+            oracle.shown(n)
+        });
     }
 
     /// The head of a response arrives, with the number of the request that it answers.
     pub(super) fn head(&self, n: u64, head: &http::response::Parts) {
-        self.tell(n, "has its response", |oracle| oracle.head(n));
+        self.tell(n, format_args!("has its response"), |oracle| oracle.head(n));
         let number = head.headers.get("x-n").map(|value| value.as_bytes());
         if number != Some(n.to_string().as_bytes()) {
             self.fault(Fault::of(n, format!("got another's response: {head:?}")));
@@ -153,7 +158,7 @@ impl Book {
     /// The response is whole for the client, and so the request is at its end.
     pub(super) fn complete(&self, n: u64) {
         self.whole(n, Way::Down);
-        self.tell(n, "is complete", |oracle| oracle.complete(n));
+        self.tell(n, format_args!("is complete"), |oracle| oracle.complete(n));
     }
 
     /// The plan of the request that `path` names.

@@ -80,7 +80,7 @@ pub(super) async fn run_client(io: Socket, book: Book) {
         Ok(made) => made,
         Err(error) => {
             // A socket that fails may do so at once; then nothing was sent.
-            book.note(&format!("the h2 client's handshake fails: {error}"));
+            book.note(format_args!("the h2 client's handshake fails: {error}"));
             if book.plan.cut.is_none() {
                 book.fault(Fault::run(format!("handshake: {error}")));
             }
@@ -90,14 +90,14 @@ pub(super) async fn run_client(io: Socket, book: Book) {
     let watched = book.clone();
     let mut driver = tokio::spawn(async move {
         let end = connection.await;
-        watched.note(&format!("the h2 client's connection ends: {end:?}"));
+        watched.note(format_args!("the h2 client's connection ends: {end:?}"));
         accuses(&watched, &end);
     });
     if let Some(Cut::ClientDrops(after)) = book.plan.cut {
         let (driver, book) = (driver.abort_handle(), book.clone());
         tokio::spawn(async move {
             sleep(millis(after)).await;
-            book.note("the client's connection is dropped");
+            book.note(format_args!("the client's connection is dropped"));
             book.mark("cut");
             driver.abort();
         });
@@ -130,7 +130,9 @@ async fn work(requests: client::SendRequest<Bytes>, worker: usize, book: Book) {
     for request in book.plan.requests.iter().filter(mine) {
         sleep(millis(request.pause)).await;
         let n = request.n;
-        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
+        book.tell(n, format_args!("is made"), |oracle| {
+            oracle.register(n, request.up())
+        });
         let after = request.give_up.unwrap_or(SILENCE_MAX);
         let exchange = exchange(requests.clone(), request, &book);
         match timeout(millis(after), exchange).await {
@@ -213,7 +215,7 @@ pub(super) async fn run_server(io: Socket, book: Book) {
         .await;
     let mut connection = match made {
         Ok(connection) => connection,
-        Err(error) => return book.note(&format!("the h2 server's handshake fails: {error}")),
+        Err(error) => return book.note(format_args!("the h2 server's handshake fails: {error}")),
     };
     let drains = match book.plan.drain {
         Some((raddle_core::Role::Server, after)) => after,
@@ -233,13 +235,13 @@ pub(super) async fn run_server(io: Socket, book: Book) {
             },
             () = &mut drain, if !drained => {
                 drained = true;
-                book.note("the server drains");
+                book.note(format_args!("the server drains"));
                 book.mark("drain by server");
                 connection.graceful_shutdown();
             }
         }
     };
-    book.note(&format!("the h2 server's connection ends: {end:?}"));
+    book.note(format_args!("the h2 server's connection ends: {end:?}"));
     accuses(&book, &end);
 }
 
@@ -259,14 +261,14 @@ async fn handle(
     if !matches!(plan.answer, Answer::Unread(_) | Answer::Fail) {
         match receive(&mut body, n, Way::Up, &book).await {
             Ok(()) => book.whole(n, Way::Up),
-            Err(error) => return book.note(&format!("#{n} upload failed: {error}")),
+            Err(error) => return book.note(format_args!("#{n} upload failed: {error}")),
         }
     }
     let Some(message) = plan.down() else {
         book.mark("reset by server");
         return respond.send_reset(Reason::INTERNAL_ERROR);
     };
-    book.tell(n, "is answered", |oracle| {
+    book.tell(n, format_args!("is answered"), |oracle| {
         oracle.answered(n, message.clone())
     });
     let parts = Parts::new(message, &plan);

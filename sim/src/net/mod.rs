@@ -83,7 +83,7 @@ pub(crate) fn attempt(
         // Any moment will do that is always the same.
         .epoch(UNIX_EPOCH + millis(1_000_000_000_000))
         .simulation_duration(millis(END_MAX))
-        .tick_duration(millis(1))
+        .tick_duration(millis(book.plan.tick))
         .min_message_latency(millis(low))
         .max_message_latency(millis(high))
         .tcp_capacity(SOCKET_MESSAGES)
@@ -139,7 +139,10 @@ fn drive(sim: &mut Sim<'_>, book: &Book) -> Result<(), String> {
             .any(|&(from, long)| (millis(from)..millis(from + long)).contains(&now));
         if holds != held {
             held = holds;
-            book.note(if held { "nothing passes" } else { "all passes" });
+            book.note(format_args!(
+                "{}",
+                if held { "nothing passes" } else { "all passes" }
+            ));
             if held {
                 book.mark("hold");
                 sim.hold("client", "server");
@@ -148,7 +151,7 @@ fn drive(sim: &mut Sim<'_>, book: &Book) -> Result<(), String> {
             }
         }
         if crash.take_if(|at| *at <= now).is_some() {
-            book.note("the server crashes");
+            book.note(format_args!("the server crashes"));
             book.mark("crash");
             book.server_fuse.blow();
             sim.crash("server");
@@ -178,7 +181,7 @@ async fn listen(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result
                 let book = book.clone();
                 tokio::spawn(async move {
                     if timeout(millis(after), served).await.is_err() {
-                        book.note("the server's connection was dropped");
+                        book.note(format_args!("the server's connection was dropped"));
                         book.mark("cut");
                     }
                 });
@@ -198,7 +201,7 @@ async fn serve(io: Socket, book: Book, pairing: Pairing) {
 async fn connect(book: Book, pairing: Pairing, tape: Tape) -> turmoil::Result {
     let dialled = timeout(millis(DIAL_MAX), TcpStream::connect(("server", PORT))).await;
     let Ok(Ok(socket)) = dialled else {
-        book.note(&format!("no connection: {dialled:?}"));
+        book.note(format_args!("no connection: {dialled:?}"));
         return match book.plan.cut {
             // Nobody answers for a host that is down.
             Some(Cut::ServerCrashes(_)) => Ok(()),

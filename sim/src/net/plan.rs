@@ -13,6 +13,9 @@ const FAULTS_UNTIL: u64 = 2_000;
 
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// Milliseconds that each host runs on its own before messages pass. A step of the network costs the same whatever
+    /// it is, and most pass without a message.
+    pub(super) tick: u64,
     /// Shortest and longest way of a message, in milliseconds.
     pub(super) latency: (u64, u64),
     pub(super) client: Config,
@@ -85,11 +88,12 @@ impl Plan {
         let slowest = tape.pick(&[1, 5, 20, 60]);
         let resets = tape.chance(1, 3);
         let count = tape.between(5, 80);
-        let body_max = tape.pick(&[BODY_MAX, 1_000, 30_000]);
+        let body_max = tape.pick(&[30_000, 1_000, 5_000, 30_000, 1_000, BODY_MAX]);
         let requests = (0..count)
             .map(|n| Request::draw(tape, n, body_max, resets))
             .collect();
         Self {
+            tick: tape.pick(&[10, 10, 10, 20, 20, 20, 50, 5, 5, 20, 20, 1]),
             latency: (tape.below(slowest + 1), slowest),
             client: config(tape),
             server: config(tape),
@@ -185,7 +189,7 @@ fn config(tape: &mut Tape) -> Config {
 fn style(tape: &mut Tape) -> Style {
     Style {
         piece_max: tape.pick(&[1 << 20, 2_000, 20_000, 65_536]),
-        pending_percent: tape.pick(&[0, 5, 30]),
+        pending_percent: tape.pick(&[0, 0, 5, 30]),
         vectored: tape.chance(1, 2),
         fails_after: None,
     }

@@ -30,13 +30,13 @@ pub(super) async fn run(io: Socket, book: Book) {
         if let Err(error) = &end {
             watched.accused("our client", error.violation());
         }
-        watched.note(&format!("our client's driver ends: {end:?}"));
+        watched.note(format_args!("our client's driver ends: {end:?}"));
     });
     if let Some(Cut::ClientDrops(after)) = book.plan.cut {
         let (driver, book) = (driver.abort_handle(), book.clone());
         tokio::spawn(async move {
             tokio::time::sleep(millis(after)).await;
-            book.note("the client's driver is dropped");
+            book.note(format_args!("the client's driver is dropped"));
             book.mark("cut");
             driver.abort();
         });
@@ -46,7 +46,7 @@ pub(super) async fn run(io: Socket, book: Book) {
         let (client, book) = (client.clone(), book.clone());
         tokio::spawn(async move {
             tokio::time::sleep(millis(after)).await;
-            book.note("the client drains");
+            book.note(format_args!("the client drains"));
             book.mark("drain by client");
             client.drain();
         });
@@ -68,7 +68,9 @@ async fn work(client: Client, worker: usize, book: Book) {
     for request in book.plan.requests.iter().filter(mine) {
         tokio::time::sleep(millis(request.pause)).await;
         let n = request.n;
-        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
+        book.tell(n, format_args!("is made"), |oracle| {
+            oracle.register(n, request.up())
+        });
         let exchange = exchange(client.clone(), request, &book);
         let Some(after) = request.give_up else {
             exchange.await;
@@ -103,7 +105,10 @@ async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
     let (head, mut body) = response.into_parts();
     book.head(n, &head);
     if let Some(interims) = head.extensions.get::<raddle_io::Informational>() {
-        book.note(&format!("#{n} had {} interim responses", interims.0.len()));
+        book.note(format_args!(
+            "#{n} had {} interim responses",
+            interims.0.len()
+        ));
         book.mark("interim");
     }
     while let Some(frame) = body.frame().await {

@@ -33,7 +33,7 @@ pub(super) async fn run(io: Socket, book: Book) {
     if let Err(error) = &end {
         book.accused("our server", error.violation());
     }
-    book.note(&format!("our server's connection ends: {end:?}"));
+    book.note(format_args!("our server's connection ends: {end:?}"));
 }
 
 /// When the server drains; never, mostly.
@@ -42,7 +42,7 @@ async fn drain_time(book: &Book) {
         Some((Role::Server, after)) => sleep(millis(after)).await,
         _ => std::future::pending().await,
     }
-    book.note("the server drains");
+    book.note(format_args!("the server drains"));
     book.mark("drain by server");
 }
 
@@ -104,7 +104,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
         book.mark("reset by server");
         return Err("it was to fail".into());
     };
-    book.tell(n, "is answered", |oracle| {
+    book.tell(n, format_args!("is answered"), |oracle| {
         oracle.answered(n, message.clone())
     });
     let body = match plan.answer {
