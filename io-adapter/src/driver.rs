@@ -124,26 +124,30 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         wake_all(wakes);
     }
 
-    /// Keeps the engine's deadline, and tells it when it has passed.
-    fn keep_time(&mut self, cx: &mut Context<'_>) {
+    /// Keeps the engine's deadline, and tells it when it has passed. Answers whether it has, so that there may be
+    /// something to write. `sleeps` says that nothing follows in this turn.
+    fn keep_time(&mut self, cx: &mut Context<'_>, sleeps: bool) -> bool {
+        let mut passed = false;
         loop {
             let mut state = self.shared.lock();
             let due = state.connection.poll_timeout();
             state.alarm = match (&self.timer, due) {
+                // Nobody need wake a driver that looks once more before it sleeps.
+                _ if !sleeps => Some(Timestamp(0)),
                 (Some((set, _)), Some(due)) => Some(due.min(*set)),
                 (_, due) => due,
             };
             drop(state);
             let Some(due) = due else {
                 self.timer = None;
-                return;
+                return passed;
             };
             match &mut self.timer {
                 // A timer that is set for earlier goes off for nothing once, which is cheaper than setting it anew
                 // for every deadline that moves.
                 Some((set, sleep)) if *set <= due => {
                     if sleep.as_mut().poll(cx).is_pending() {
-                        return;
+                        return passed;
                     }
                     self.timer = None;
                 }
@@ -165,6 +169,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             state.process(&mut wakes);
             drop(state);
             wake_all(wakes);
+            passed = true;
         }
     }
 
@@ -240,7 +245,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
                 empty => *empty = Some(cx.waker().clone()),
             }
         }
-        this.keep_time(cx);
+        this.keep_time(cx, false);
         let more = this.read(cx);
         if this.yields() {
             // A wake from inside a poll goes behind every task that is ready to run.
@@ -248,11 +253,12 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
             return Poll::Pending;
         }
         this.shared.flush();
-        if more {
+        // What the flush has changed may have moved the deadline, even to now; what the engine says then is for the
+        // next turn.
+        let passed = this.keep_time(cx, true);
+        if more || passed {
             cx.waker().wake_by_ref();
         }
-        // What the flush has changed may have moved the deadline.
-        this.keep_time(cx);
         let lifecycle = this.shared.lock().connection.lifecycle();
         if lifecycle < Lifecycle::Closing {
             return Poll::Pending;

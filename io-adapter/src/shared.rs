@@ -103,7 +103,7 @@ impl Shared {
 
     /// Whether the caller is to flush; otherwise the driver will, if there is anything to write.
     fn plan_flush(&self, state: &mut State, wakes: &mut Vec<Waker>) -> bool {
-        if !state.connection.wants_transmit() {
+        if !state.connection.wants_transmit() && !state.connection.wants_deadline() {
             return false;
         }
         state.commands += 1;

@@ -46,7 +46,7 @@ pub(crate) struct State {
     pub(crate) outstanding: usize,
     /// The driver is to flush when it runs next.
     pub(crate) flush_due: bool,
-    /// The deadline for which the driver sleeps.
+    /// The deadline for which the driver sleeps; one that has passed while it is awake.
     pub(crate) alarm: Option<Timestamp>,
     /// Counts commands, for the driver to see whether more are coming.
     pub(crate) commands: u64,

@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::Full;
 use raddle_io::Config;
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::timeout,
 };
 use tower_service::Service;
@@ -110,4 +110,67 @@ async fn requests_that_were_reset_for_a_fault_do_not_stand_in_line() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let accepted = timeout(Duration::from_secs(1), server.accept()).await;
     assert!(accepted.is_err(), "all of them are dead");
+}
+
+/// A body whose first part comes when the test sends it.
+struct Late(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|part| part.map(|part| Ok(http_body::Frame::data(part))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_when_the_window_is_closed_is_given_up_in_time() {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    let config = Config {
+        keep_alive_interval: None,
+        ..Config::default()
+    };
+    let (mut client, driver) = raddle_io::connect(near, config).await.unwrap();
+    tokio::spawn(driver);
+    // INITIAL_WINDOW_SIZE 0.
+    settle(&mut far, b"", &[0, 4, 0, 0, 0, 0]).await;
+    let (parts, body) = tokio::sync::mpsc::channel(1);
+    let answer = client.call(Request::post("http://test/").body(Late(body)).unwrap());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    parts.send(Bytes::from_static(b"late")).await.unwrap();
+    let error = timeout(DAY, answer)
+        .await
+        .expect("its stall timeout")
+        .unwrap_err();
+    assert_eq!(error.violation(), Some(raddle_io::Violation::StreamStalled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deadline_says_after_the_flush_is_written() {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    let config = Config {
+        // Due at once when a stream opens, which is after the driver has looked at the clock and before it writes.
+        keep_alive_interval: Some(Duration::ZERO),
+        idle_timeout: None,
+        ..Config::default()
+    };
+    let (_server, driver) = raddle_io::accept(near, config).await.unwrap();
+    tokio::spawn(driver);
+    settle(&mut far, PREFACE, &[]).await;
+    let get = [0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x01, 1, b'a'];
+    far.write_all(&get).await.unwrap();
+    let mut heard = Vec::new();
+    let ping = async {
+        while !heard.windows(5).any(|head| head == [0, 0, 8, 6, 0]) {
+            far.read_buf(&mut heard).await.unwrap();
+        }
+    };
+    let said = timeout(Duration::from_secs(1), ping).await;
+    assert!(said.is_ok(), "no PING: {heard:?}");
 }

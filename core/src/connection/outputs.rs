@@ -1,7 +1,12 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
+use crate::{
+    event::Event,
+    limits::Cause,
+    streams::Queue,
+    time::{Timer, Timestamp},
+};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -50,6 +55,16 @@ impl Connection {
             Lifecycle::Closing => !self.output.preface_sent || self.output.goaway.is_some(),
             _ => self.connection_wants() || self.streams_want(),
         }
+    }
+
+    /// Whether a deadline is to begin, which [`poll_transmit`](Self::poll_transmit) does: who polls that only when
+    /// there is something to append has to ask this, too. So it is with DATA behind a window that was closed before.
+    #[must_use]
+    pub fn wants_deadline(&self) -> bool {
+        self.config.stall_timeout.is_some()
+            && !self.timers.is_set(Timer::Stall)
+            && self.lifecycle < Lifecycle::Closing
+            && self.streams.any_waits()
     }
 
     fn connection_wants(&self) -> bool {

@@ -230,6 +230,32 @@ fn a_message_that_the_peer_holds_back_is_given_up_after_the_stall_timeout() {
 }
 
 #[test]
+fn data_given_while_the_window_is_closed_begins_a_deadline() {
+    let closed = Config {
+        stream_window_bytes: 0,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(without_keep_alive(), closed);
+    pair.settle();
+    let stream = pair.client.connection.open(post("/"), Then::More).unwrap();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    assert_eq!(
+        (client.poll_timeout(), client.wants_deadline()),
+        (None, false)
+    );
+    let mut body = Bytes::from_static(b"late");
+    client.send_data(stream, &mut body, Then::End).unwrap();
+    assert!(!client.wants_transmit(), "there is no window for it");
+    assert!(client.wants_deadline());
+    assert!(pair.client.output(seconds(9)).is_empty());
+    let client = &mut pair.client.connection;
+    let half = Config::default().stall_timeout.unwrap() / 2;
+    assert_eq!(client.poll_timeout(), Some(seconds(9).after(half)));
+    assert!(!client.wants_deadline());
+}
+
+#[test]
 fn a_window_opened_byte_by_byte_does_not_count_as_progress() {
     let (pair, stream) = held_back();
     let reset = seconds_to_reset(pair, stream, 1).unwrap();
