@@ -77,13 +77,17 @@ impl Connection {
         if !self.pings.pending(Purpose::KeepAlive) {
             // Where too many are out already, the answer to any of them will do.
             let _ = self.pings.request(Purpose::KeepAlive);
+            self.ping_end = u64::MAX;
         }
         if !self.timers.is_set(Timer::KeepAliveAck) {
-            self.timers.set(
-                Timer::KeepAliveAck,
-                now.after(self.config.keep_alive_timeout),
-            );
+            self.arm_ping(now);
         }
+    }
+
+    /// The answer to a PING is due from now on.
+    pub(super) fn arm_ping(&mut self, now: Timestamp) {
+        let due = now.after(self.config.keep_alive_timeout);
+        self.timers.set(Timer::KeepAliveAck, due);
     }
 
     /// Starts to look after streams that are held back, when there are some.
@@ -145,8 +149,12 @@ impl Connection {
     }
 
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.
-    pub(super) fn note_written(&mut self, out: &Transmit) {
+    pub(super) fn note_written(&mut self, out: &Transmit, now: Timestamp) {
         if out.remaining() == 0 || out.taken().saturating_sub(self.written) >= WRITTEN_MIN {
+            // The peer cannot answer what is still on its way to the transport.
+            if self.written < self.ping_end && self.timers.is_set(Timer::KeepAliveAck) {
+                self.arm_ping(now);
+            }
             self.written = out.taken();
             self.timers.stop(Timer::WriteStall);
             if self.is_over() {
@@ -158,7 +166,7 @@ impl Connection {
     /// Tells that the transport took no more of `out` for now. From here on it has to take 1 KiB, or all of it, within
     /// [`Config::write_timeout`](crate::Config::write_timeout); the next `poll_transmit` sees whether it did.
     pub fn handle_transport_blocked(&mut self, out: &Transmit, now: Timestamp) {
-        self.note_written(out);
+        self.note_written(out, now);
         if out.remaining() > 0 && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
             self.timers
                 .set(Timer::WriteStall, now.after(self.config.write_timeout));

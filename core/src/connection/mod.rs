@@ -114,6 +114,8 @@ pub struct Connection {
     last_input: Timestamp,
     /// How far the transport had come when a deadline for writing was last set.
     written: u64,
+    /// Where the last PING of ours ends in the output, counted as `written`.
+    ping_end: u64,
     /// Since when there has been no stream.
     idle_since: Option<Timestamp>,
 
@@ -200,6 +202,7 @@ impl Connection {
             timers,
             last_input: now,
             written: 0,
+            ping_end: 0,
             idle_since: None,
             events: VecDeque::new(),
             unanswerable: 0,

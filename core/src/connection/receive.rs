@@ -323,10 +323,7 @@ impl Connection {
         // The answer to one PING is none to those that are waited for.
         let waits = self.pings.pending(Purpose::KeepAlive) || self.pings.pending(Purpose::Drain);
         match waits && !self.is_over() {
-            true => self.timers.set(
-                Timer::KeepAliveAck,
-                now.after(self.config.keep_alive_timeout),
-            ),
+            true => self.arm_ping(now),
             false => self.timers.stop(Timer::KeepAliveAck),
         }
         Ok(())

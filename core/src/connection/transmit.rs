@@ -34,7 +34,7 @@ impl Connection {
     pub fn poll_transmit(&mut self, out: &mut Transmit, now: Timestamp) -> usize {
         let before = out.remaining();
         let pieces = out.pieces();
-        self.note_written(out);
+        self.note_written(out, now);
         if self.is_over() {
             self.transmit_last(out, now);
             return out.remaining() - before;
@@ -109,10 +109,10 @@ impl Connection {
         // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
         while let Some(payload) = self.pings.take_unsent() {
             out.write_inline(|inline| encode::ping(inline, false, payload));
+            self.ping_end = out.taken() + out.remaining() as u64;
             // A drain, too, must not wait for ever for a peer that has gone silent.
             if self.pings.pending(Purpose::Drain) && !self.timers.is_set(Timer::KeepAliveAck) {
-                let due = now.after(self.config.keep_alive_timeout);
-                self.timers.set(Timer::KeepAliveAck, due);
+                self.arm_ping(now);
             }
         }
         while let Some((stream, code)) = self.output.refusals.pop_front() {

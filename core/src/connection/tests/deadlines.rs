@@ -101,6 +101,27 @@ fn the_keep_alive_ends_a_connection_whose_ping_cannot_be_written() {
 }
 
 #[test]
+fn the_answer_to_a_ping_is_due_from_when_the_transport_has_taken_it() {
+    let (mut connection, mut out) = stuck(Config::default());
+    // A path of 200 bytes per second, on which the PING stands behind five minutes of an upload.
+    let mut taken = 0;
+    while out.remaining() > 0 {
+        out.advance(out.remaining().min(1_024));
+        taken += 5;
+        connection.poll_transmit(&mut out, seconds(taken));
+        connection.handle_transport_blocked(&out, seconds(taken));
+        pass(&mut connection, seconds(taken));
+        assert_eq!(connection.lifecycle(), Lifecycle::Open, "after {taken} s");
+    }
+    assert!(taken > 290);
+    pass(&mut connection, seconds(taken + 9));
+    assert_eq!(connection.lifecycle(), Lifecycle::Open);
+    pass(&mut connection, seconds(taken + 10));
+    let error = connection.error().and_then(|error| error.violation);
+    assert_eq!(error, Some(Violation::PingTimeout));
+}
+
+#[test]
 fn a_connection_that_is_over_closes_in_time_whether_or_not_it_can_write() {
     for take in [0, 1] {
         let (mut connection, mut out) = stuck(Config::default());
