@@ -24,6 +24,8 @@ use crate::{
 const READ_BYTES: usize = 16 * 1024 + 512;
 /// Reads in one turn, after which other tasks get theirs.
 const READS_MAX: usize = 16;
+/// Reads of what had arrived when writing failed: a mebibyte, for a peer that goes on sending nevertheless.
+const LAST_READS_MAX: usize = 64;
 /// Turns that the driver gives to the tasks that it has woken before it writes. They are counted, so that it rarely
 /// takes more than two; the bound is for tasks that have other things to do.
 const YIELDS_MAX: u32 = 16;
@@ -80,21 +82,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     /// Reads what there is, a bounded number of times. Answers whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..READS_MAX {
-            if !matches!(self.reading, Reading::On) {
+            if !self.read_once(cx) {
                 return false;
-            }
-            self.buffer.reserve(READ_BYTES);
-            match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(0)) => {
-                    self.reading = Reading::Off;
-                    self.shared.end(TransportEnd::Eof, None);
-                }
-                Poll::Ready(Ok(_)) => self.input(),
-                Poll::Ready(Err(error)) => {
-                    self.reading = Reading::Off;
-                    self.shared.end(TransportEnd::Failed, Some(error));
-                }
             }
             // What has woken tasks goes on when they have had their turn.
             if self.shared.lock().outstanding > 0 {
@@ -102,6 +91,43 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             }
         }
         true
+    }
+
+    /// Reads once. Answers whether there may be more.
+    fn read_once(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.reading, Reading::On) {
+            return false;
+        }
+        self.buffer.reserve(READ_BYTES);
+        match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => {
+                self.reading = Reading::Off;
+                self.shared.end(TransportEnd::Eof, None);
+            }
+            Poll::Ready(Ok(_)) => self.input(),
+            Poll::Ready(Err(error)) => {
+                self.reading = Reading::Off;
+                self.shared.end(TransportEnd::Failed, Some(error));
+            }
+        }
+        true
+    }
+
+    /// Once nothing can be written any more: reads what had arrived by then, and ends the connection.
+    fn end_if_broken(&mut self, cx: &mut Context<'_>) {
+        if self.shared.lock().broken.is_none() {
+            return;
+        }
+        for _ in 0..LAST_READS_MAX {
+            if !self.read_once(cx) {
+                break;
+            }
+        }
+        if self.shared.lock().broken.is_some() {
+            self.shared.end(TransportEnd::Failed, None);
+        }
+        self.reading = Reading::Off;
     }
 
     fn input(&mut self) {
@@ -253,6 +279,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
             return Poll::Pending;
         }
         this.shared.flush();
+        this.end_if_broken(cx);
         // What the flush has changed may have moved the deadline, even to now; what the engine says then is for the
         // next turn.
         let passed = this.keep_time(cx, true);

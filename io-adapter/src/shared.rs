@@ -175,7 +175,7 @@ impl Shared {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     writer.failed = true;
-                    self.end(TransportEnd::Failed, Some(error));
+                    self.fail_writing(error);
                     return true;
                 }
             }
@@ -200,11 +200,24 @@ impl Shared {
         wake_all(driver.into_iter().collect());
     }
 
+    /// Leaves it to the driver to end the connection: what has arrived and is not read yet may hold answers that are
+    /// whole, or a GOAWAY that says which requests were not processed.
+    fn fail_writing(&self, error: io::Error) {
+        let mut state = self.lock();
+        let Some(driver) = state.driver.clone() else {
+            drop(state);
+            return self.end(TransportEnd::Failed, Some(error));
+        };
+        state.broken.get_or_insert(error);
+        drop(state);
+        driver.wake();
+    }
+
     /// Tells everyone that the transport is gone.
     pub(crate) fn end(&self, end: TransportEnd, error: Option<io::Error>) {
         let mut wakes = Vec::new();
         let mut state = self.lock();
-        if let Some(error) = error {
+        if let Some(error) = error.or_else(|| state.broken.take()) {
             state.closed.get_or_insert(Error::io(error));
         }
         let now = self.now();

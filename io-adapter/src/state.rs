@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) clients: usize,
     /// The driver's waker: to write for others, and to read on.
     pub(crate) driver: Option<Waker>,
+    /// Why nothing can be written any more, while the driver has not read what had arrived by then.
+    pub(crate) broken: Option<std::io::Error>,
     /// Why nothing goes on any more.
     pub(crate) closed: Option<Error>,
     /// Tasks that the driver has woken and that have not come back yet.
@@ -123,6 +125,7 @@ impl State {
             refuses: false,
             clients: 0,
             driver: None,
+            broken: None,
             closed: None,
             outstanding: 0,
             flush_due: false,

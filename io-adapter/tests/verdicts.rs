@@ -61,6 +61,44 @@ impl AsyncWrite for Failing {
     }
 }
 
+/// A transport whose writing fails once it is told to, and that shows what has arrived only then.
+struct Broken(DuplexStream, Arc<AtomicBool>, Arc<AtomicBool>);
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.1.load(Ordering::Relaxed) && !self.2.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.1.load(Ordering::Relaxed) {
+            self.2.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
 /// A body that never goes on.
 struct Stuck;
 
@@ -138,4 +176,39 @@ async fn a_peer_that_reads_nothing_does_not_keep_a_connection_that_is_over() {
     assert!(ended.expect("the driver ends").unwrap().is_err());
     assert!(client.is_closed());
     drop(far);
+}
+
+// RFC 9113 §6.8: what is above the last stream of a GOAWAY was not processed, also when the GOAWAY has not been read yet
+// at the moment at which writing fails.
+#[tokio::test]
+async fn what_has_arrived_is_read_before_a_failed_write_is_judged() {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    let (breaks, shows) = (Arc::default(), Arc::default());
+    let io = Broken(near, Arc::clone(&breaks), Arc::clone(&shows));
+    let (mut client, driver) = raddle_io::connect(io, Config::default()).await.unwrap();
+    let driver = tokio::spawn(driver);
+    let (answered, processed, ignored) = (
+        client.call(get("/answered")),
+        client.call(get("/processed")),
+        client.call(get("/ignored")),
+    );
+    far.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    while client.stats().frames_received == 0 {
+        tokio::task::yield_now().await;
+    }
+    breaks.store(true, Ordering::Relaxed);
+    // The whole answer to the first, and GOAWAY with 3 as its last stream.
+    let arrived = [
+        0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0,
+    ];
+    far.write_all(&arrived).await.unwrap();
+    // It cannot be written.
+    let last = client.call(get("/last"));
+    assert_eq!(answered.await.unwrap().status(), 200);
+    let verdict = |error: raddle_io::Error| error.retry();
+    assert_eq!(verdict(processed.await.unwrap_err()), Retry::IfIdempotent);
+    assert_eq!(verdict(ignored.await.unwrap_err()), Retry::Safe);
+    assert_eq!(verdict(last.await.unwrap_err()), Retry::Safe);
+    assert!(shows.load(Ordering::Relaxed));
+    assert_eq!(driver.await.unwrap().unwrap_err().kind(), Kind::Io);
 }
