@@ -67,6 +67,29 @@ impl World {
         }
     }
 
+    /// The world of this name, of any tier.
+    ///
+    /// # Errors
+    /// When there is none, with the names that there are.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let mut all = Self::of_tier(0);
+        all.extend(Self::of_tier(1));
+        let found = all.iter().find(|world| world.to_string() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(Self::to_string).collect();
+            format!("no world `{name}`; there are {}", names.join(", "))
+        })
+    }
+
+    /// The tier that it belongs to.
+    #[must_use]
+    pub fn tier(self) -> u8 {
+        match self {
+            Self::Engines(_) => 0,
+            Self::Network(_) => 1,
+        }
+    }
+
     /// Runs one tape.
     ///
     /// # Errors

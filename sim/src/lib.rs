@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod campaign;
+pub mod case;
 pub mod faulty;
 #[cfg(feature = "planted")]
 pub mod mutants;

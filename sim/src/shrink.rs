@@ -2,27 +2,38 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{campaign::World, outcome::Fault, runner, tape::Tape, trace::Trace};
+use crate::{case::Case, outcome::Fault, runner, tape::Tape, trace::Trace};
 
 /// What shrinking came to.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
-    /// The simplest tape found that fails in the same way.
-    pub tape: Tape,
+    /// The simplest run found that fails in the same way.
+    pub case: Case,
     /// How it fails.
     pub fault: Fault,
+    /// Events of the run that was to be shrunk.
+    pub before: u64,
     /// Events of its run.
     pub events: u64,
     /// Runs that it took.
     pub runs: u64,
 }
 
-/// What a failure is known by: its text without the numbers, which change with the run.
-fn kind(fault: &Fault) -> String {
+/// What a failure is known by: its text without the numbers, which change with the run, but for that of its invariant.
+pub(crate) fn kind(fault: &Fault) -> String {
     let text = fault.what.lines().next().unwrap_or_default();
-    let mut kind: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let (invariant, rest) = match text.split_once(": ") {
+        Some((invariant, rest)) if invariant.starts_with("I-") => (invariant, rest),
+        _ => ("", text),
+    };
+    let rest: String = rest.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let words: Vec<_> = invariant
+        .split(' ')
+        .chain(rest.split_whitespace())
+        .collect();
+    let mut kind = words.join(" ").trim().to_owned();
     kind.truncate(kind.floor_char_boundary(60));
-    kind
+    kind.trim().to_owned()
 }
 
 struct Shrinker<'f> {
@@ -35,15 +46,44 @@ struct Shrinker<'f> {
     runs: u64,
 }
 
-/// Shrinks `tape`, which fails in `world`, for at most `time`. `None` when it does not fail.
-#[must_use]
-pub fn shrink(world: World, tape: &Tape, time: Duration) -> Option<Shrunk> {
+/// Shrinks `case`, which fails, for at most `time`. `None` when it does not fail.
+///
+/// # Errors
+/// When its fault cannot be switched on.
+pub fn shrink(case: &Case, time: Duration) -> Result<Option<Shrunk>, String> {
+    let world = case.world;
     let fails = |tape: &mut Tape| {
         let mut trace = Trace::keeping(0);
         let result = runner::once(tape, &mut trace, |tape, trace| world.attempt(tape, trace));
         result.err().map(|fault| (fault, trace.events()))
     };
-    shrink_by(&fails, tape, time)
+    let simplest = case.switched(|| shrink_by(&fails, &case.tape, time))?;
+    Ok(simplest.map(|simplest| Shrunk {
+        case: Case {
+            fails: Some(kind(&simplest.fault)),
+            tape: simplest.tape,
+            ..case.clone()
+        },
+        fault: simplest.fault,
+        before: simplest.before,
+        events: simplest.events,
+        runs: simplest.runs,
+    }))
+}
+
+/// What shrinking a tape came to.
+#[derive(Clone, Debug)]
+pub struct Simplest {
+    /// The simplest tape found that fails in the same way.
+    pub tape: Tape,
+    /// How it fails.
+    pub fault: Fault,
+    /// Events of the run that was to be shrunk.
+    pub before: u64,
+    /// Events of its run.
+    pub events: u64,
+    /// Runs that it took.
+    pub runs: u64,
 }
 
 /// As [`shrink`], with the failure as a function that answers the fault and the number of events.
@@ -52,7 +92,7 @@ pub fn shrink_by(
     fails: &dyn Fn(&mut Tape) -> Option<(Fault, u64)>,
     tape: &Tape,
     time: Duration,
-) -> Option<Shrunk> {
+) -> Option<Simplest> {
     let mut tape = tape.clone();
     tape.rewind();
     tape.record();
@@ -68,8 +108,9 @@ pub fn shrink_by(
         runs: 1,
     };
     while shrinker.pass() {}
-    Some(Shrunk {
+    Some(Simplest {
         tape: shrinker.best,
+        before: events,
         fault: shrinker.fault,
         events: shrinker.score.0,
         runs: shrinker.runs,

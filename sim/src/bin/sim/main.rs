@@ -5,13 +5,14 @@ mod mutants;
 mod progress;
 mod report;
 mod run;
+mod shrink;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use raddle_sim::{
     campaign::{Profile, World},
-    net::Pairing,
+    case::Case,
     runner,
     tape::Tape,
 };
@@ -91,7 +92,7 @@ struct MutantArgs {
 #[derive(Args)]
 struct OneArgs {
     /// A file with a tape.
-    #[arg(conflicts_with = "seed", required_unless_present = "seed")]
+    #[arg(conflicts_with = "seed", required_unless_present_any = ["seed", "planted"])]
     tape: Option<PathBuf>,
     /// A seed.
     #[arg(long)]
@@ -99,9 +100,15 @@ struct OneArgs {
     /// 0 or 1, as in `run`.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
     tier: u8,
-    /// What it is run as: a profile of tier 0, or a pairing of tier 1.
+    /// What it is run as: a world of tier 0, or a pairing of tier 1.
     #[arg(long = "as", value_name = "WORLD")]
     world: Option<String>,
+    /// A fault of the engine to switch on. Without a seed, the first one that finds it is taken.
+    #[arg(long, value_name = "FAULT")]
+    planted: Option<String>,
+    /// With `shrink --planted all`: a folder for the tapes.
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// How a trace is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -155,43 +162,73 @@ impl RunArgs {
 }
 
 impl OneArgs {
-    fn tape(&self) -> Result<Tape, Wrong> {
-        let Some(path) = &self.tape else {
-            return Ok(Tape::from_seed(self.seed.unwrap_or_default()));
+    /// What is to be run.
+    fn case(&self) -> Result<Case, Wrong> {
+        let mut case = match (&self.tape, self.seed, &self.planted) {
+            (Some(path), ..) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
+                self.saved(&text)
+                    .map_err(|Wrong(error)| Wrong(format!("{}: {error}", path.display())))?
+            }
+            (None, None, Some(planted)) => first_find(planted)?,
+            (None, seed, _) => Case::new(self.world()?, Tape::from_seed(seed.unwrap_or_default())),
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
-        text.parse()
-            .map_err(|error| Wrong(format!("{}: {error}", path.display())))
+        if self.planted.is_some() {
+            case.planted.clone_from(&self.planted);
+        }
+        Ok(case)
+    }
+
+    /// A file's text: a tape alone, or one that says what it is run as.
+    fn saved(&self, text: &str) -> Result<Case, Wrong> {
+        let mut case = match text.parse::<Case>() {
+            Ok(case) => case,
+            Err(_) => Case::new(self.world()?, text.parse()?),
+        };
+        if self.world.is_some() {
+            case.world = self.world()?;
+        }
+        Ok(case)
     }
 
     /// The command that runs the same again, for a shell in the repository.
-    fn again(&self, world: World) -> Option<String> {
+    fn again(&self, case: &Case) -> Option<String> {
+        let world = case.world;
         let command = match (&self.tape, self.seed) {
             (Some(path), _) => {
-                let tier = self.tier;
+                let tier = world.tier();
                 format!("sim replay --tier {tier} --as {world} {}", path.display())
             }
             (None, Some(seed)) => command("replay", world, seed),
             (None, None) => return None,
         };
         let (program, arguments) = command.split_once(' ')?;
+        let (features, fault) = match &case.planted {
+            Some(planted) => (" --features planted", format!(" --planted {planted}")),
+            None => ("", String::new()),
+        };
         Some(format!(
-            "cargo run -p raddle-sim --bin {program} -- {arguments}"
+            "cargo run -p raddle-sim{features} --bin {program} -- {arguments}{fault}"
         ))
     }
 
     fn world(&self) -> Result<World, Wrong> {
-        let worlds = World::of_tier(self.tier);
-        let Some(name) = &self.world else {
-            return Ok(worlds[0]);
-        };
-        let found = worlds.iter().find(|world| world.to_string() == *name);
-        found.copied().ok_or_else(|| {
-            let names: Vec<_> = worlds.iter().map(World::to_string).collect();
-            Wrong(format!("no world `{name}`; there are {}", names.join(", ")))
-        })
+        match &self.world {
+            Some(name) => Ok(World::named(name)?),
+            None => Ok(World::of_tier(self.tier)[0]),
+        }
     }
+}
+
+#[cfg(feature = "planted")]
+fn first_find(planted: &str) -> Result<Case, Wrong> {
+    Ok(mutants::first_find(planted)?)
+}
+
+#[cfg(not(feature = "planted"))]
+fn first_find(_: &str) -> Result<Case, Wrong> {
+    Err(Wrong("build it with `--features planted`".into()))
 }
 
 fn main() -> ExitCode {
@@ -213,7 +250,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => report::replay(args),
         Command::Mutants(args) => mutants(args),
         Command::Trace(args) => report::trace(args),
-        Command::Shrink(args) => report::shrink(args),
+        Command::Shrink(args) => shrink::run(args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -237,9 +274,6 @@ fn mutants(_: &MutantArgs) -> Result<bool, Wrong> {
 
 /// The command that runs `seed` again.
 fn command(verb: &str, world: World, seed: u64) -> String {
-    let tier = match world {
-        World::Engines(_) => 0,
-        World::Network(Pairing::Both | Pairing::OurClient | Pairing::OurServer) => 1,
-    };
+    let tier = world.tier();
     format!("sim {verb} --tier {tier} --as {world} --seed {seed}")
 }

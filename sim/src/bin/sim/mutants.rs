@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raddle_core::Planted;
-use raddle_sim::mutants::hunt;
+use raddle_sim::{case::Case, mutants::hunt, tape::Tape};
 
 use crate::MutantArgs;
 
@@ -52,4 +52,24 @@ pub(crate) fn run(args: &MutantArgs) -> bool {
     }
     println!("{found_all} of {all} found");
     well && found_all == all
+}
+
+/// How long a fault is looked for before it is shrunk.
+const HUNT_MAX: Duration = Duration::from_secs(5);
+
+/// The names of the faults that can be switched on.
+pub(crate) fn names() -> Vec<String> {
+    Planted::ALL.iter().map(|p| format!("{p:?}")).collect()
+}
+
+/// The first seed that finds the fault of this name.
+pub(crate) fn first_find(name: &str) -> Result<Case, String> {
+    let mut all = Planted::ALL.iter();
+    let planted = all.find(|planted| format!("{planted:?}") == name);
+    let planted = planted.ok_or_else(|| format!("no fault is called `{name}`"))?;
+    let found = hunt(Some(*planted), 0, u64::MAX, HUNT_MAX);
+    let found = found.ok_or_else(|| format!("{name} is not found in {HUNT_MAX:?}"))?;
+    let mut case = Case::new(found.world, Tape::from_seed(found.seed));
+    case.planted = Some(name.to_owned());
+    Ok(case)
 }

@@ -1,20 +1,16 @@
-//! One run: again, in full, or made simple.
+//! One run: again, or in full.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use raddle_sim::{
-    shrink,
+    case::Case,
     view::{self, Header},
 };
 
 use crate::{Format, OneArgs, Wrong};
 
-/// How long a failure is made simpler.
-const SHRINK_MAX: Duration = Duration::from_secs(20);
-
 pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
-    let world = args.world()?;
-    match world.run(&mut args.tape()?) {
+    match args.case()?.run() {
         Ok(outcome) => {
             println!(
                 "well: {} events, hash {:016x}, {:?}",
@@ -30,7 +26,12 @@ pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
 }
 
 pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
-    let world = args.world()?;
+    let case = args.case()?;
+    case.switched(|| show(args, &case))?
+}
+
+fn show(args: &OneArgs, case: &Case) -> Result<bool, Wrong> {
+    let (world, mut tape) = (case.world, case.tape.clone());
     let format = match args.format {
         Format::Text => view::Format::Text,
         Format::Jsonl => view::Format::Jsonl,
@@ -39,8 +40,8 @@ pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
         Format::Qlog => view::Format::Qlog,
         Format::Perfetto => view::Format::Perfetto,
     };
-    if let Some((result, recorder)) = view::record(world, &mut args.tape()?) {
-        let header = Header::simulated(args.seed, args.tier, &result, args.again(world));
+    if let Some((result, recorder)) = view::record(world, &mut tape) {
+        let header = Header::simulated(args.seed, world.tier(), &result, args.again(case));
         let bytes = view::export(&recorder.finish(header), format);
         std::io::stdout().lock().write_all(&bytes)?;
         return Ok(result.is_ok());
@@ -48,7 +49,7 @@ pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
     if format != view::Format::Text {
         return Err("only runs of tier 0 are shown in other forms than text".into());
     }
-    let (result, trace) = world.told(&mut args.tape()?);
+    let (result, trace) = world.told(&mut tape);
     trace.lines().for_each(|line| println!("{line}"));
     match result {
         Ok(outcome) => println!("well: hash {:016x}", outcome.hash),
@@ -58,23 +59,4 @@ pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
         }
     }
     Ok(true)
-}
-
-pub(crate) fn shrink(args: &OneArgs) -> Result<bool, Wrong> {
-    let world = args.world()?;
-    let Some(shrunk) = shrink::shrink(world, &args.tape()?, SHRINK_MAX) else {
-        println!("it does not fail");
-        return Ok(true);
-    };
-    let (_, trace) = world.told(&mut shrunk.tape.clone());
-    println!("{} events after {} runs:", shrunk.events, shrunk.runs);
-    trace.lines().for_each(|line| println!("  {line}"));
-    println!("{}\n", shrunk.fault);
-    println!(
-        "Save the tape as a file FILE, and run it by: sim replay --tier {} --as {world} FILE\n",
-        args.tier
-    );
-    println!("{}", shrunk.tape);
-    println!("Or put it into sim/tests/tapes/ as `{world}-NAME.tape`: a test runs what is there.");
-    Ok(false)
 }
