@@ -2,7 +2,11 @@
 
 use alloc::collections::VecDeque;
 
-use crate::{id::PingId, violation::Violation};
+use crate::{
+    id::PingId,
+    planted::{Planted, Plants},
+    violation::Violation,
+};
 
 /// Answers that may wait for room in the output. A peer measures its round trip with one PING at a time, so that more
 /// than this many unanswered ones are a flood whatever their rate.
@@ -30,6 +34,7 @@ pub(crate) struct Pings {
     ours: VecDeque<(PingId, Purpose)>,
     unsent: usize,
     last: u64,
+    pub(crate) plants: Plants,
 }
 
 impl Pings {
@@ -81,7 +86,7 @@ impl Pings {
 
     /// Notes a PING of the peer's, to be answered.
     pub(crate) fn received(&mut self, payload: [u8; 8]) -> Result<(), Violation> {
-        if self.answers.len() >= ANSWERS_MAX {
+        if self.answers.len() >= ANSWERS_MAX && !self.plants.has(Planted::AnswersUnbounded) {
             return Err(Violation::PingFlood);
         }
         self.answers.push_back(payload);

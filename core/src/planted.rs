@@ -105,6 +105,22 @@ planted! {
     EmptyEndIsAbuse,
     /// A lower limit of concurrent streams is not followed.
     LowerStreamLimitIgnored,
+    /// Every change of the initial window is a walk over all streams.
+    SettingsWalkStreams,
+    /// Of the streams that a raised initial window frees only the first hears of it.
+    RaiseFreesOne,
+    /// A stream with an interim response goes on to count as open when it has ended.
+    InterimStaysCounted,
+    /// Our smaller HPACK table is in force before the peer has acknowledged it.
+    TableEnforcedEarly,
+    /// Behind one header list that is too large all of them are refused.
+    RefusedListSticks,
+    /// A connection that ends waits for its last bytes to be written, however long.
+    CloseWaitsForOutput,
+    /// Answers to PING and SETTINGS are queued without end.
+    AnswersUnbounded,
+    /// A maximum frame size of nothing is taken.
+    FrameSizeUnchecked,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -4,6 +4,7 @@ use crate::{
     config::{Config, WINDOW_INITIAL},
     frame::{self, Setting, SettingsFrame},
     id::Role,
+    planted::{Planted, Plants},
     violation::Violation,
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct Remote {
     /// Whether the peer's first SETTINGS has arrived.
     pub(crate) received: bool,
     acks_due: u32,
+    pub(crate) plants: Plants,
 }
 
 impl Default for Remote {
@@ -42,6 +44,7 @@ impl Default for Remote {
             no_rfc7540_priorities: None,
             received: false,
             acks_due: 0,
+            plants: Plants::default(),
         }
     }
 }
@@ -79,7 +82,7 @@ impl Remote {
         if first {
             self.no_rfc7540_priorities.get_or_insert(false);
         }
-        if self.acks_due >= ACKS_MAX {
+        if self.acks_due >= ACKS_MAX && !self.plants.has(Planted::AnswersUnbounded) {
             return Err(Violation::SettingsFlood);
         }
         self.acks_due += 1;

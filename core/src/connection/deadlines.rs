@@ -8,6 +8,7 @@ use crate::{
     config::WINDOW_INITIAL,
     id::Role,
     ping::Purpose,
+    planted::Planted,
     time::{Timer, Timestamp},
     transmit::Transmit,
     violation::Violation,
@@ -178,7 +179,8 @@ impl Connection {
 
     /// Starts the last deadline of all, if it does not run yet.
     pub(super) fn arm_close(&mut self, now: Timestamp) {
-        if !self.timers.is_set(Timer::HardClose) {
+        let never = self.plants.has(Planted::CloseWaitsForOutput);
+        if !never && !self.timers.is_set(Timer::HardClose) {
             self.timers
                 .set(Timer::HardClose, now.after(self.config.close_timeout));
         }

@@ -64,6 +64,9 @@ impl Connection {
         let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_))
             && !(self.plants.has(Planted::CookiesUncounted)
                 && fields.iter().any(|field| field.name == b"cookie"));
+        let over = over
+            || (self.plants.has(Planted::RefusedListSticks)
+                && self.stats.defences.header_lists_refused > 0);
         match self.target(stream)? {
             // What was under way when we reset the stream is no fault, but it brings nothing either.
             Target::Ignore => self
@@ -195,6 +198,7 @@ impl Connection {
                 .recv
                 .interim(self.config.informational_max)
                 .map_err(fault)?;
+            stream.counted &= !self.plants.has(Planted::InterimStaysCounted);
             self.events.push_back(Event::Interim {
                 stream: handle,
                 head,

@@ -35,6 +35,8 @@ impl Connection {
     pub fn plant(&mut self, planted: Option<crate::Planted>) {
         self.plants.planted = planted;
         self.streams.plants.planted = planted;
+        self.pings.plants.planted = planted;
+        self.remote.plants.planted = planted;
     }
 
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.

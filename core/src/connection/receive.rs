@@ -92,6 +92,12 @@ impl Connection {
                     self.stats.frames_received += 1;
                     self.handle_frame(frame, now)
                 }
+                Err((Violation::SettingMaxFrameSizeInvalid, _))
+                    if self.plants.has(Planted::FrameSizeUnchecked) =>
+                {
+                    self.decoder.forgive();
+                    Ok(())
+                }
                 Err((violation, stream)) => Err(Fault { violation, stream }),
             };
             if let Err(fault) = fault {

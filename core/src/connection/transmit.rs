@@ -92,6 +92,10 @@ impl Connection {
             self.transmit_preface(out);
             self.timers
                 .set(Timer::SettingsAck, now.after(self.config.settings_timeout));
+            if self.plants.has(Planted::TableEnforcedEarly) {
+                self.hpack_in
+                    .set_table_size_max(self.config.header_table_bytes);
+            }
         }
     }
 

@@ -23,7 +23,26 @@ impl Streams {
         if self.plants.has(Planted::LowerWindowIgnored) && base < self.initial_window {
             return true;
         }
+        let raised = i64::from(base) - i64::from(self.initial_window);
         self.initial_window = base;
+        if self.plants.has(Planted::SettingsWalkStreams) {
+            for handle in self.handles() {
+                self.settle(handle);
+            }
+        }
+        if self.plants.has(Planted::RaiseFreesOne) && raised > 0 {
+            let first = self.lists.parked.top().map(|(_, slot)| slot as usize);
+            for handle in self.handles() {
+                let parked = self.listed(handle).contains(Interests::PARKED);
+                if parked
+                    && Some(handle.index()) != first
+                    && let Some(stream) = self.get_mut(handle)
+                {
+                    stream.send.window.spend(raised as usize);
+                    self.settle(handle);
+                }
+            }
+        }
         if self.plants.has(Planted::NegativeWindowClamped) {
             for handle in self.handles() {
                 if let Some(stream) = self.get_mut(handle) {

@@ -2,13 +2,14 @@
 //! or that breaks one of them at the end.
 
 mod app;
+mod dead;
 mod peer;
 mod violation;
 
 use bytes::{Buf, BytesMut};
 use raddle_core::{Config, Connection, Lifecycle, Role, Timestamp, Transmit};
 
-use self::{app::App, peer::Peer};
+use self::{app::App, dead::Cost, peer::Peer};
 use crate::{
     oracle::Ends,
     outcome::{Fault, Marks, Outcome},
@@ -37,6 +38,8 @@ struct World<'t> {
     peer: Peer,
     /// The peer has broken a rule.
     broken: bool,
+    /// Something has come that the engine may look at all streams for.
+    walks: bool,
     marks: Marks,
     ends: Ends,
 }
@@ -96,6 +99,7 @@ impl<'t> World<'t> {
             },
             peer: Peer::new(role == Role::Server, first),
             broken: false,
+            walks: false,
             marks: Marks::default(),
             ends: Ends::default(),
         };
@@ -124,10 +128,11 @@ impl<'t> World<'t> {
             }
             self.turn()?;
         }
-        if self.tape.lane("violation").chance(1, 4) {
-            return self.violate();
+        match self.tape.lane("violation").below(16) {
+            0..4 => self.violate(),
+            4 => self.transport_dies(),
+            _ => self.calm_down(),
         }
-        self.calm_down()
     }
 
     /// The peer grants everything and answers all; everything has to come to its end.
@@ -161,6 +166,8 @@ impl<'t> World<'t> {
 
     fn deliver(&mut self, frame: &Frame) {
         self.trace.note(format_args!("peer: {}", Short(frame)));
+        self.walks |=
+            frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack());
         let mut bytes = Vec::new();
         frame.write(&mut bytes);
         self.deliver_bytes(&bytes);
@@ -174,10 +181,12 @@ impl<'t> World<'t> {
     /// Lets the engine do all it has to do at this moment.
     fn turn(&mut self) -> Result<(), Fault> {
         let now = Timestamp(self.now);
+        let mut cost = Cost::begin(&self.conn);
         for _ in 0..TURNS_MAX {
             let before = self.input.len();
             self.conn.handle_input(&mut self.input, now);
             let read = before - self.input.len();
+            cost.bytes += read;
             self.observer.read(read);
             let mut moved = read > 0;
             while let Some(event) = self.conn.poll_event() {
@@ -186,6 +195,7 @@ impl<'t> World<'t> {
             }
             let cut = self.conn.poll_transmit(&mut self.out, now);
             self.note_ids();
+            cost.bytes += cut;
             let bytes = self.out.copy_to_bytes(self.out.remaining());
             let frames = self.observer.sent(&bytes)?;
             for frame in frames {
@@ -194,6 +204,8 @@ impl<'t> World<'t> {
                 self.peer.inbox.push_back(frame);
             }
             if !moved && cut == 0 {
+                let walks = std::mem::take(&mut self.walks);
+                cost.judge(&self.conn, if walks { self.app.streams.len() } else { 0 })?;
                 self.conn.check();
                 let held = self.conn.audit().held;
                 if held != self.app.held() {
@@ -230,7 +242,9 @@ impl<'t> World<'t> {
             kind::RST_STREAM => frame.word(0),
             _ => return Ok(()),
         };
+        let refused = frame.kind == kind::RST_STREAM && self.peer.refused.contains(&frame.stream);
         if !self.broken
+            && !refused
             && (matches!(code, 1 | 3 | 5 | 6 | 9 | 11) || (frame.kind == kind::GOAWAY && code != 0))
         {
             let debug = String::from_utf8_lossy(frame.payload.get(8..).unwrap_or_default());

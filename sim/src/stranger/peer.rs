@@ -1,6 +1,6 @@
 //! The peer: what it knows, and what it may do next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raddle_core::Role;
 
@@ -25,8 +25,10 @@ pub(super) struct Peer {
     pub(super) first: u32,
     /// The code of its RST_STREAM, by stream.
     pub(super) said: BTreeMap<u32, u32>,
+    /// Streams that the engine may well refuse.
+    pub(super) refused: BTreeSet<u32>,
     pub(super) goaway: Option<u32>,
-    engine_left: bool,
+    pub(super) engine_left: bool,
     highest: u32,
     /// It has put a field into the table of the engine's decoder.
     inserted: bool,
@@ -55,6 +57,7 @@ impl Peer {
             first,
             next: if client { first } else { 2 },
             said: BTreeMap::new(),
+            refused: BTreeSet::new(),
             goaway: None,
             engine_left: false,
             highest: 0,
@@ -153,6 +156,10 @@ impl World<'_> {
             15 if client && self.tape.chance(1, 20) && self.peer.next < 10 => {
                 self.marks.hit("burst");
                 (0..280).for_each(|_| self.open_stream());
+            }
+            15 if client && self.tape.chance(1, 4) => {
+                self.marks.hit("large list");
+                self.large_list()?;
             }
             _ => {}
         }

@@ -10,6 +10,8 @@ use crate::{
 
 /// Frames without use that are more than any defence lets pass.
 const FLOOD: u32 = 5_000;
+/// Frames at once that no engine may keep answers for.
+const UNANSWERED: usize = 200;
 
 impl World<'_> {
     /// The peer breaks a rule, and the engine has to end the connection.
@@ -19,7 +21,8 @@ impl World<'_> {
         }
         self.broken = true;
         let idle = self.idle_stream();
-        let (name, frames) = match self.tape.below(9) {
+        let mut pace = 16;
+        let (name, frames) = match self.tape.below(11) {
             0 => (
                 "RST_STREAM on an idle stream",
                 vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
@@ -49,13 +52,26 @@ impl World<'_> {
                 "a flood of SETTINGS",
                 vec![Frame::new(kind::SETTINGS, 0, 0, &[]); FLOOD as usize],
             ),
+            8 => {
+                pace = usize::MAX;
+                let ping = Frame::new(kind::PING, 0, 0, &[1; 8]);
+                ("PING without room for answers", vec![ping; UNANSWERED])
+            }
+            9 => {
+                pace = usize::MAX;
+                let settings = Frame::new(kind::SETTINGS, 0, 0, &[]);
+                (
+                    "SETTINGS without room for answers",
+                    vec![settings; UNANSWERED],
+                )
+            }
             _ => return self.large_list(),
         };
         self.marks.hit("violation");
         for (at, frame) in frames.iter().enumerate() {
             self.deliver(frame);
             // What is answered at once shows only at its rate.
-            if at % 16 == 15 {
+            if at % pace == pace - 1 {
                 self.turn()?;
             }
         }
@@ -80,8 +96,12 @@ impl World<'_> {
     }
 
     /// A list beyond the limit, of cookies, is not handed to the application.
-    fn large_list(&mut self) -> Result<(), Fault> {
-        if self.role == Role::Client || self.observer.lacks_end(self.peer.next) {
+    pub(super) fn large_list(&mut self) -> Result<(), Fault> {
+        if self.role == Role::Client
+            || self.peer.engine_left
+            || self.peer.next > 0x7fff_ffff
+            || self.observer.lacks_end(self.peer.next)
+        {
             return Ok(());
         }
         let mut block = b"\x83\x87\x84\x01\x01a".to_vec();
@@ -91,6 +111,8 @@ impl World<'_> {
         }
         let streams = self.app.streams.len();
         let id = self.peer.next;
+        self.peer.next += 2;
+        self.peer.refused.insert(id);
         self.deliver(&Frame::new(kind::HEADERS, 5, id, &block));
         self.turn()?;
         if self.app.streams.len() > streams {
