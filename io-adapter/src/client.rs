@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Buf;
@@ -26,7 +26,7 @@ use crate::{
     error::{BoxError, Error, Kind},
     shared::Shared,
     state::Half,
-    upload::Upload,
+    upload::{Upload, run_or_spawn},
 };
 
 /// Starts HTTP/2 as a client on `io`, which is open and, for TLS, has agreed on `h2`.
@@ -173,14 +173,24 @@ impl Client {
         }
     }
 
-    fn open<B>(&mut self, request: Request<B>) -> Result<StreamHandle, Error>
+    /// Opens a stream for `request`.
+    ///
+    /// # Errors
+    /// The request comes back untouched with the error.
+    pub(crate) fn open<B>(
+        &mut self,
+        request: Request<B>,
+    ) -> Result<ResponseFuture, Box<(Error, Request<B>)>>
     where
         B: Body + Send + 'static,
         B::Data: Buf + Send,
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        let head = convert::request_head(&parts)?;
+        let head = match convert::request_head(&parts) {
+            Ok(head) => head,
+            Err(error) => return Err(Box::new((error, Request::from_parts(parts, body)))),
+        };
         let empty = body.is_end_stream();
         let permit = std::mem::take(&mut self.permit);
         let open = |state: &mut crate::state::State| {
@@ -201,24 +211,27 @@ impl Client {
             }
             Ok(handle)
         };
-        if empty {
-            return self.shared.command(open);
-        }
-        let handle = self.shared.command_unflushed(open).inspect_err(|_| {
-            // The permit that was not used is for the next in line.
-            self.shared.command(|_| ());
-        })?;
-        let mut upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
-        // Most bodies are there at once, and then head and body leave in one write and without a task.
-        match Pin::new(&mut upload).poll(&mut Context::from_waker(Waker::noop())) {
-            // An error is with the stream now, whose reader tells it.
-            Poll::Ready(_) => {}
-            Poll::Pending => {
+        let opened = match empty {
+            true => self.shared.command(open),
+            false => self.shared.command_unflushed(open).inspect_err(|_| {
+                // The permit that was not used is for the next in line.
                 self.shared.command(|_| ());
-                tokio::spawn(upload);
-            }
+            }),
+        };
+        let handle = match opened {
+            Ok(handle) => handle,
+            Err(error) => return Err(Box::new((error, Request::from_parts(parts, body)))),
+        };
+        // Before the body is asked for anything: it may panic.
+        let response = ResponseFuture {
+            stream: Some(Ok((Arc::clone(&self.shared), handle))),
+        };
+        if !empty {
+            let upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
+            // Most bodies are there at once, and then head and body leave in one write and without a task.
+            run_or_spawn(upload, &self.shared);
         }
-        Ok(handle)
+        Ok(response)
     }
 }
 
@@ -239,12 +252,9 @@ where
     /// # Panics
     /// Outside of a tokio runtime, for a request whose body is not there at once.
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let stream = self
-            .open(request)
-            .map(|handle| (Arc::clone(&self.shared), handle));
-        ResponseFuture {
-            stream: Some(stream),
-        }
+        self.open(request).unwrap_or_else(|refused| ResponseFuture {
+            stream: Some(Err(refused.0)),
+        })
     }
 }
 

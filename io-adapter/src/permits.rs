@@ -7,7 +7,8 @@ use std::{collections::VecDeque, task::Waker};
 pub(crate) struct Permits {
     /// Given out and not used yet.
     out: usize,
-    waiting: VecDeque<(u64, Waker)>,
+    /// By ticket, so that a place is found by bisection. Without a waker is who has been woken and not asked since.
+    waiting: VecDeque<(u64, Option<Waker>)>,
     next_ticket: u64,
 }
 
@@ -21,10 +22,7 @@ impl Permits {
         waker: &Waker,
     ) -> bool {
         let free = openable.saturating_sub(self.out);
-        let place = match *ticket {
-            Some(own) => self.waiting.iter().position(|&(other, _)| other == own),
-            None => None,
-        };
+        let place = ticket.and_then(|own| self.place(own));
         let ahead = place.unwrap_or(self.waiting.len());
         if ahead < free {
             if let Some(place) = place {
@@ -34,11 +32,13 @@ impl Permits {
             self.out += 1;
             return true;
         }
-        match place {
-            Some(place) => self.waiting[place].1.clone_from(waker),
+        match place.map(|place| &mut self.waiting[place].1) {
+            Some(Some(own)) => own.clone_from(waker),
+            Some(woken) => *woken = Some(waker.clone()),
             None => {
                 *ticket = Some(self.next_ticket);
-                self.waiting.push_back((self.next_ticket, waker.clone()));
+                let place = (self.next_ticket, Some(waker.clone()));
+                self.waiting.push_back(place);
                 self.next_ticket += 1;
             }
         }
@@ -64,18 +64,30 @@ impl Permits {
 
     /// Gives up a place in the line.
     pub(crate) fn leave(&mut self, ticket: u64) {
-        self.waiting.retain(|&(other, _)| other != ticket);
+        if let Some(place) = self.place(ticket) {
+            self.waiting.remove(place);
+        }
     }
 
-    /// Those whose turn has come while `openable` streams could be opened. They stay in the line until they ask.
-    pub(crate) fn due(&self, openable: usize) -> impl Iterator<Item = &Waker> {
+    fn place(&self, ticket: u64) -> Option<usize> {
+        self.waiting
+            .binary_search_by_key(&ticket, |&(other, _)| other)
+            .ok()
+    }
+
+    /// Those whose turn has come while `openable` streams could be opened, each once. They stay in the line until they
+    /// ask.
+    pub(crate) fn due(&mut self, openable: usize) -> impl Iterator<Item = Waker> {
         let free = openable.saturating_sub(self.out);
-        self.waiting.iter().take(free).map(|(_, waker)| waker)
+        self.waiting
+            .iter_mut()
+            .take(free)
+            .filter_map(|(_, waker)| waker.take())
     }
 
     /// Everyone, because the connection is over.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = Waker> {
-        self.waiting.drain(..).map(|(_, waker)| waker)
+        self.waiting.drain(..).filter_map(|(_, waker)| waker)
     }
 }
 
@@ -94,11 +106,30 @@ mod tests {
         assert_eq!(permits.due(1).count(), 0);
         permits.settle();
         assert_eq!(permits.due(1).count(), 1);
+        assert_eq!(permits.due(1).count(), 0, "b is told once");
         assert!(!permits.acquire(&mut c, 1, waker), "b came first");
         assert!(permits.acquire(&mut b, 1, waker));
         assert!(!permits.acquire(&mut c, 1, waker));
         permits.leave(c.expect("c waits"));
         permits.settle();
         assert_eq!(permits.due(1).count(), 0);
+    }
+
+    #[test]
+    fn who_was_told_and_leaves_or_asks_too_late_takes_nothing_with_it() {
+        let waker = Waker::noop();
+        let mut permits = Permits::default();
+        let (mut a, mut b) = (None, None);
+        assert!(!permits.acquire(&mut a, 0, waker));
+        assert!(!permits.acquire(&mut b, 0, waker));
+        assert_eq!(permits.due(1).count(), 1);
+        // The limit falls before a asks. It keeps its place, and is told again.
+        assert!(!permits.acquire(&mut a, 0, waker));
+        assert_eq!(permits.due(1).count(), 1);
+        permits.leave(a.expect("a waits"));
+        assert_eq!(permits.due(1).count(), 1, "it is b's turn");
+        assert!(permits.acquire(&mut b, 1, waker));
+        assert_eq!((permits.free(1), permits.free(2)), (0, 1));
+        assert!(!permits.try_acquire(1) && permits.try_acquire(2));
     }
 }

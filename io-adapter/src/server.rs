@@ -24,7 +24,7 @@ use crate::{
     error::{BoxError, Error, Kind},
     shared::Shared,
     state::Half,
-    upload::Upload,
+    upload::{Upload, run_or_spawn},
 };
 
 /// Starts HTTP/2 as a server on `io`, which is open and, for TLS, has agreed on `h2`.
@@ -299,22 +299,6 @@ where
             self.shared.command(|_| ());
         }
         polled
-    }
-}
-
-/// Runs an upload that ends at once here, and any other in a task.
-pub(crate) fn run_or_spawn<B>(mut upload: Upload<B>, shared: &Shared)
-where
-    B: Body + Send + 'static,
-    B::Data: Buf + Send,
-    B::Error: Into<BoxError>,
-{
-    let polled =
-        std::pin::Pin::new(&mut upload).poll(&mut Context::from_waker(std::task::Waker::noop()));
-    // An error is with the stream now, whose reader tells it.
-    if polled.is_pending() {
-        shared.command(|_| ());
-        tokio::spawn(upload);
     }
 }
 

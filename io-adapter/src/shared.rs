@@ -256,8 +256,15 @@ impl Shared {
         });
     }
 
-    fn with_writer<R>(&self, run: impl FnOnce(&mut Writer) -> R) -> R {
-        run(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Runs something under the write lock, and again when meanwhile somebody has left bytes to its holder.
+    fn with_writer<R>(&self, mut run: impl FnMut(&mut Writer) -> R) -> R {
+        loop {
+            let result = run(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+            if !self.missed.swap(false, Ordering::SeqCst) {
+                return result;
+            }
+            self.flush();
+        }
     }
 
     /// The error for a request that was not taken because the connection is over: safe to send elsewhere, whatever
@@ -373,6 +380,31 @@ mod tests {
         shared.lock().driver = Some(Waker::noop().clone());
         shared.flush();
         assert!(trap.refused.load(Ordering::SeqCst));
+        assert!(
+            trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
+            "nobody else will come and write it"
+        );
+    }
+
+    #[test]
+    fn who_finds_the_write_lock_taken_by_a_look_is_not_forgotten() {
+        let trap = Trap::default();
+        trap.refused.store(true, Ordering::SeqCst);
+        let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
+        let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+        shared.lock().driver = Some(Waker::noop().clone());
+        // The driver looks whether everything is written, and in just that moment somebody wants to write.
+        let mut looks = 0;
+        shared.with_writer(|_| {
+            looks += 1;
+            if looks == 1 {
+                shared.flush();
+            }
+        });
+        assert_eq!(
+            looks, 2,
+            "what was seen before the write is not true any more"
+        );
         assert!(
             trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
             "nobody else will come and write it"

@@ -247,7 +247,7 @@ impl State {
             // progress may take long.
             wakes.extend(self.permits.all());
         } else {
-            wakes.extend(self.permits.due(self.connection.openable()).cloned());
+            wakes.extend(self.permits.due(self.connection.openable()));
         }
     }
 

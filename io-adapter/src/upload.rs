@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::{Buf, Bytes};
@@ -192,6 +192,21 @@ where
                 }
             }
         }
+    }
+}
+
+/// Runs an upload that ends at once here, and any other in a task.
+pub(crate) fn run_or_spawn<B>(mut upload: Upload<B>, shared: &Shared)
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    let polled = Pin::new(&mut upload).poll(&mut Context::from_waker(Waker::noop()));
+    // An error is with the stream now, whose reader tells it.
+    if polled.is_pending() {
+        shared.command(|_| ());
+        tokio::spawn(upload);
     }
 }
 

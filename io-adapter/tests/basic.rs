@@ -153,3 +153,28 @@ fn body_is_send(body: RecvBody) -> impl http_body::Body<Data = Bytes> + Send + U
     let _: Option<Response<HeaderMap>> = None;
     body
 }
+
+/// A body that panics when it is asked for its first part.
+struct Panicking;
+
+impl http_body::Body for Panicking {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        panic!("planted: the body")
+    }
+}
+
+#[tokio::test]
+async fn a_request_body_that_panics_leaves_nothing_behind() {
+    let mut client = client_of(echo);
+    let request = Request::post("http://test/echo").body(Panicking).unwrap();
+    let call = std::panic::AssertUnwindSafe(|| drop(client.call(request)));
+    assert!(std::panic::catch_unwind(call).is_err());
+    assert_eq!(client.streams(), 0);
+    assert_eq!(client.call(get("/next")).await.unwrap().status(), 200);
+}

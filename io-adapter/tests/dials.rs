@@ -236,3 +236,71 @@ async fn a_request_takes_whichever_connection_has_room_first() {
     }
     assert_eq!(dials.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_a_back_off_dials_are_not_all_that_is_done() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let dials = Dials {
+        count: Arc::clone(&count),
+        dial: |n| -> Dialing {
+            match n {
+                0 => Box::pin(server_of(1, answer)),
+                _ => Box::pin(async { Err(refused()) }),
+            }
+        },
+    };
+    let config = PoolConfig {
+        back_off: Duration::ZERO,
+        wait_max: Duration::from_secs(1),
+        ..PoolConfig::default()
+    };
+    let mut pool = Pool::new(dials, config);
+    let _first = pool.call(get("/stuck")).await.unwrap();
+    let error = text(&mut pool, "/waits").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::PoolExhausted);
+    let dials = count.load(Ordering::Relaxed);
+    assert!((5..40).contains(&dials), "{dials} dials in a second");
+}
+
+/// A body that drains its pool when the connection has been chosen and its request is not made yet.
+struct Draining {
+    pool: Pool,
+    looks: AtomicUsize,
+    part: Option<Bytes>,
+}
+
+impl Body for Draining {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.part.take().map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        if self.looks.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.pool.drain();
+        }
+        self.part.is_none()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_has_asked_for_goes_with_its_request_to_another_connection() {
+    let (mut pool, dials) = pool_of(4, |_| Box::pin(server_of(8, answer)));
+    text(&mut pool, "/first").await.unwrap();
+    let body = Draining {
+        pool: pool.clone(),
+        looks: AtomicUsize::new(0),
+        part: Some(Bytes::from_static(b"whole")),
+    };
+    let request = Request::post("http://test/").body(body).unwrap();
+    let response = pool.call(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "whole");
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    assert_eq!(pool.stats().resent, 1);
+}

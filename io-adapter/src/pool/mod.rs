@@ -64,7 +64,8 @@ pub struct PoolConfig {
     /// After a failed dial, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
-    /// How often a request without a body is sent again when its verdict is `Safe`.
+    /// How often a request is sent again when its verdict is `Safe`, and it has no body or no part of its body has been
+    /// asked for.
     pub resends_max: u32,
 }
 
@@ -242,31 +243,35 @@ impl Pool {
             Some(PoolTarget(target)) => target.clone(),
             None => Target::of(request.uri())?,
         };
-        let mut client = self.inner.acquire(&target).await?;
-        if !request.body().is_end_stream() {
-            // The body can be read once.
-            return client.call(request).await;
-        }
-        let (parts, body) = request.into_parts();
-        let mut body = Some(body);
         let mut resends = 0;
+        let (parts, body) = request.into_parts();
+        let (whole, mut body) = (body.is_end_stream(), Some(body));
         loop {
-            let head = parts.clone();
+            let mut client = self.inner.acquire(&target).await?;
             let result = match body.take() {
-                Some(body) => client.call(Request::from_parts(head, body)).await,
+                Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
+                    Ok(response) => response.await,
+                    // The connection ended since it was chosen; the body has not been touched.
+                    Err(refused) => {
+                        let (error, request) = *refused;
+                        body = Some(request.into_body());
+                        Err(error)
+                    }
+                },
                 None => {
-                    client
-                        .call(Request::from_parts(head, RecvBody::empty()))
-                        .await
+                    let request = Request::from_parts(parts.clone(), RecvBody::empty());
+                    client.call(request).await
                 }
             };
             match result {
+                // A body can be read once.
                 Err(error)
-                    if error.retry() == Retry::Safe && resends < self.inner.config.resends_max =>
+                    if error.retry() == Retry::Safe
+                        && (whole || body.is_some())
+                        && resends < self.inner.config.resends_max =>
                 {
                     resends += 1;
                     self.inner.lock().stats.resent += 1;
-                    client = self.inner.acquire(&target).await?;
                 }
                 result => return result,
             }

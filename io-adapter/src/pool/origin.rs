@@ -17,6 +17,8 @@ use crate::{
     error::{Error, Kind},
 };
 
+/// Those who wait for a stream have failed dials tried again; without a pause they would do nothing else.
+const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 /// How often a back-off doubles.
 const DOUBLINGS_MAX: u32 = 6;
 
@@ -201,7 +203,8 @@ impl Origin {
                 });
             }
             Err(error) => {
-                let pause = config.back_off * (1 << self.failures.min(DOUBLINGS_MAX));
+                let pause = config.back_off.max(BACK_OFF_MIN);
+                let pause = pause * (1 << self.failures.min(DOUBLINGS_MAX));
                 self.failures = self.failures.saturating_add(1);
                 self.failing = Some((Instant::now() + pause, error));
             }
