@@ -24,6 +24,10 @@ impl World<'_> {
             let length = request.body.to_string();
             head = head.field(b"content-length", length.as_bytes());
         }
+        let urgency = request.urgency.map(|urgency| urgency.to_string());
+        if let Some(urgency) = &urgency {
+            head = head.field(b"priority", urgency.as_bytes());
+        }
         // An empty body may also end with a frame of its own.
         self.tape.lane("client");
         let then = if empty && self.tape.chance(3, 4) {
@@ -42,9 +46,16 @@ impl World<'_> {
             sending: (!then.is_end()).then_some(sending),
             reply: None,
             stops: false,
+            given: 0,
         };
         if self.client.streams.insert(handle, live).is_some() {
             return Err(Fault::of(n, format!("{handle:?} is in use already")));
+        }
+        if let Some(urgency) = request.urgency {
+            self.client.prioritize(handle, urgency);
+        }
+        if let Some((delay, role, urgency)) = request.urged {
+            self.later(delay, Task::Urge(role, n, urgency));
         }
         if let Some(delay) = request.give_up {
             self.later(delay, Task::GiveUp(n, handle));

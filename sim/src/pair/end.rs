@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Fields, Input, Role, SendError, StreamHandle, Then, Timestamp, Transmit,
+    Config, Connection, Fields, Input, Priority, Role, SendError, StreamHandle, Then, Timestamp,
+    Transmit,
 };
 
 use super::plan::Plan;
-use crate::{oracle::Message, outcome::Fault, tape::Tape, wire::Observer};
+use crate::{
+    oracle::Message,
+    outcome::Fault,
+    tape::Tape,
+    wire::{Observer, Urgency},
+};
 
 #[derive(Debug)]
 pub(super) struct End {
@@ -26,6 +32,10 @@ pub(super) struct End {
     held: u64,
     /// Judges what it sends.
     observer: Observer,
+    /// Streams that have been given more of a body since the last output.
+    gave: Vec<StreamHandle>,
+    /// How urgent streams are that have no identifier yet.
+    urged: Vec<(StreamHandle, Urgency)>,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -43,6 +53,8 @@ pub(super) struct Live {
     pub(super) reply: Option<Reply>,
     /// A server stops the upload once its answer is given.
     pub(super) stops: bool,
+    /// Bytes of its body that the engine has.
+    pub(super) given: usize,
 }
 
 /// How a server answers.
@@ -64,7 +76,7 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) struct Sending {
     body: Bytes,
-    at: usize,
+    pub(super) at: usize,
     trailers: Option<Bytes>,
     /// The most bytes that are offered at once.
     part_max: usize,
@@ -98,6 +110,8 @@ impl End {
             taken: BTreeMap::new(),
             held: 0,
             observer: Observer::new(role == Role::Client),
+            gave: Vec::new(),
+            urged: Vec::new(),
             closed: false,
             hung_up: false,
         }
@@ -120,6 +134,11 @@ impl End {
 
     /// Lets the observer see all of the output but the first `before` bytes.
     pub(super) fn observe(&mut self, before: usize) -> Result<(), Fault> {
+        if self.out.remaining() == before {
+            return Ok(());
+        }
+        self.tell_observer();
+        self.observer.begin_output();
         let mut old = before;
         for part in self.out.parts() {
             let skipped = old.min(part.len());
@@ -127,6 +146,61 @@ impl End {
             self.observer.sent(&part[skipped..])?;
         }
         Ok(())
+    }
+
+    /// Tells what the application has done to streams that are on the wire by now.
+    fn tell_observer(&mut self) {
+        let Self {
+            conn,
+            streams,
+            observer,
+            ..
+        } = self;
+        self.gave.retain(|&handle| {
+            let Some(live) = streams.get(&handle) else {
+                return false;
+            };
+            match conn.stream_id(handle) {
+                Some(id) => observer.gave(id.to_u32(), live.given),
+                None => return true,
+            }
+            false
+        });
+        self.urged
+            .retain(|&(handle, urgency)| match conn.stream_id(handle) {
+                Some(id) => {
+                    observer.urge(id.to_u32(), urgency, false);
+                    false
+                }
+                None => streams.contains_key(&handle),
+            });
+    }
+
+    /// The application says how urgent a stream is.
+    pub(super) fn prioritize(&mut self, stream: StreamHandle, urgency: Urgency) {
+        let priority = Priority {
+            urgency: urgency.level,
+            incremental: !urgency.whole,
+        };
+        self.conn.prioritize(stream, priority);
+        match self.conn.stream_id(stream) {
+            Some(id) => self.observer.urge(id.to_u32(), urgency, false),
+            None => self.urged.push((stream, urgency)),
+        }
+    }
+
+    /// The head of a request has said how urgent its response is.
+    pub(super) fn urged_by_head(&mut self, stream: StreamHandle, value: &[u8]) {
+        if let Some(id) = self.conn.stream_id(stream) {
+            self.observer.urge(id.to_u32(), Urgency::parse(value), true);
+        }
+    }
+
+    /// The application has given more of a body.
+    pub(super) fn gave(&mut self, stream: StreamHandle) {
+        if self.gave.last() != Some(&stream) {
+            self.gave.push(stream);
+        }
     }
 
     /// The application has been given `bytes` of a body.

@@ -32,6 +32,7 @@ use crate::{
     runner,
     tape::Tape,
     trace::Trace,
+    wire::Urgency,
 };
 
 /// Moments at which something happened, after which a run counts as endless.
@@ -79,6 +80,8 @@ enum Task {
     Answer(StreamHandle),
     /// The server resets a stream instead of going on with it.
     Reset(StreamHandle, raddle_core::ErrorCode),
+    /// The client or the server finds another urgency for a request or for its response.
+    Urge(Role, u64, Urgency),
     /// A writer goes on.
     Write(Role, StreamHandle),
     /// A reader gives back credit.
@@ -266,6 +269,10 @@ impl<'t> World<'t> {
             Task::GiveUp(n, handle) => self.give_up(n, handle),
             Task::Answer(handle) => self.answer(handle),
             Task::Reset(handle, code) => self.reset(handle, code),
+            Task::Urge(role, n, urgency) => {
+                self.urge(role, n, urgency);
+                Ok(())
+            }
             Task::Write(role, handle) => self.write(role, handle),
             Task::Release(role, handle, bytes) => {
                 self.end(role).release(handle, bytes);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raddle_core::{Config, ErrorCode, Role};
 
 use super::pipe::Style;
-use crate::{campaign::Profile, oracle::Way, tape::Tape};
+use crate::{campaign::Profile, oracle::Way, tape::Tape, wire::Urgency};
 
 const MILLISECOND: u64 = 1_000_000;
 /// Windows, writes and buffers that one body may take. Bounds the length of a run whose windows are tiny.
@@ -42,6 +42,10 @@ pub(super) struct Request {
     pub(super) length: bool,
     /// How long after it is made the client gives it up.
     pub(super) give_up: Option<u64>,
+    /// How urgent its head says that it is.
+    pub(super) urgency: Option<Urgency>,
+    /// How long after it is made one end finds another urgency, of its own body or of the response.
+    pub(super) urged: Option<(u64, Role, Urgency)>,
 }
 
 /// Something that happens to the whole connection.
@@ -113,9 +117,12 @@ impl Plan {
             .fold(style.piece_max, usize::min);
         let body_max = bytes_max.min(narrow.saturating_mul(ROUNDS_MAX));
         let spread = tape.lane("requests").pick(&[0, 100, 1_000]) * MILLISECOND;
-        let requests = (0..tape.between(1, requests_max))
+        let mut requests: Vec<_> = (0..tape.between(1, requests_max))
             .map(|_| Request::draw(tape, spread, body_max, &features))
             .collect();
+        if tape.lane("priorities").chance(1, 3) {
+            requests.iter_mut().for_each(|request| request.urge(tape));
+        }
         Self {
             cuts: if calm {
                 [None; 2]
@@ -171,7 +178,21 @@ impl Request {
             length: tape.chance(1, 3),
             give_up: (features.client_resets && tape.chance(1, 4))
                 .then(|| tape.moment(2_000 * MILLISECOND)),
+            urgency: None,
+            urged: None,
         }
+    }
+
+    fn urge(&mut self, tape: &mut Tape) {
+        let urgency = |tape: &mut Tape| Urgency {
+            level: tape.pick(&[3, 3, 0, 7]),
+            whole: tape.chance(1, 2),
+        };
+        self.urgency = tape.chance(1, 2).then(|| urgency(tape));
+        self.urged = tape.chance(1, 4).then(|| {
+            let role = tape.pick(&[Role::Client, Role::Server]);
+            (tape.moment(1_000 * MILLISECOND), role, urgency(tape))
+        });
     }
 }
 

@@ -35,9 +35,14 @@ impl World<'_> {
             sending: None,
             reply: Some(reply),
             stops: false,
+            given: 0,
         };
         if self.server.streams.insert(stream, live).is_some() {
             return Err(Fault::of(n, format!("{stream:?} is in use already")));
+        }
+        let asks = head.fields().find(|field| field.name == b"priority");
+        if let Some(field) = asks {
+            self.server.urged_by_head(stream, field.value);
         }
         self.draw_reset(stream);
         if then.is_end() {

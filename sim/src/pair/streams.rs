@@ -6,7 +6,7 @@ use super::{
     Task, World,
     end::{Sent, trailers_value},
 };
-use crate::{oracle::Way, outcome::Fault};
+use crate::{oracle::Way, outcome::Fault, wire::Urgency};
 
 /// The longest pause of a reader or a writer, in nanoseconds.
 pub(super) const PAUSE_MAX: u64 = 300_000_000;
@@ -194,6 +194,8 @@ impl World<'_> {
         let sent = sending
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
+        live.given = sending.at;
+        end.gave(stream);
         self.log(format_args!("{role:?}: #{n} sends, {sent:?}"));
         match sent {
             Sent::Blocked => {}
@@ -209,6 +211,15 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// One end finds another urgency for what it sends; a client tells the server of it.
+    pub(super) fn urge(&mut self, role: Role, n: u64, urgency: Urgency) {
+        let found = self.end(role).streams.iter().find(|(_, live)| live.n == n);
+        if let Some((&stream, _)) = found {
+            self.log(format_args!("{role:?}: #{n} is now {urgency}"));
+            self.end(role).prioritize(stream, urgency);
+        }
     }
 
     fn forget_sending(&mut self, role: Role, stream: StreamHandle) {

@@ -28,6 +28,8 @@ pub(super) struct Live {
     total: Option<usize>,
     whole: bool,
     reset: bool,
+    /// Bytes of its body that the observer knows to be with the engine.
+    told: usize,
 }
 
 impl App {
@@ -95,6 +97,7 @@ impl World<'_> {
             total: left,
             whole: false,
             reset: false,
+            told: 0,
         };
         self.app.streams.insert(handle, live);
     }
@@ -120,12 +123,19 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Notes which stream is whose.
+    /// Notes which stream is whose, and tells the observer what has been given to each.
     pub(super) fn note_ids(&mut self) {
         for (&handle, live) in &mut self.app.streams {
             let id = self.conn.stream_id(handle).map(|id| id.to_u32());
             live.id = id.or(live.id);
+            let given = live.total.unwrap_or_default() - live.left.unwrap_or_default();
+            if let Some(id) = live.id
+                && given != std::mem::replace(&mut live.told, given)
+            {
+                self.observer.gave(id, given);
+            }
         }
+        self.observer.begin_output();
     }
 
     /// Gives the engine what it takes of every body; in the end every request is answered.

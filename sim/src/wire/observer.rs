@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Frame, Frames, kind};
+use super::{
+    Frame, Frames,
+    fairness::{Fairness, Urgency},
+    kind,
+};
 use crate::outcome::Fault;
 
 const WINDOW_MAX: i64 = 0x7fff_ffff;
@@ -32,6 +36,7 @@ pub(crate) struct Observer {
     block: Option<u32>,
     settings_owed: u32,
     pings_owed: VecDeque<Vec<u8>>,
+    fairness: Fairness,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +52,15 @@ struct Stream {
     counted: bool,
     /// Bytes of DATA that were sent.
     data: usize,
+    /// Bytes of the body that the application has given.
+    given: usize,
+    /// Its head was sent.
+    head: bool,
+    urgency: Urgency,
+    /// A frame has said how urgent it is, which counts more than the head.
+    urgency_told: bool,
+    /// Its place among those who wait is not known since all windows moved.
+    unsure: bool,
 }
 
 impl Stream {
@@ -55,7 +69,7 @@ impl Stream {
     }
 }
 
-fn wrong(what: impl std::fmt::Display) -> Fault {
+pub(super) fn wrong(what: impl std::fmt::Display) -> Fault {
     Fault::run(what.to_string())
 }
 
@@ -81,6 +95,7 @@ impl Observer {
             block: None,
             settings_owed: 0,
             pings_owed: VecDeque::new(),
+            fairness: Fairness::default(),
         }
     }
 
@@ -95,6 +110,55 @@ impl Observer {
         while let Some(frame) = self.received.next() {
             self.take(&frame);
         }
+    }
+
+    /// The application has given `bytes` of the body of a stream so far.
+    pub(crate) fn gave(&mut self, stream: u32, bytes: usize) {
+        // A client gives some before the head is cut, which makes the stream.
+        self.streams.entry(stream).or_default().given = bytes;
+        self.line_up(stream);
+    }
+
+    /// The end's application has said how urgent a stream is; or, unless a frame says it, its head.
+    pub(crate) fn urge(&mut self, stream: u32, urgency: Urgency, by_head: bool) {
+        let found = self.streams.entry(stream).or_default();
+        if !(by_head && found.urgency_told) {
+            (found.urgency, found.urgency_told) = (urgency, !by_head);
+        }
+        self.line_up(stream);
+    }
+
+    /// Whether the stream waits for its turn, after something about it has changed.
+    fn line_up(&mut self, id: u32) {
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        let refused = self.client && self.goaway_received.is_some_and(|last| id > last);
+        let can = stream.head
+            && stream.given > stream.data
+            && self.window_base + stream.offset > 0
+            && !(stream.sent_end || stream.is_closed() || refused);
+        self.fairness.set(id, can, stream.unsure, stream.urgency);
+    }
+
+    /// The peer has moved the window of every stream, and so who has one at all.
+    fn move_base(&mut self, base: i64) {
+        if base == std::mem::replace(&mut self.window_base, base) {
+            return;
+        }
+        let ids: Vec<u32> = self.streams.keys().copied().collect();
+        for id in ids {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.unsure = true;
+            }
+            self.line_up(id);
+        }
+        self.fairness.loosen();
+    }
+
+    /// The engine is asked for output.
+    pub(crate) fn begin_output(&mut self) {
+        self.fairness.tick();
     }
 
     /// Bytes that the end has written; answers their frames.
@@ -146,12 +210,20 @@ impl Observer {
                 frame.settings().for_each(|entry| self.set(entry));
             }
             kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.clone()),
-            kind::GOAWAY => self.goaway_received = Some(frame.word(0)),
+            kind::GOAWAY => {
+                self.goaway_received = Some(frame.word(0));
+                let ids: Vec<u32> = self.streams.keys().copied().collect();
+                ids.into_iter().for_each(|id| self.line_up(id));
+            }
+            kind::PRIORITY_UPDATE => {
+                let urgency = Urgency::parse(frame.payload.get(4..).unwrap_or_default());
+                self.urge(frame.word(0), urgency, false);
+            }
             kind::WINDOW_UPDATE if frame.stream == 0 => self.window += i64::from(frame.word(0)),
             kind::WINDOW_UPDATE => {
-                if let Some(stream) = self.streams.get_mut(&frame.stream) {
+                self.change(frame.stream, |stream| {
                     stream.offset += i64::from(frame.word(0));
-                }
+                });
             }
             kind::RST_STREAM => self.change(frame.stream, |stream| {
                 stream.reset_late = stream.is_closed();
@@ -175,7 +247,7 @@ impl Observer {
         match id {
             1 => self.table_smallest = Some(self.table_smallest.map_or(value, |s| s.min(value))),
             3 => self.streams_max = Some(value),
-            4 => self.window_base = i64::from(value),
+            4 => self.move_base(i64::from(value)),
             5 if value >= 16_384 => self.frame_max = value as usize,
             _ => {}
         }
@@ -189,6 +261,7 @@ impl Observer {
         if stream.is_closed() && std::mem::take(&mut stream.counted) {
             self.open -= 1;
         }
+        self.line_up(id);
     }
 
     fn judge(&mut self, frame: &Frame) -> Result<(), Fault> {
@@ -255,7 +328,10 @@ impl Observer {
             return Err(wrong("I-07: HEADERS behind the end"));
         }
         let end = frame.ends_stream();
-        self.change(id, |stream| stream.sent_end |= end);
+        self.change(id, |stream| {
+            stream.sent_end |= end;
+            stream.head = true;
+        });
         Ok(())
     }
 
@@ -294,11 +370,16 @@ impl Observer {
     }
 
     fn judge_data(&mut self, frame: &Frame) -> Result<(), Fault> {
+        // What is owed goes first.
+        if self.settings_owed > 0 || !self.pings_owed.is_empty() {
+            return Err(wrong("I-26: DATA before the answer to SETTINGS or PING"));
+        }
         let len = frame.payload.len() as i64;
         let base = self.window_base;
         let stream = self
             .streams
             .get_mut(&frame.stream)
+            .filter(|stream| stream.head)
             .ok_or_else(|| wrong("I-08: DATA on a stream that is not open"))?;
         if stream.sent_end || stream.sent_reset {
             return Err(wrong("I-07: DATA behind the end"));
@@ -306,7 +387,11 @@ impl Observer {
         if len > 0 && (len > base + stream.offset || len > self.window) {
             return Err(wrong("I-11: more than the window"));
         }
+        if len > 0 {
+            self.fairness.serve(frame.stream, len as u64)?;
+        }
         stream.offset -= len;
+        stream.unsure = false;
         stream.data += frame.payload.len();
         self.window -= len;
         let end = frame.ends_stream();
@@ -321,6 +406,7 @@ impl Observer {
         let stream = self
             .streams
             .get(&frame.stream)
+            .filter(|stream| stream.head || !self.client)
             .ok_or_else(|| wrong("I-13: RST_STREAM on a stream that was never opened"))?;
         if stream.sent_reset {
             return Err(wrong("I-13: a second RST_STREAM"));
