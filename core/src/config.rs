@@ -89,6 +89,12 @@ pub struct Config {
     /// Time for the answer to that PING before the connection counts as dead. 10 s outlast every round trip and the
     /// retransmission of a lost segment.
     pub keep_alive_timeout: Duration,
+    /// Client: whether a stream that we reset keeps its place under the peer's limit of concurrent streams until a PING
+    /// behind its RST_STREAM is answered. On: servers that count what they still work on take a client that cancels
+    /// faster than they can hear of it for an attack, and one that has vanished would get request after request. It
+    /// costs a PING in each round trip in which streams are reset, and none before HEADERS or DATA have come since the
+    /// last. Off without `keep_alive_interval`, which ends the connection of a peer that answers no PING.
+    pub keep_reset_slots: bool,
     /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
     pub write_timeout: Duration,
@@ -138,6 +144,7 @@ impl Default for Config {
             header_block_timeout: Duration::from_secs(5),
             keep_alive_interval: Some(Duration::from_secs(30)),
             keep_alive_timeout: Duration::from_secs(10),
+            keep_reset_slots: true,
             write_timeout: Duration::from_secs(30),
             stall_timeout: Some(Duration::from_secs(300)),
             idle_timeout: Some(Duration::from_secs(300)),

@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Probe,
     /// To know that the peer has seen the first GOAWAY of a drain.
     Drain,
+    /// To know that the peer has seen the RST_STREAM frames before it.
+    Slots,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +53,7 @@ impl Pings {
 
     /// Queues a PING of ours; `None` when too many are in flight.
     pub(crate) fn request(&mut self, purpose: Purpose) -> Option<PingId> {
-        if self.ours.len() >= SENT_MAX {
+        if !self.has_room() {
             return None;
         }
         self.last += 1;
@@ -59,6 +61,11 @@ impl Pings {
         self.ours.push_back((id, purpose));
         self.unsent += 1;
         Some(id)
+    }
+
+    /// Whether one more PING of ours may be in flight.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ours.len() < SENT_MAX
     }
 
     /// Whether a PING for this purpose is in flight.

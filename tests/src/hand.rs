@@ -219,6 +219,13 @@ impl Hand {
         assert!(frames.iter().any(answers), "no answer: {frames:?}");
     }
 
+    /// As [`cancel`](Self::cancel), and the peer has seen it.
+    pub fn cancel_seen(&mut self, stream: StreamHandle) {
+        self.end.connection.reset(stream, ErrorCode::CANCEL);
+        let frames = self.frames();
+        self.says(wire::pongs(&frames));
+    }
+
     /// Resets a stream as an application that wants it no more, and forgets the frame.
     pub fn cancel(&mut self, stream: StreamHandle) {
         self.end.connection.reset(stream, ErrorCode::CANCEL);

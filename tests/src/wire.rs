@@ -143,6 +143,16 @@ pub fn ping(payload: [u8; 8], ack: bool) -> Vec<u8> {
     frame(kind::PING, u8::from(ack), 0, &payload)
 }
 
+/// The answers to the PING frames among `frames`.
+#[must_use]
+pub fn pongs(frames: &[Frame]) -> Vec<u8> {
+    let asked = |frame: &&Frame| frame.is(kind::PING, 0) && frame.flags == flag::NONE;
+    let pings = frames.iter().filter(asked);
+    pings
+        .flat_map(|asked| frame(kind::PING, flag::ACK, 0, &asked.payload))
+        .collect()
+}
+
 /// GOAWAY without debug data.
 #[must_use]
 pub fn goaway(last_stream: u32, code: u32) -> Vec<u8> {

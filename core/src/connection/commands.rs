@@ -275,6 +275,7 @@ impl Connection {
         }
         self.streams.settle(stream);
         if bound {
+            self.hold_slot();
             self.expect_late_frames();
         }
     }

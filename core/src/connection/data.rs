@@ -34,6 +34,7 @@ impl Connection {
     ) -> Result<(), Fault> {
         let wraps = self.plants.has(Planted::PaddingWraps) && flow_len as usize == data.len() + 256;
         let flow_len = if wraps { flow_len - 256 } else { flow_len };
+        self.held.hear();
         // RFC 9113 §6.9: every DATA frame counts against the connection, whatever becomes of its stream.
         if !self.credit.receive(flow_len) {
             return Err(Fault::connection(Violation::ConnectionWindowExceeded));

@@ -50,7 +50,7 @@ impl Connection {
         if self.is_over() {
             return;
         }
-        if !self.streams.any_open() {
+        if !self.awaits_peer() {
             self.arm_idle(now);
             return;
         }
@@ -72,7 +72,7 @@ impl Connection {
                 .set(Timer::KeepAlive, self.last_input.after(interval));
             return;
         }
-        if !self.streams.any_open() {
+        if !self.awaits_peer() {
             return;
         }
         if !self.pings.pending(Purpose::KeepAlive) {

@@ -36,7 +36,7 @@ impl Connection {
             return Waiting::Nothing;
         };
         if !found.is_bound() {
-            let free = self.streams.counted() < self.concurrent_streams();
+            let free = self.slots_taken() < self.concurrent_streams();
             return if free {
                 Waiting::Transport
             } else {

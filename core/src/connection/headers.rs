@@ -30,6 +30,7 @@ impl Connection {
         if self.role == Role::Server && !stream.is_client_initiated() {
             return Err(Fault::connection(Violation::StreamIdParity));
         }
+        self.held.hear();
         self.block = Some(Block { stream, end_stream });
         Ok(())
     }

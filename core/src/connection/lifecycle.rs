@@ -115,7 +115,8 @@ impl Connection {
             return self.refuse(id, code);
         };
         if let Some(stream) = self.streams.get_mut(handle) {
-            if stream.outcome.is_none() {
+            let resets = stream.outcome.is_none();
+            if resets {
                 let retry = stream.retry(role, false, false);
                 stream.fail(
                     StreamError {
@@ -128,6 +129,9 @@ impl Connection {
                 );
             }
             self.streams.settle(handle);
+            if resets {
+                self.hold_slot();
+            }
         }
         Ok(())
     }

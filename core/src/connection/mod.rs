@@ -12,6 +12,7 @@ mod lifecycle;
 mod outputs;
 mod priorities;
 mod receive;
+mod slots;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,7 @@ pub struct Connection {
     local: Local,
     remote: Remote,
     pings: Pings,
+    held: slots::Held,
     buckets: Buckets,
     timers: Timers,
     /// When the peer was last heard of.
@@ -198,6 +200,7 @@ impl Connection {
             local: Local::default(),
             remote: Remote::default(),
             pings: Pings::default(),
+            held: slots::Held::default(),
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
             last_input: now,
@@ -248,7 +251,7 @@ impl Connection {
             return 0;
         }
         self.concurrent_streams()
-            .saturating_sub(self.streams.counted() + self.streams.waiting())
+            .saturating_sub(self.slots_taken() + self.streams.waiting())
     }
 
     /// Requests that were opened and have not got their identifier yet.

@@ -73,12 +73,13 @@ impl Connection {
             || !self.output.refusals.is_empty()
             || self.remote.owes_ack()
             || self.pings.wants()
+            || self.wants_slots_ping()
             || self.credit.update_due()
     }
 
     fn streams_want(&self) -> bool {
         let open = self.streams.waiting() > 0
-            && (self.streams.counted() < self.concurrent_streams() || self.next_id.is_none());
+            && (self.slots_taken() < self.concurrent_streams() || self.next_id.is_none());
         let data = self.send_window() > 0 && self.streams.has_sender();
         open || data || self.streams.front(Queue::Control).is_some()
     }

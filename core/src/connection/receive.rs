@@ -323,6 +323,7 @@ impl Connection {
                 self.probe.end(self.credit.held(), now);
                 self.credit.resize(self.probe.window());
             }
+            Some((_, Purpose::Slots)) => self.held.answered(),
             Some((_, Purpose::KeepAlive)) => {}
             None => return self.buckets.charge(Cause::Ping, now),
         }

@@ -48,6 +48,7 @@ impl Connection {
             self.stats.defences.output_full += 1;
         }
         while out.remaining() < max && self.transmit_control(out) {}
+        self.transmit_slots_ping(out, now);
         while out.remaining() < max && self.transmit_open(out) {}
         while out.remaining() < max && self.transmit_data(out) {}
         self.arm_timers(now);
@@ -111,14 +112,7 @@ impl Connection {
             out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
         }
         // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
-        while let Some(payload) = self.pings.take_unsent() {
-            out.write_inline(|inline| encode::ping(inline, false, payload));
-            self.ping_end = out.taken() + out.remaining() as u64;
-            // A drain, too, must not wait for ever for a peer that has gone silent.
-            if self.pings.pending(Purpose::Drain) && !self.timers.is_set(Timer::KeepAliveAck) {
-                self.arm_ping(now);
-            }
-        }
+        self.transmit_pings(out, now);
         while let Some((stream, code)) = self.output.refusals.pop_front() {
             self.stats.resets_sent += 1;
             out.write_inline(|inline| encode::rst_stream(inline, stream, code));
@@ -126,6 +120,18 @@ impl Connection {
         if self.credit.update_due() {
             let increment = self.credit.take_update();
             out.write_inline(|inline| encode::window_update(inline, StreamId::ZERO, increment));
+        }
+    }
+
+    /// PING frames of ours.
+    pub(super) fn transmit_pings(&mut self, out: &mut Transmit, now: Timestamp) {
+        while let Some(payload) = self.pings.take_unsent() {
+            out.write_inline(|inline| encode::ping(inline, false, payload));
+            self.ping_end = out.taken() + out.remaining() as u64;
+            // A drain, too, must not wait for ever for a peer that has gone silent.
+            if self.pings.pending(Purpose::Drain) && !self.timers.is_set(Timer::KeepAliveAck) {
+                self.arm_ping(now);
+            }
         }
     }
 
@@ -193,7 +199,7 @@ impl Connection {
             return false;
         };
         // RFC 9113 §5.1.2: the peer's limit. Counted here, where the stream comes to be.
-        if self.streams.counted() >= self.concurrent_streams() {
+        if self.slots_taken() >= self.concurrent_streams() {
             return false;
         }
         let Some(id) = self.next_id else {

@@ -84,7 +84,8 @@ fn a_cancelled_waiter_leaves_its_place_to_the_next() {
     hand.end.connection.reset(second, ErrorCode::CANCEL);
     assert_eq!(hand.frames(), [], "nobody hears of the second");
     assert_eq!(hand.failure(second).retry, Retry::Safe);
-    hand.cancel(first);
+    hand.cancel_seen(first);
+    hand.frames();
     let id = hand.end.connection.stream_id(third);
     assert_eq!(id.map(|id| id.to_u32()), Some(3));
 }
@@ -109,8 +110,10 @@ fn a_reset_stream_gives_its_place_back_once() {
     hand.end.connection.open(get("/"), Then::End).unwrap();
     hand.end.connection.open(get("/"), Then::End).unwrap();
     let frames = hand.frames();
-    assert_eq!(opened(&frames), [3]);
+    assert_eq!(opened(&frames), [], "the peer may not know yet");
     assert!(frames[0].is(kind::RST_STREAM, 1), "before the next request");
+    hand.says(wire::pongs(&frames));
+    assert_eq!(opened(&hand.frames()), [3]);
     hand.says(wire::rst_stream(1, 8));
     assert_eq!(opened(&hand.frames()), []);
 }

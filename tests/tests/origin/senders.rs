@@ -122,6 +122,7 @@ fn origin_08_a_cancelled_stream_is_reset_its_slot_freed_and_late_data_credited()
         );
         // On its way before the peer knew.
         end.input(&wire::data(id, &[7; 16_384], false));
+        end.input(&wire::pongs(&frames));
         received += 16_384;
         end.output();
     }

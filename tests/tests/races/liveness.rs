@@ -137,6 +137,49 @@ fn f09_after_a_jump_of_the_clock_what_is_readable_is_read_first() {
 }
 
 #[test]
+fn f10_cancelled_streams_keep_their_slots_until_a_silent_server_proves_to_live() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 100)]));
+    hand.events();
+    // Each gets a moment, and is given up: a server that has vanished hears of a hundred, and not of a thousand.
+    let mut sent = Vec::new();
+    let mut asked = 0;
+    for _ in 0..1_000 {
+        let stream = hand.end.connection.open(get("/"), Then::End).unwrap();
+        sent.extend(hand.frames());
+        hand.end.connection.reset(stream, ErrorCode::CANCEL);
+        sent.extend(hand.frames());
+        asked += 1;
+    }
+    let count = |kind: u8| sent.iter().filter(|frame| frame.kind == kind).count();
+    assert_eq!(asked, 1_000);
+    assert_eq!([count(kind::HEADERS), count(kind::RST_STREAM)], [100, 100]);
+    assert_eq!(count(kind::PING), 1);
+    assert_eq!(hand.end.connection.openable(), 0);
+    let waits = hand.end.connection.open(get("/"), Then::End).unwrap();
+    assert_eq!(hand.end.connection.explain(waits), Waiting::Slot);
+    // A sign of life frees them all.
+    hand.events();
+    hand.says(wire::pongs(&sent));
+    let ids: Vec<u32> = hand.frames().iter().map(|frame| frame.stream).collect();
+    assert_eq!(ids, [201]);
+    assert_eq!(hand.end.connection.openable(), 99);
+    assert!(hand.events().contains(&Event::Openable));
+}
+
+#[test]
+fn f10_a_server_that_is_gone_is_found_out_although_nothing_waits() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 1)]));
+    let stream = hand.open(Then::End);
+    hand.cancel(stream);
+    pass(&mut hand, 29 * SECOND);
+    assert_eq!(hand.end.connection.openable(), 0);
+    pass(&mut hand, 40 * SECOND);
+    hand.says([]).ends_with(Violation::PingTimeout);
+}
+
+#[test]
 fn f11_answers_that_nobody_asked_for_are_ignored_and_wrong_pings_are_errors() {
     let (mut hand, [_]) = asking::<1>();
     hand.end.connection.ping().unwrap();

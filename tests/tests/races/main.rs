@@ -11,7 +11,6 @@
 //!   where frames are cut. What is left of E02, that blocks are encoded in the order of the wire, is `e02`.
 //! * F08 (idle timeout against checkout) is the pool's: `tests/tests/origin/pool.rs`, and the simulation of networks.
 //! * H03 (TLS ends without close_notify) and H07 (ALPN) are the adapter's.
-//! * F10 (slots that stay taken until a silent server proves to live) is not done: a cancelled stream frees its slot.
 
 mod blocks;
 mod goaway;
@@ -25,7 +24,7 @@ mod windows;
 use bytes::Bytes;
 use raddle_core::{
     Config, ErrorCode, Event, Lifecycle, OpenError, Origin, RequestHead, ResponseHead, Retry, Role,
-    StreamHandle, Then, Timestamp, TransportEnd, Violation,
+    StreamHandle, Then, Timestamp, TransportEnd, Violation, Waiting,
 };
 use raddle_tests::{
     engine::{End, Pair, assert_ends_once, get, post},

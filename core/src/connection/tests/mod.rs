@@ -7,6 +7,7 @@ mod normal;
 mod pair;
 mod priorities;
 mod schedule;
+mod slots;
 mod states;
 mod windows;
 

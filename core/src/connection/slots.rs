@@ -1,0 +1,105 @@
+//! Places under the peer's limit of concurrent streams that are taken by streams which we have reset.
+//!
+//! RST_STREAM frees a place at once by the letter of RFC 9113 §5.1.2. Servers that defend themselves against rapid resets
+//! count what they still work on, so that a client which cancels faster than they can hear of it looks like an attack; and
+//! one that has vanished would be sent request after request. Here the place stays taken until a PING behind the
+//! RST_STREAM is answered.
+
+use super::Connection;
+use crate::{id::Role, ping::Purpose, streams::Queue, time::Timestamp, transmit::Transmit};
+
+/// Streams that were reset and still count. A number, whatever is reset.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// No PING stands behind their RST_STREAM frames yet.
+    fresh: u32,
+    /// The PING that is in flight stands behind theirs.
+    asked: u32,
+    /// Whether the peer has sent HEADERS or DATA since the last such PING. Servers of gRPC end connections whose client
+    /// sends PING upon PING while they send nothing, so that there is no second one before.
+    heard: bool,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            fresh: 0,
+            asked: 0,
+            heard: true,
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn len(&self) -> usize {
+        self.fresh as usize + self.asked as usize
+    }
+
+    /// Notes HEADERS or DATA of the peer's.
+    pub(super) fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    /// One more stream was reset. Without leave for a PING, and none in flight, nothing would ever free its place.
+    fn hold(&mut self) {
+        if self.heard || self.asked > 0 {
+            self.fresh = self.fresh.saturating_add(1);
+        }
+    }
+
+    fn wants_ping(&self) -> bool {
+        self.fresh > 0 && self.asked == 0 && self.heard
+    }
+
+    fn ask(&mut self) {
+        self.asked = core::mem::take(&mut self.fresh);
+        self.heard = false;
+    }
+
+    /// The PING was answered. Where no second one may follow, it has to do for what was reset meanwhile, too: the peer
+    /// lives, and reads.
+    pub(super) fn answered(&mut self) {
+        self.asked = 0;
+        if !self.heard {
+            self.fresh = 0;
+        }
+    }
+}
+
+impl Connection {
+    /// Streams of ours that count against the peer's limit.
+    pub(super) fn slots_taken(&self) -> usize {
+        self.streams.counted() + self.held.len()
+    }
+
+    /// Keeps the place of a stream that we have just reset.
+    pub(super) fn hold_slot(&mut self) {
+        let limited = self.concurrent_streams() < u32::MAX as usize;
+        // Without keep-alive nothing would ever end a connection whose peer answers no PING.
+        let judged = self.config.keep_reset_slots && self.config.keep_alive_interval.is_some();
+        if self.role == Role::Client && judged && limited {
+            self.held.hold();
+        }
+    }
+
+    /// Whether it matters that the peer lives: a stream is open, or the place of one is still taken.
+    pub(super) fn awaits_peer(&self) -> bool {
+        self.streams.any_open() || self.held.len() > 0
+    }
+
+    /// Whether a PING is to be cut that frees places.
+    pub(super) fn wants_slots_ping(&self) -> bool {
+        self.held.wants_ping() && self.pings.has_room() && self.takes_requests()
+    }
+
+    /// Cuts the PING behind the RST_STREAM frames, once all of them are out.
+    pub(super) fn transmit_slots_ping(&mut self, out: &mut Transmit, now: Timestamp) {
+        if self.wants_slots_ping()
+            && self.streams.front(Queue::Control).is_none()
+            && self.pings.request(Purpose::Slots).is_some()
+        {
+            self.held.ask();
+            self.transmit_pings(out, now);
+        }
+    }
+}
