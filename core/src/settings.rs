@@ -153,12 +153,10 @@ impl Local {
         self.acked
     }
 
-    /// Notes the peer's acknowledgement.
-    pub(crate) fn acknowledged(&mut self) -> Result<(), Violation> {
-        if !self.sent || self.acked {
-            return Err(Violation::SettingsAckUnexpected);
-        }
-        self.acked = true;
-        Ok(())
+    /// Notes the peer's acknowledgement; `false` when nothing is to be acknowledged.
+    pub(crate) fn acknowledged(&mut self) -> bool {
+        let awaited = self.sent && !self.acked;
+        self.acked |= awaited;
+        awaited
     }
 }

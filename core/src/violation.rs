@@ -98,7 +98,6 @@ violations! {
 
     // Settings.
     SettingsAckWithPayload Connection FRAME_SIZE_ERROR "RFC 9113 §6.5" "an acknowledgement of SETTINGS has a payload";
-    SettingsAckUnexpected Connection PROTOCOL_ERROR "RFC 9113 §6.5.3" "SETTINGS were acknowledged that were never sent";
     SettingsTooMany Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "a SETTINGS frame has too many entries";
     SettingEnablePushInvalid Connection PROTOCOL_ERROR "RFC 9113 §6.5.2" "SETTINGS_ENABLE_PUSH is neither 0 nor 1";
     SettingEnablePushByServer Connection PROTOCOL_ERROR "RFC 9113 §6.5.2" "a server sent SETTINGS_ENABLE_PUSH with the value 1";

@@ -130,7 +130,6 @@ fn blocks_and_settings(violation: Violation) -> Option<Act> {
             )
         }
         V::SettingsAckWithPayload => frame(kind::SETTINGS, flag::ACK, 0, &[0; 6]),
-        V::SettingsAckUnexpected => Bytes(Server, wire::settings_ack()),
         V::SettingsTooMany => Bytes(Server, wire::settings(&[(0x77, 0); 200])),
         V::SettingEnablePushInvalid => setting(Server, 2, 2),
         V::SettingEnablePushByServer => setting(Client, 2, 1),

@@ -150,7 +150,7 @@ impl Connection {
             Frame::Settings(settings) => {
                 self.on_settings(&settings, now).map_err(Fault::connection)
             }
-            Frame::SettingsAck => self.on_settings_ack().map_err(Fault::connection),
+            Frame::SettingsAck => self.on_settings_ack(now).map_err(Fault::connection),
             // RFC 9113 §8.4: we send ENABLE_PUSH=0 as a client, and a server never accepts a push.
             Frame::PushPromise { .. } => Err(Fault::connection(Violation::PushPromiseReceived)),
             Frame::Ping { ack: true, payload } => {
@@ -288,8 +288,11 @@ impl Connection {
         }
     }
 
-    fn on_settings_ack(&mut self) -> Result<(), Violation> {
-        self.local.acknowledged()?;
+    fn on_settings_ack(&mut self, now: Timestamp) -> Result<(), Violation> {
+        if !self.local.acknowledged() {
+            // RFC 9113 §6.5.3 forbids nothing about it, and it changes nothing: our SETTINGS go out once.
+            return self.buckets.charge(Cause::Settings, now);
+        }
         self.timers.stop(Timer::SettingsAck);
         // RFC 9113 §6.5.3: from here on the peer follows what we announced.
         self.hpack_in

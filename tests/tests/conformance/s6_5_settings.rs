@@ -107,9 +107,24 @@ fn a_setting_that_is_not_repeated_keeps_its_value() {
 }
 
 #[test]
-fn acknowledgements_that_nobody_asked_for_are_errors() {
+fn an_acknowledgement_that_nobody_asked_for_is_none_for_what_is_sent_later() {
+    let mut hand = Hand::fresh(Role::Server);
+    hand.says(wire::PREFACE).says(wire::settings(&[]));
+    // Nothing of ours has been sent yet.
+    hand.says(wire::settings_ack());
+    hand.frames();
+    assert_eq!(hand.end.connection.error(), None);
+    while hand.end.connection.error().is_none() {
+        hand.end.now = hand.end.connection.poll_timeout().unwrap();
+        hand.end.connection.handle_timeout(hand.end.now);
+    }
+    hand.says([]).ends_with(Violation::SettingsTimeout);
+}
+
+#[test]
+fn acknowledgements_that_nobody_asked_for_are_ignored() {
     for role in ROLES {
-        ends(role, wire::settings_ack(), Violation::SettingsAckUnexpected);
+        Hand::of(role).says(wire::settings_ack()).ignores();
     }
 }
 

@@ -177,11 +177,14 @@ fn d12_settings_of_a_wrong_shape_are_errors() {
 }
 
 #[test]
-fn d13_an_acknowledgement_too_many_is_named() {
-    // It could be let pass. But the peer has lost count, and which of our settings it follows is anybody's guess.
+fn d13_an_acknowledgement_too_many_changes_nothing_and_is_counted() {
     let (mut hand, _) = asked();
-    hand.says(wire::settings_ack());
-    hand.ends_with(Violation::SettingsAckUnexpected);
+    let window = hand.end.connection.receive_window();
+    hand.says(wire::settings_ack()).ignores();
+    assert_eq!(hand.end.connection.receive_window(), window);
+    assert_eq!(hand.end.connection.stats().defences.settings, 1);
+    hand.says(wire::settings_ack().repeat(1_000));
+    hand.ends_with(Violation::SettingsFlood);
 }
 
 #[test]
