@@ -238,6 +238,10 @@ impl Connection {
     /// One case is no failure: a server whose response is given whole, and who resets with
     /// [`ErrorCode::NO_ERROR`], sends the response to its end and only then stops the upload (RFC 9113 §8.1); the
     /// stream ends as `Finished`.
+    ///
+    /// [`ErrorCode::REFUSED_STREAM`] promises that nothing of the request was processed, and clients send it again
+    /// whatever it does. Whether that is so only the server's application knows; once it has answered with
+    /// [`respond`](Self::respond), [`ErrorCode::INTERNAL_ERROR`] goes out in its place (RFC 9113 §8.7).
     pub fn reset(&mut self, stream: StreamHandle, code: ErrorCode) {
         let role = self.role;
         let Some(found) = self
@@ -252,6 +256,15 @@ impl Connection {
             found.stop_after_send = true;
             found.stop_upload_if_sent();
         } else {
+            // RFC 9113 §8.7: REFUSED_STREAM says that nothing was processed, which an answer that was given belies.
+            let belied = code == ErrorCode::REFUSED_STREAM
+                && role == Role::Server
+                && found.send.state != SendState::Idle;
+            let code = if belied {
+                ErrorCode::INTERNAL_ERROR
+            } else {
+                code
+            };
             if self.plants.has(Planted::ResetBeforeHeaders)
                 && !found.is_bound()
                 && let Some(next) = self.next_id

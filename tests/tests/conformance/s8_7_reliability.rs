@@ -64,3 +64,21 @@ fn our_goaway_covers_what_the_application_saw() {
         assert!(frames[0].is(kind::GOAWAY, 0) && frames[0].number(0) == 7);
     }
 }
+
+#[test]
+fn a_refusal_of_what_was_answered_is_no_refusal() {
+    for (answers, sent) in [
+        (false, ErrorCode::REFUSED_STREAM),
+        (true, ErrorCode::INTERNAL_ERROR),
+    ] {
+        let mut hand = Hand::server();
+        let stream = hand.request(1, Then::More);
+        if answers {
+            hand.respond(stream, Then::More);
+        }
+        let connection = &mut hand.end.connection;
+        connection.reset(stream, ErrorCode::REFUSED_STREAM);
+        assert_eq!(hand.failure(stream).code, sent);
+        assert_eq!(hand.resets_sent(), [(1, sent.to_u32())]);
+    }
+}
