@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+#[cfg(feature = "network")]
+use crate::net::{self, Pairing};
 use crate::{
-    net::{self, Pairing},
     outcome::{Fault, Outcome},
     pair, runner,
     tape::Tape,
@@ -45,6 +46,7 @@ pub enum World {
     /// Tier 0: engines without a runtime.
     Engines(Profile),
     /// Tier 1: clients and servers over a simulated network.
+    #[cfg(feature = "network")]
     Network(Pairing),
 }
 
@@ -52,6 +54,7 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Engines(profile) => f.write_str(profile.name()),
+            #[cfg(feature = "network")]
             Self::Network(pairing) => write!(f, "{pairing:?}"),
         }
     }
@@ -63,6 +66,9 @@ impl World {
     pub fn of_tier(tier: u8) -> Vec<Self> {
         match tier {
             0 => Profile::ALL.map(Self::Engines).to_vec(),
+            #[cfg(not(feature = "network"))]
+            _ => Vec::new(),
+            #[cfg(feature = "network")]
             _ => Pairing::ALL.map(Self::Network).to_vec(),
         }
     }
@@ -86,6 +92,7 @@ impl World {
     pub fn tier(self) -> u8 {
         match self {
             Self::Engines(_) => 0,
+            #[cfg(feature = "network")]
             Self::Network(_) => 1,
         }
     }
@@ -111,6 +118,7 @@ impl World {
         match self {
             Self::Engines(Profile::Abuse) => crate::stranger::attempt(tape, trace),
             Self::Engines(profile) => pair::attempt(tape, trace, profile),
+            #[cfg(feature = "network")]
             Self::Network(pairing) => net::attempt(tape, trace, pairing),
         }
     }

@@ -86,7 +86,7 @@ impl<T> FaultStream<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Ok(1 + self.tape.size(self.style.piece_max - 1)))
+        Poll::Ready(Ok(1 + self.tape.piece(self.style.piece_max - 1)))
     }
 }
 

@@ -12,9 +12,12 @@
 
 pub mod campaign;
 pub mod case;
+#[cfg(feature = "network")]
 pub mod faulty;
+pub mod fuzzed;
 #[cfg(feature = "planted")]
 pub mod mutants;
+#[cfg(feature = "network")]
 pub mod net;
 pub mod oracle;
 pub mod outcome;

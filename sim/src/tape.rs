@@ -10,7 +10,8 @@ use rand_chacha::{
 /// A row of choices: endless when it was made from a seed; when it was made from bytes or read from a file, followed by
 /// zeros without end.
 ///
-/// A choice of zero is always the calm one: the first of a list, the smallest number, no fault. A fuzzer that cuts
+/// A choice of zero is always the calm one: the first of a list, the smallest number, the whole of what can be cut, no
+/// fault. A fuzzer that cuts
 /// bytes off the end of its input so makes the run simpler.
 ///
 /// Choices are drawn from *lanes*, one for each part that makes them: a part that draws one number more than it did
@@ -153,23 +154,30 @@ impl Tape {
 
     /// A number below `n`; 0 when `n` is 0 or 1, which takes nothing off the tape.
     pub fn below(&mut self, n: u64) -> u64 {
+        self.draw(n, false)
+    }
+
+    /// A number below `n`, of which the highest is the calm one when `from_top`: what stands on the tape is then how far
+    /// below the highest it is. The same seed draws the same numbers in either way.
+    fn draw(&mut self, n: u64, from_top: bool) -> u64 {
         if n <= 1 {
             return 0;
         }
+        let turned = |value: u64| if from_top { n - 1 - value } else { value };
         let lane = &mut self.lanes[self.current];
-        let value = match &mut self.source {
-            Source::Seed(seed) => lane.generator.next(*seed) % n,
+        let choice = match &mut self.source {
+            Source::Seed(seed) => turned(lane.generator.next(*seed) % n),
             Source::Bytes { bytes, at } => take(bytes, at, n),
             Source::Saved => {
-                let value = lane.values.get(lane.at).copied().unwrap_or_default();
+                let choice = lane.values.get(lane.at).copied().unwrap_or_default();
                 lane.at += 1;
-                return value % n;
+                return turned(choice % n);
             }
         };
         if self.records {
-            lane.values.push(value);
+            lane.values.push(choice);
         }
-        value
+        turned(choice)
     }
 
     /// As [`below`](Self::below), for sizes.
@@ -198,10 +206,19 @@ impl Tape {
 
     /// A size from 0 to `max`, small ones and large ones alike: each order of magnitude is about as likely as the next.
     pub fn size(&mut self, max: usize) -> usize {
+        self.draw_size(max, false)
+    }
+
+    /// As [`size`](Self::size), for what is calm when it is whole: a choice of zero is `max`.
+    pub fn piece(&mut self, max: usize) -> usize {
+        self.draw_size(max, true)
+    }
+
+    fn draw_size(&mut self, max: usize, from_top: bool) -> usize {
         let bits = usize::BITS - max.leading_zeros();
-        let bits = self.below(u64::from(bits) + 1) as u32;
+        let bits = self.draw(u64::from(bits) + 1, from_top) as u32;
         let limit = 1_usize.checked_shl(bits).unwrap_or(usize::MAX);
-        self.index(limit).min(max)
+        (self.draw(limit as u64, from_top) as usize).min(max)
     }
 
     /// A moment before `max`, in whatever unit that is: anywhere in it, or close to its beginning.

@@ -283,7 +283,7 @@ impl Sending {
             body: message.body,
             at: 0,
             trailers: message.trailers,
-            part_max: least + tape.lane("writers").size(2 * plan.body_max),
+            part_max: least + tape.lane("writers").piece(2 * plan.body_max),
             pauses: plan.features.slow_writers,
         }
     }

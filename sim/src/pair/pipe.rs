@@ -75,7 +75,7 @@ impl Pipe {
             if self.full {
                 return false;
             }
-            let wish = 1 + tape.lane(self.lane).size(self.style.piece_max - 1);
+            let wish = 1 + tape.lane(self.lane).piece(self.style.piece_max - 1);
             let len = wish
                 .min(room)
                 .min(out.remaining())

@@ -61,3 +61,24 @@ fn sizes_stay_in_range_and_reach_both_ends_of_it() {
     assert!(sizes.contains(&0) && sizes.contains(&1));
     assert!(sizes.iter().filter(|&&size| size > 500).count() > 50);
 }
+
+#[test]
+fn zero_is_the_whole_of_what_can_be_cut() {
+    assert_eq!(Tape::from_bytes(&[]).piece(1_000), 1_000);
+    let draw = |from_top: bool| {
+        let mut tape = Tape::from_seed(5);
+        tape.record();
+        let drawn: Vec<_> = (0..100)
+            .map(|_| match from_top {
+                true => tape.piece(1_000),
+                false => tape.size(1_000),
+            })
+            .collect();
+        (drawn, tape)
+    };
+    let ((pieces, tape), (sizes, _)) = (draw(true), draw(false));
+    assert_eq!(pieces, sizes, "a seed's numbers are the same");
+    let mut saved = tape.recorded();
+    let again: Vec<_> = (0..100).map(|_| saved.piece(1_000)).collect();
+    assert_eq!(pieces, again);
+}

@@ -34,9 +34,9 @@ pub use self::{
 /// Runs `tape` from its beginning as `world`, and records it; `None` for worlds that are not recorded, which are those
 /// of tier 1.
 pub fn record(world: World, tape: &mut Tape) -> Option<(Result<Outcome, Fault>, Recorder)> {
-    let World::Engines(_) = world else {
+    if !matches!(world, World::Engines(_)) {
         return None;
-    };
+    }
     tape.rewind();
     let mut trace = Trace::keeping(0);
     trace.recorder = Some(Box::default());

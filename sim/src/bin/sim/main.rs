@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use raddle_sim::{
     campaign::{Profile, World},
     case::Case,
-    runner,
+    fuzzed, runner,
     tape::Tape,
 };
 
@@ -94,6 +94,9 @@ struct OneArgs {
     /// A file with a tape.
     #[arg(conflicts_with = "seed", required_unless_present_any = ["seed", "planted"])]
     tape: Option<PathBuf>,
+    /// The file is an input of this fuzz target: the bytes that a fuzzer made up.
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["seed", "world", "tier"], value_parser = target)]
+    fuzzed: Option<fuzzed::Target>,
     /// A seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -161,15 +164,21 @@ impl RunArgs {
     }
 }
 
+fn target(name: &str) -> Result<fuzzed::Target, String> {
+    let all = fuzzed::Target::ALL;
+    all.into_iter()
+        .find(|target| target.name() == name)
+        .ok_or_else(|| format!("there are {}", all.map(fuzzed::Target::name).join(", ")))
+}
+
 impl OneArgs {
     /// What is to be run.
     fn case(&self) -> Result<Case, Wrong> {
         let mut case = match (&self.tape, self.seed, &self.planted) {
             (Some(path), ..) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
-                self.saved(&text)
-                    .map_err(|Wrong(error)| Wrong(format!("{}: {error}", path.display())))?
+                let wrong = |error: String| Wrong(format!("{}: {error}", path.display()));
+                let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                self.saved(bytes).map_err(|Wrong(error)| wrong(error))?
             }
             (None, None, Some(planted)) => first_find(planted)?,
             (None, seed, _) => Case::new(self.world()?, Tape::from_seed(seed.unwrap_or_default())),
@@ -180,8 +189,13 @@ impl OneArgs {
         Ok(case)
     }
 
-    /// A file's text: a tape alone, or one that says what it is run as.
-    fn saved(&self, text: &str) -> Result<Case, Wrong> {
+    /// A file: a fuzzer's input, a tape alone, or one that says what it is run as.
+    fn saved(&self, bytes: Vec<u8>) -> Result<Case, Wrong> {
+        if let Some(target) = self.fuzzed {
+            let (world, tape) = target.read(&bytes);
+            return Ok(Case::new(world, tape));
+        }
+        let text = String::from_utf8(bytes)?;
         let mut case = match text.parse::<Case>() {
             Ok(case) => case,
             Err(_) => Case::new(self.world()?, text.parse()?),
@@ -196,6 +210,10 @@ impl OneArgs {
     fn again(&self, case: &Case) -> Option<String> {
         let world = case.world;
         let command = match (&self.tape, self.seed) {
+            (Some(path), _) if let Some(target) = self.fuzzed => {
+                let target = target.name();
+                format!("sim replay --fuzzed {target} {}", path.display())
+            }
             (Some(path), _) => {
                 let tier = world.tier();
                 format!("sim replay --tier {tier} --as {world} {}", path.display())
