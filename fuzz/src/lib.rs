@@ -5,3 +5,4 @@ pub mod connection_bytes;
 pub mod frame_decode;
 pub mod hpack_decode;
 pub mod hpack_roundtrip;
+pub mod tapes;

@@ -45,3 +45,13 @@ fn hpack_decode() {
 fn hpack_roundtrip() {
     replay("hpack_roundtrip", raddle_fuzz::hpack_roundtrip::run);
 }
+
+#[test]
+fn hostile_tape() {
+    replay("hostile_tape", raddle_fuzz::tapes::hostile_tape);
+}
+
+#[test]
+fn pair_tape() {
+    replay("pair_tape", raddle_fuzz::tapes::pair_tape);
+}
