@@ -54,8 +54,8 @@ impl RecvBody {
             return Poll::Ready(None);
         };
         if let Some(data) = slot.data.pop_front() {
-            drop(state);
-            shared.command(|state| state.connection.release(*handle, data.len()));
+            state.connection.release(*handle, data.len());
+            shared.settle(state);
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if let Some(fields) = slot.trailers.take() {

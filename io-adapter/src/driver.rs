@@ -65,6 +65,15 @@ enum Reading {
     Off,
 }
 
+/// What a read has brought.
+enum Read {
+    /// Nothing, for now or for ever.
+    Nothing,
+    Some,
+    /// Something that has woken tasks.
+    Woke,
+}
+
 impl<T: AsyncRead + AsyncWrite> Driver<T> {
     pub(crate) fn new(shared: Arc<Shared>, io: ReadHalf<T>) -> Self {
         Self {
@@ -82,36 +91,34 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     /// Reads what there is, a bounded number of times. Answers whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..READS_MAX {
-            if !self.read_once(cx) {
-                return false;
-            }
-            // What has woken tasks goes on when they have had their turn.
-            if self.shared.lock().outstanding > 0 {
-                return true;
+            match self.read_once(cx) {
+                Read::Nothing => return false,
+                Read::Some => {}
+                // What has woken tasks goes on when they have had their turn.
+                Read::Woke => return true,
             }
         }
         true
     }
 
-    /// Reads once. Answers whether there may be more.
-    fn read_once(&mut self, cx: &mut Context<'_>) -> bool {
+    fn read_once(&mut self, cx: &mut Context<'_>) -> Read {
         if !matches!(self.reading, Reading::On) {
-            return false;
+            return Read::Nothing;
         }
         self.buffer.reserve(READ_BYTES);
         match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
-            Poll::Pending => return false,
+            Poll::Pending => return Read::Nothing,
             Poll::Ready(Ok(0)) => {
                 self.reading = Reading::Off;
                 self.shared.end(TransportEnd::Eof, None);
             }
-            Poll::Ready(Ok(_)) => self.input(),
+            Poll::Ready(Ok(_)) => return self.input(),
             Poll::Ready(Err(error)) => {
                 self.reading = Reading::Off;
                 self.shared.end(TransportEnd::Failed, Some(error));
             }
         }
-        true
+        Read::Nothing
     }
 
     /// Once nothing can be written any more: reads what had arrived by then, and ends the connection.
@@ -120,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             return;
         }
         for _ in 0..LAST_READS_MAX {
-            if !self.read_once(cx) {
+            if matches!(self.read_once(cx), Read::Nothing) {
                 break;
             }
         }
@@ -130,7 +137,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         self.reading = Reading::Off;
     }
 
-    fn input(&mut self) {
+    fn input(&mut self) -> Read {
         let mut wakes = Vec::new();
         let mut state = self.shared.lock();
         let now = self.shared.now();
@@ -146,8 +153,10 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                 }
             }
         }
+        let woke = state.gathers() && state.outstanding > 0;
         drop(state);
         wake_all(wakes);
+        if woke { Read::Woke } else { Read::Some }
     }
 
     /// Keeps the engine's deadline, and tells it when it has passed. Answers whether it has, so that there may be
@@ -205,7 +214,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         let mut state = self.shared.lock();
         let coming = state.outstanding > 0 || (state.flush_due && state.commands != self.commands);
         self.commands = state.commands;
-        if coming && self.yields < YIELDS_MAX {
+        if coming && state.gathers() && self.yields < YIELDS_MAX {
             self.yields += 1;
             return true;
         }
@@ -278,8 +287,9 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.shared.flush();
-        this.end_if_broken(cx);
+        if this.shared.flush() {
+            this.end_if_broken(cx);
+        }
         // What the flush has changed may have moved the deadline, even to now; what the engine says then is for the
         // next turn.
         let passed = this.keep_time(cx, true);

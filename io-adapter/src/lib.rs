@@ -30,8 +30,10 @@ mod server;
 mod shared;
 mod slots;
 mod state;
+mod sync;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod turn;
 mod upload;
 
 pub use body::RecvBody;

@@ -11,10 +11,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -25,6 +22,7 @@ use tokio::{io::AsyncWrite, time::Instant};
 use crate::{
     error::{Error, Kind},
     state::State,
+    turn::Turn,
 };
 
 /// Slices of one vectored write. What the kernel takes at once is more; beyond this a longer list saves nothing.
@@ -33,9 +31,7 @@ const SLICES_MAX: usize = 64;
 /// What every handle of a connection shares.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    writer: Mutex<Writer>,
-    /// Somebody found the write lock taken since its holder last looked.
-    missed: AtomicBool,
+    writer: Turn<Writer>,
     start: Instant,
 }
 
@@ -55,13 +51,12 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(connection)),
-            writer: Mutex::new(Writer {
+            writer: Turn::new(Writer {
                 io,
                 out: Transmit::new(),
                 unflushed: false,
                 failed: false,
             }),
-            missed: AtomicBool::new(false),
             start,
         })
     }
@@ -83,9 +78,15 @@ impl Shared {
 
     /// Runs a command under the state lock, wakes whom it concerns, and sees to it that its frames get written.
     pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
-        let mut wakes = Vec::new();
         let mut state = self.lock();
         let result = command(&mut state);
+        self.settle(state);
+        result
+    }
+
+    /// What follows a command.
+    pub(crate) fn settle(&self, mut state: MutexGuard<'_, State>) {
+        let mut wakes = Vec::new();
         state.process(&mut wakes);
         let flush = self.plan_flush(&mut state, &mut wakes);
         drop(state);
@@ -93,7 +94,6 @@ impl Shared {
         if flush {
             self.flush();
         }
-        result
     }
 
     /// Runs a command whose frames are written with those of the next one.
@@ -110,7 +110,7 @@ impl Shared {
         if state.flush_due {
             return false;
         }
-        if state.live <= 1 && state.outstanding == 0 {
+        if !state.gathers() && state.outstanding == 0 {
             return true;
         }
         state.flush_due = true;
@@ -119,34 +119,23 @@ impl Shared {
     }
 
     /// Writes what the engine has, until the transport takes no more. Whoever is blocked there is the driver: its waker
-    /// is the one that the transport keeps.
-    pub(crate) fn flush(&self) {
-        while let Some(mut writer) = self.try_writer() {
-            let blocked = self.flush_with(&mut writer);
-            drop(writer);
-            // Also when blocked: whom the transport has woken meanwhile was turned away and is asleep again.
-            let missed = self.missed.swap(false, Ordering::SeqCst);
-            if !missed && (blocked || !self.lock().connection.wants_transmit()) {
-                return;
-            }
-        }
+    /// is the one that the transport keeps. Answers whether nothing can be written any more.
+    pub(crate) fn flush(&self) -> bool {
+        self.writer
+            .work(|writer| self.flush_with(writer))
+            .unwrap_or(false)
     }
 
-    /// The write lock, if it is free. If it is not, its holder will look again.
-    fn try_writer(&self) -> Option<MutexGuard<'_, Writer>> {
-        let attempt = || match self.writer.try_lock() {
-            Ok(writer) => Some(writer),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        attempt().or_else(|| {
-            self.missed.store(true, Ordering::SeqCst);
-            // The holder may have looked just before that, and gone.
-            attempt()
-        })
+    fn flush_more(&self) {
+        // A failure is in the writer, where it is found again.
+        let _failed = self.flush();
     }
 
-    /// Answers whether the transport took no more, or never will.
+    fn wants_transmit(&self) -> bool {
+        self.lock().connection.wants_transmit()
+    }
+
+    /// Answers whether nothing can be written any more.
     fn flush_with(&self, writer: &mut Writer) -> bool {
         loop {
             if writer.failed {
@@ -158,19 +147,28 @@ impl Shared {
             let now = self.now();
             state.connection.poll_transmit(&mut writer.out, now);
             state.process(&mut wakes);
+            if writer.out.is_empty() && !writer.unflushed {
+                // What was told just now may have made the engine say more.
+                let wants = state.connection.wants_transmit();
+                if !wants {
+                    state.keep_alarm(&mut wakes);
+                }
+                drop(state);
+                wake_all(wakes);
+                if wants {
+                    continue;
+                }
+                return false;
+            }
             let driver = state.driver.clone();
             drop(state);
             wake_all(wakes);
-            if writer.out.is_empty() && !writer.unflushed {
-                self.set_alarm(None);
-                return false;
-            }
             // Without a driver there is nobody who would go on; `Driver` flushes when it starts.
-            let Some(driver) = driver else { return true };
+            let Some(driver) = driver else { return false };
             match writer.write(&mut Context::from_waker(&driver)) {
                 Poll::Pending => {
-                    self.set_alarm(Some(&writer.out));
-                    return true;
+                    self.note_blocked(&writer.out);
+                    return false;
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
@@ -182,22 +180,15 @@ impl Shared {
         }
     }
 
-    /// Wakes the driver when it sleeps past a deadline that writing has set. `blocked` is what the transport did not
-    /// take.
-    fn set_alarm(&self, blocked: Option<&Transmit>) {
+    /// Tells the engine what the transport did not take.
+    fn note_blocked(&self, out: &Transmit) {
+        let mut wakes = Vec::new();
         let mut state = self.lock();
-        if let Some(out) = blocked {
-            let now = self.now();
-            state.connection.handle_transport_blocked(out, now);
-        }
-        let due = state.connection.poll_timeout();
-        if due.is_none_or(|due| state.alarm.is_some_and(|alarm| alarm <= due)) {
-            return;
-        }
-        state.alarm = due;
-        let driver = state.driver.clone();
+        let now = self.now();
+        state.connection.handle_transport_blocked(out, now);
+        state.keep_alarm(&mut wakes);
         drop(state);
-        wake_all(driver.into_iter().collect());
+        wake_all(wakes);
     }
 
     /// Leaves it to the driver to end the connection: what has arrived and is not read yet may hold answers that are
@@ -229,13 +220,17 @@ impl Shared {
 
     /// Whether the transport has taken every byte, though it may keep some in a buffer of its own.
     pub(crate) fn is_taken(&self) -> bool {
-        self.with_writer(|writer| writer.out.is_empty()) && !self.lock().connection.wants_transmit()
+        self.is_done(|writer| writer.out.is_empty())
     }
 
     /// Whether everything that the engine had is with the transport.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.with_writer(|writer| writer.failed || (writer.out.is_empty() && !writer.unflushed))
-            && !self.lock().connection.wants_transmit()
+        self.is_done(|writer| writer.failed || (writer.out.is_empty() && !writer.unflushed))
+    }
+
+    fn is_done(&self, done: impl FnMut(&mut Writer) -> bool) -> bool {
+        self.writer
+            .is_done(|| self.wants_transmit(), done, || self.flush_more())
     }
 
     /// Closes the writing half.
@@ -257,14 +252,8 @@ impl Shared {
     }
 
     /// Runs something under the write lock, and again when meanwhile somebody has left bytes to its holder.
-    fn with_writer<R>(&self, mut run: impl FnMut(&mut Writer) -> R) -> R {
-        loop {
-            let result = run(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
-            if !self.missed.swap(false, Ordering::SeqCst) {
-                return result;
-            }
-            self.flush();
-        }
+    fn with_writer<R>(&self, run: impl FnMut(&mut Writer) -> R) -> R {
+        self.writer.look(run, || self.flush_more())
     }
 
     /// The error for a request that was not taken because the connection is over: safe to send elsewhere, whatever
@@ -333,7 +322,10 @@ impl std::fmt::Debug for Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{OnceLock, Weak};
+    use std::sync::{
+        OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    };
 
     use raddle_core::{Config, Role};
 

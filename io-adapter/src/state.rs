@@ -267,6 +267,20 @@ impl State {
         }
     }
 
+    /// Whether the frames of several streams are to be gathered into one write. A lone stream writes for itself.
+    pub(crate) fn gathers(&self) -> bool {
+        self.live > 1
+    }
+
+    /// Wakes the driver when it sleeps past a deadline that writing has set.
+    pub(crate) fn keep_alarm(&mut self, wakes: &mut Vec<Waker>) {
+        let due = self.connection.poll_timeout();
+        if due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm)) {
+            self.alarm = due;
+            wakes.extend(self.driver.clone());
+        }
+    }
+
     fn take(&mut self, event: Event, wakes: &mut Vec<Waker>) {
         match event {
             Event::Ready => self.ready = true,
