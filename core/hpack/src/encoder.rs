@@ -7,6 +7,7 @@ use bytes::{BufMut, BytesMut};
 use crate::hash;
 use crate::huffman;
 use crate::integer;
+use crate::recent::Recent;
 use crate::search::Search;
 use crate::static_table;
 use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table};
@@ -43,6 +44,8 @@ pub struct Encoder {
     table: Table,
     fields: Search,
     names: Search,
+    /// Of fields whose indexing is decided here.
+    recent: Recent,
     /// The largest table we are willing to keep.
     cap: u32,
     /// The size to announce next.
@@ -62,6 +65,7 @@ impl Encoder {
             table: Table::new(INITIAL_SIZE),
             fields: Search::new(),
             names: Search::new(),
+            recent: Recent::new(),
             cap,
             size,
             size_lowest: size,
@@ -95,6 +99,28 @@ impl Encoder {
     /// nothing of the field is checked.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut BytesMut) {
+        if indexing != Indexing::Auto {
+            self.searched(name, value, indexing, out);
+            return;
+        }
+        let place = Recent::place(name, value);
+        if let Some(index) = self.recent.find(place, &self.table, name, value) {
+            return integer::write(0x80, 0x7f, index, out);
+        }
+        // What enters the table now is not noted before it comes again: most of it never does.
+        if let Some(index) = self.searched(name, value, indexing, out) {
+            self.recent.note(place, index, &self.table);
+        }
+    }
+
+    /// Appends one field, found by its hash. Answers its index, if it was in a table.
+    fn searched(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        indexing: Indexing,
+        out: &mut BytesMut,
+    ) -> Option<usize> {
         let name_hash = hash::bytes(0, name);
         let static_name = static_table::find_name(name, name_hash);
         let plan = match indexing {
@@ -109,7 +135,8 @@ impl Encoder {
             if let Some(first) = static_name
                 && let Some(index) = static_table::find_value(first, value)
             {
-                return integer::write(0x80, 0x7f, index, out);
+                integer::write(0x80, 0x7f, index, out);
+                return Some(index);
             }
             if plan != Plan::Skip {
                 hash = hash::bytes(name_hash, value);
@@ -117,7 +144,9 @@ impl Encoder {
                     hash::same(v, value) && hash::same(n, name)
                 });
                 if let Some(index) = found {
-                    return integer::write(0x80, 0x7f, static_table::LEN + 1 + index, out);
+                    let index = static_table::LEN + 1 + index;
+                    integer::write(0x80, 0x7f, index, out);
+                    return Some(index);
                 }
             }
         }
@@ -131,6 +160,7 @@ impl Encoder {
         if plan == Plan::Index {
             self.insert(static_name.is_some(), name_hash, hash, name, value);
         }
+        None
     }
 
     /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.

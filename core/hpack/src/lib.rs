@@ -49,6 +49,7 @@ mod huffman_table;
 mod integer;
 mod meter;
 mod partial;
+mod recent;
 mod search;
 mod static_table;
 mod table;

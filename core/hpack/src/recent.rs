@@ -1,0 +1,67 @@
+//! Where the encoder last found a field of some shape: most lists of a connection repeat.
+
+use crate::hash::same;
+use crate::static_table;
+use crate::table::Table;
+
+/// How many shapes are told apart. A list seldom has more fields than half of this.
+const PLACES: usize = 64;
+
+/// From here on a place names a static entry; below, the low bits of a dynamic entry's serial number.
+const STATIC: u16 = u16::MAX - static_table::LEN as u16;
+
+/// A guess for each shape of field. What it names is compared, so that a wrong or old guess costs time alone.
+pub(crate) struct Recent {
+    places: [u16; PLACES],
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Recent {
+            places: [0; PLACES],
+        }
+    }
+
+    /// The place for fields like this one. Values of one length share it, so that those that always differ take one
+    /// place and not all.
+    #[inline(always)]
+    pub(crate) fn place(name: &[u8], value: &[u8]) -> usize {
+        let (Some(&first), Some(&last)) = (name.first(), name.last()) else {
+            return 0;
+        };
+        let ends = u32::from(first) << 16 | u32::from(last) << 24;
+        let lens = (name.len() as u32) ^ (value.len() as u32) << 8;
+        ((ends ^ lens).wrapping_mul(0x85EB_CA6B) >> 26) as usize % PLACES
+    }
+
+    /// The index of RFC 7541 §2.3.3, if the guess is right.
+    #[inline(always)]
+    pub(crate) fn find(
+        &self,
+        place: usize,
+        table: &Table,
+        name: &[u8],
+        value: &[u8],
+    ) -> Option<usize> {
+        let at = self.places[place];
+        let (index, entry) = if at > STATIC {
+            let index = usize::from(at - STATIC);
+            (index, static_table::ENTRIES.get(index - 1).copied())
+        } else {
+            let index = usize::from((table.inserted() as u16).wrapping_sub(at));
+            (static_table::LEN + 1 + index, table.get(index))
+        };
+        entry
+            .is_some_and(|(n, v)| same(v, value) && same(n, name))
+            .then_some(index)
+    }
+
+    /// Remembers where a field is, by its index of RFC 7541 §2.3.3.
+    #[inline]
+    pub(crate) fn note(&mut self, place: usize, index: usize, table: &Table) {
+        self.places[place] = match index.checked_sub(static_table::LEN + 1) {
+            Some(index) => (table.inserted() as u16).wrapping_sub(index as u16),
+            None => STATIC + index as u16,
+        };
+    }
+}
