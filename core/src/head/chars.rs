@@ -71,6 +71,12 @@ pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && all(text, TOKEN)
 }
 
+/// [`all`] of a text that is not empty, for what is rare.
+#[cold]
+fn all_slow(text: &[u8], class: u8) -> bool {
+    !text.is_empty() && all(text, class)
+}
+
 /// A byte of one in each lane, and the highest bit of each.
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x80 * ONES;
@@ -82,18 +88,22 @@ const HIGHS: u64 = 0x80 * ONES;
 #[inline(always)]
 fn none(text: &[u8], odd: impl Fn(u64) -> u64) -> bool {
     let word = |&bytes: &[u8; 8]| odd(u64::from_le_bytes(bytes));
-    let odds = if let Some(last) = text.last_chunk() {
-        let (words, _) = text.as_chunks::<8>();
-        words
-            .iter()
-            .fold(word(last), |odds, next| odds | word(next))
-    } else if let (Some(&first), Some(&last)) = (text.first_chunk(), text.last_chunk()) {
-        let first = u64::from(u32::from_le_bytes(first));
-        odd(first | u64::from(u32::from_le_bytes(last)) << 32)
-    } else {
-        HIGHS
+    let Some(last) = text.last_chunk() else {
+        let (Some(&first), Some(&last)) = (text.first_chunk(), text.last_chunk()) else {
+            return false;
+        };
+        let (first, last) = (u32::from_le_bytes(first), u32::from_le_bytes(last));
+        return odd(u64::from(first) | u64::from(last) << 32) & HIGHS == 0;
     };
-    odds & HIGHS == 0
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first_chunk::<8>() {
+        // A way out, lest the compiler makes vectors of it: most texts are too short for those.
+        if word(first) & HIGHS != 0 {
+            return false;
+        }
+        rest = tail;
+    }
+    word(last) & HIGHS == 0
 }
 
 /// A field name of HTTP/2: a token without upper case (RFC 9113 §8.2.1, RFC 9110 §5.1).
@@ -106,7 +116,7 @@ pub(super) fn is_name(text: &[u8]) -> bool {
         let not_hyphen = (word ^ (ONES * 0x2d)).wrapping_add(ONES * 0x7f);
         (below_a | above_z) & not_hyphen | word
     };
-    none(text, odd) || (!text.is_empty() && all(text, NAME))
+    none(text, odd) || all_slow(text, NAME)
 }
 
 /// A field value: visible, beyond ASCII, or space and tab inside (RFC 9113 §8.2.1, RFC 9110 §5.5).
@@ -121,7 +131,7 @@ pub(super) fn is_value(text: &[u8]) -> bool {
         let delete = word.wrapping_add(ONES);
         (control | delete) & !word
     };
-    *first.min(last) > b' ' && (none(text, odd) || all(text, VALUE))
+    *first.min(last) > b' ' && (none(text, odd) || all_slow(text, VALUE))
 }
 
 /// A field value, or one with space and tab at its ends.
