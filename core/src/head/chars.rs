@@ -154,7 +154,13 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
 /// A path with its query, by its characters; empty ones pass.
 #[inline]
 pub(super) fn is_path(text: &[u8]) -> bool {
-    all(text, PATH)
+    let odd = |word: u64| {
+        let blank = word.wrapping_sub(ONES * 0x21);
+        let delete = word.wrapping_add(ONES);
+        let sign = word ^ (ONES * 0x23);
+        (blank | delete) & !word | sign.wrapping_sub(ONES) & !sign
+    };
+    none(text, odd) || all(text, PATH)
 }
 
 #[cfg(test)]

@@ -198,7 +198,14 @@ impl RequestHead {
             path,
             protocol,
         };
-        target.check()?;
+        // Whatever is right for its pseudo-field is right for a field. RFC 9113 §8.2.1 comes first where it is not.
+        target.check().map_err(|violation| {
+            let mut values = values.iter().flatten();
+            match values.all(|value| chars::is_value(value)) {
+                true => violation,
+                false => Violation::FieldValueInvalid,
+            }
+        })?;
         let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
         self.content_length = regular.content_length.bytes();
         match regular.host {
@@ -229,9 +236,6 @@ impl RequestHead {
             return Err(Violation::PseudoFieldDuplicate);
         }
         self.pseudo[which] = self.regular;
-        if !chars::is_value(field.value) {
-            return Err(Violation::FieldValueInvalid);
-        }
         Ok(())
     }
 }

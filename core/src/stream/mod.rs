@@ -31,7 +31,7 @@ mod send;
 pub(crate) use recv::{RecvHalf, RecvState};
 pub(crate) use send::{OutHead, SendHalf, SendState};
 
-use core::ops::BitAnd;
+use core::ops::{BitAnd, BitXor};
 
 use crate::{
     error::{Origin, Retry, StreamError},
@@ -104,6 +104,15 @@ impl BitAnd for Interests {
 
     fn bitand(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+}
+
+impl BitXor for Interests {
+    type Output = Self;
+
+    /// What is in one of the two.
+    fn bitxor(self, other: Self) -> Self {
+        Self(self.0 ^ other.0)
     }
 }
 

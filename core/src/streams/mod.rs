@@ -177,66 +177,77 @@ impl Streams {
     /// Makes the table agree with a stream that was touched. Cheap when nothing changed.
     pub(crate) fn settle(&mut self, handle: StreamHandle) {
         let base = self.initial_window;
+        let any = self.plants.has(Planted::NoGenerations);
         self.visits += 1;
-        let Some(stream) = self.get_mut(handle) else {
+        let Some(slot) = self.slots.get_mut(handle.slot() as usize) else {
             return;
         };
+        let Some(stream) = &mut slot.stream else {
+            return;
+        };
+        if slot.generation != handle.generation() && !any {
+            return;
+        }
         if stream.is_closed() {
-            if stream.outcome.is_none() {
-                stream.outcome = Some(Outcome::Finished);
-            }
-            let stays = stream.plants.has(Planted::ResetStaysCounted)
-                && stream.outcome != Some(Outcome::Finished);
+            let outcome = *stream.outcome.get_or_insert(Outcome::Finished);
+            let stays =
+                stream.plants.has(Planted::ResetStaysCounted) && outcome != Outcome::Finished;
             if core::mem::take(&mut stream.counted) && !stays {
                 self.counted -= 1;
             }
         }
-        // The second look is for the borrow alone.
-        let Some(stream) = self.get(handle) else {
-            return;
-        };
         let want = stream.interests(base);
-        let urgency = stream.priority.level();
-        let offset = stream.send.window.offset();
         let spent = stream.is_spent();
-        let slot = &self.slots[handle.slot() as usize];
         let stays = want & slot.listed;
-        let moved = (stays.contains(Interests::DATA) && slot.urgency != urgency)
+        let moved = (stays.contains(Interests::DATA) && slot.urgency != stream.priority.level())
             || (stays.contains(Interests::PARKED)
-                && self.lists.parked.offset(slot.place) != offset);
-        if want != slot.listed || moved {
-            if moved {
-                // Out of where it was, and in again where it belongs now.
-                self.relist(handle.slot(), Interests::NONE, urgency, offset);
-            }
-            self.relist(handle.slot(), want, urgency, offset);
+                && self.lists.parked.offset(slot.place) != stream.send.window.offset());
+        if moved {
+            // Out of where it was, and in again where it belongs now.
+            self.relist(handle.slot(), Interests::NONE);
+            self.relist(handle.slot(), want);
+        } else if want != slot.listed {
+            self.relist(handle.slot(), want);
         }
         if spent {
             self.forget(handle);
         }
     }
 
-    fn relist(&mut self, slot: u32, want: Interests, urgency: u8, offset: i64) {
-        let listed = core::mem::replace(&mut self.slots[slot as usize].listed, want);
+    fn relist(&mut self, slot: u32, want: Interests) {
+        let entry = &mut self.slots[slot as usize];
+        let listed = core::mem::replace(&mut entry.listed, want);
+        let changed = listed ^ want;
         for (queue, bit) in Queue::ALL {
-            match (listed.contains(bit), want.contains(bit)) {
-                (false, true) => {
-                    if queue == Queue::Data {
-                        self.slots[slot as usize].urgency = urgency;
-                    }
-                    self.join(queue, slot);
-                }
-                (true, false) => self.leave(queue, slot),
-                _ => {}
+            if !changed.contains(bit) {
+                continue;
             }
+            if listed.contains(bit) {
+                self.leave(queue, slot);
+                continue;
+            }
+            if queue == Queue::Data {
+                let entry = &mut self.slots[slot as usize];
+                let stream = entry.stream.as_ref();
+                entry.urgency = stream.map_or(0, |stream| stream.priority.level());
+            }
+            self.join(queue, slot);
         }
+        if changed.contains(Interests::PARKED) {
+            self.repark(slot, want.contains(Interests::PARKED));
+        }
+    }
+
+    fn repark(&mut self, slot: u32, park: bool) {
         let (parked, slots) = (&mut self.lists.parked, &mut self.slots);
-        let park = want.contains(Interests::PARKED);
-        if listed.contains(Interests::PARKED) && !park {
-            let place = slots[slot as usize].place;
-            parked.remove(place, |slot, at| slots[slot as usize].place = at);
-        } else if park && !listed.contains(Interests::PARKED) {
+        let entry = &slots[slot as usize];
+        if park {
+            let stream = entry.stream.as_ref();
+            let offset = stream.map_or(0, |stream| stream.send.window.offset());
             parked.push(offset, slot, |slot, at| slots[slot as usize].place = at);
+        } else {
+            let place = entry.place;
+            parked.remove(place, |slot, at| slots[slot as usize].place = at);
         }
     }
 
