@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// Bytes before each entry: the length of its name (2), and that of its value with the sensitive bit (4).
 const ENTRY_HEAD: usize = 6;
@@ -327,11 +327,12 @@ impl FieldsBuilder {
     /// Writes an entry that has room.
     #[inline]
     fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
-        self.block.put_u16(name.len() as u16);
         let bit = if sensitive { SENSITIVE } else { 0 };
-        self.block.put_u32(value.len() as u32 | bit);
-        self.block.put_slice(name);
-        self.block.put_slice(value);
+        let [n0, n1] = (name.len() as u16).to_be_bytes();
+        let [v0, v1, v2, v3] = (value.len() as u32 | bit).to_be_bytes();
+        self.block.extend_from_slice(&[n0, n1, v0, v1, v2, v3]);
+        self.block.extend_from_slice(name);
+        self.block.extend_from_slice(value);
         self.count += 1;
     }
 }
