@@ -44,11 +44,9 @@ impl Connection {
         }
         let answered = Answered::of(&head);
         let recv = RecvHalf::new(self.new_credit());
-        let mut send = SendHalf::new(
-            Some(OutHead::Request(head)),
-            then.is_end(),
-            self.config.send_buffer_bytes,
-        );
+        let mut send = SendHalf::new(self.config.send_buffer_bytes);
+        send.lend(self.streams.spares());
+        send.start(OutHead::Request(head), then.is_end());
         send.length = length;
         Ok(self.streams.insert(Stream::new(send, recv, answered)))
     }
@@ -86,7 +84,7 @@ impl Connection {
     /// waiting already; [`SendError::Malformed`] and [`SendError::HeaderListTooLarge`] as for `respond`.
     pub fn inform(&mut self, stream: StreamHandle, head: ResponseHead) -> Result<(), SendError> {
         self.check_response(stream, &head)?;
-        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;
         if !head.is_informational() || found.send.interims_waiting() >= INTERIMS_MAX {
             return Err(SendError::OutOfOrder);
         }
@@ -109,7 +107,7 @@ impl Connection {
     ) -> Result<(), SendError> {
         self.check_response(stream, &head)
             .map_err(|error| self.note_unanswerable(error))?;
-        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;
         if head.is_informational() {
             return Err(SendError::OutOfOrder);
         }
@@ -196,7 +194,7 @@ impl Connection {
     }
 
     fn sending(&mut self, stream: StreamHandle) -> Result<&mut Stream, SendError> {
-        let found = self.streams.get_mut(stream).ok_or(SendError::Gone)?;
+        let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;
         match found.send.state {
             SendState::Reset => Err(SendError::Gone),
             _ if found.send.takes_parts() => Ok(found),

@@ -122,7 +122,7 @@ impl Connection {
         let body = BodyLength::of_request(&head);
         let mut recv = RecvHalf::new(self.new_credit());
         recv.start(body, end).map_err(fault)?;
-        let send = SendHalf::new(None, false, self.config.send_buffer_bytes);
+        let send = SendHalf::new(self.config.send_buffer_bytes);
         let mut stream = Stream::new(send, recv, Answered::of(&head));
         if let Some(priority) = self.early_priority(id).or_else(|| asked_priority(&head)) {
             stream.priority = priority;

@@ -25,11 +25,13 @@
 //! (RFC 9113 §5.1). It leaves the table when its outcome was told, its RST_STREAM was cut, and every byte of credit that its
 //! body took was given back.
 
+mod parts;
 mod recv;
 mod send;
 
+pub(crate) use parts::{OutHead, Spares};
 pub(crate) use recv::{RecvHalf, RecvState};
-pub(crate) use send::{OutHead, SendHalf, SendState};
+pub(crate) use send::{SendHalf, SendState};
 
 use core::ops::{BitAnd, BitXor};
 

@@ -1,24 +1,14 @@
 //! The send half: what waits to be cut into frames.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::boxed::Box;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::parts::{OutHead, Parts, Spares};
 use crate::{
     flow::Outbound,
-    head::{BodyLength, Fields, RequestHead, ResponseHead},
+    head::{BodyLength, Fields, ResponseHead},
 };
-
-/// Pieces of up to this many bytes are copied behind the last small piece, so that a caller who writes byte by byte
-/// pays for bytes and not for queue entries.
-const GATHER_MAX: usize = 256;
-
-/// A head that waits for its frame.
-#[derive(Debug)]
-pub(crate) enum OutHead {
-    Request(RequestHead),
-    Response(ResponseHead),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendState {
@@ -36,12 +26,10 @@ pub(crate) enum SendState {
 pub(crate) struct SendHalf {
     pub(crate) state: SendState,
     pub(crate) window: Outbound,
-    interims: Vec<ResponseHead>,
-    head: Option<OutHead>,
-    body: Body,
+    /// What waits; a box that is taken from the spares, and goes back to them.
+    parts: Option<Box<Parts>>,
     /// The caller has given everything.
     end: bool,
-    trailers: Option<Fields>,
     /// `send_data` refused bytes and the caller is to be told when there is room again.
     blocked: bool,
     capacity: usize,
@@ -55,31 +43,14 @@ pub(crate) struct SendHalf {
     pub(crate) length: BodyLength,
 }
 
-/// Bytes of a body in order. The first piece has a place of its own: most bodies have one.
-#[derive(Debug, Default)]
-struct Body {
-    first: Bytes,
-    rest: VecDeque<Bytes>,
-    /// Small pieces on their way to become one.
-    gathered: BytesMut,
-    len: usize,
-}
-
 impl SendHalf {
-    /// A half whose buffer takes `capacity` bytes.
-    pub(crate) fn new(head: Option<OutHead>, end: bool, capacity: usize) -> Self {
+    /// A half that was given nothing yet, and whose buffer takes `capacity` bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            state: if head.is_some() {
-                SendState::Open
-            } else {
-                SendState::Idle
-            },
+            state: SendState::Idle,
             window: Outbound::default(),
-            interims: Vec::new(),
-            head,
-            body: Body::default(),
-            end,
-            trailers: None,
+            parts: None,
+            end: false,
             blocked: false,
             capacity,
             turn_left: 0,
@@ -87,6 +58,24 @@ impl SendHalf {
             still: 0,
             length: BodyLength::unknown(),
         }
+    }
+
+    /// Lends it a box for its parts, if it has none: what it is given next needs no other memory.
+    pub(crate) fn lend(&mut self, spares: &mut Spares) {
+        if self.parts.is_none() {
+            self.parts = Some(spares.take());
+        }
+    }
+
+    /// Gives the box back once nothing is in it.
+    pub(crate) fn give_back(&mut self, spares: &mut Spares) {
+        if let Some(parts) = self.parts.take_if(|parts| parts.are_gone()) {
+            spares.keep(parts);
+        }
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        self.parts.get_or_insert_default()
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -105,46 +94,38 @@ impl SendHalf {
 
     /// Interim heads that wait.
     pub(crate) fn interims_waiting(&self) -> usize {
-        self.interims.len()
+        self.parts.as_ref().map_or(0, |parts| parts.interims.len())
     }
 
     pub(crate) fn push_interim(&mut self, head: ResponseHead) {
-        self.interims.push(head);
+        self.parts().interims.push(head);
     }
 
     /// Gives the final head.
     pub(crate) fn start(&mut self, head: OutHead, end: bool) {
         debug_assert_eq!(self.state, SendState::Idle);
         self.state = SendState::Open;
-        self.head = Some(head);
+        self.parts().head = Some(head);
         self.end = end;
     }
 
     pub(crate) fn give_trailers(&mut self, trailers: Fields) {
-        self.trailers = Some(trailers);
+        self.parts().trailers = Some(trailers);
         self.end = true;
     }
 
     /// Bytes of memory for heads and trailers that wait.
     pub(crate) fn header_footprint(&self) -> usize {
-        let head = match &self.head {
-            Some(OutHead::Request(head)) => head.as_fields().bytes(),
-            Some(OutHead::Response(head)) => head.as_fields().bytes(),
-            None => 0,
-        };
-        let interims = self.interims.iter().map(|head| head.as_fields().bytes());
-        let trailers = self.trailers.as_ref().map_or(0, Fields::bytes);
-        head + interims.sum::<usize>() + trailers
+        self.parts
+            .as_ref()
+            .map_or(0, |parts| parts.header_footprint())
     }
 
-    /// Bytes of memory for the body that waits, and for keeping heads and pieces in order.
+    /// Bytes of memory for the body that waits, and for keeping parts in order.
     pub(crate) fn body_footprint(&self) -> usize {
-        let body = &self.body;
-        body.first.len()
-            + body.rest.iter().map(Bytes::len).sum::<usize>()
-            + body.rest.capacity() * size_of::<Bytes>()
-            + body.gathered.capacity()
-            + self.interims.capacity() * size_of::<ResponseHead>()
+        self.parts
+            .as_ref()
+            .map_or(0, |parts| size_of::<Parts>() + parts.body_footprint())
     }
 
     /// Notes that the message ends here.
@@ -161,18 +142,18 @@ impl SendHalf {
         let take = data.len().min(self.room());
         self.blocked = take < data.len();
         if take > 0 {
-            self.body.push(data.split_to(take));
+            self.parts().body.push(data.split_to(take));
         }
         take
     }
 
     /// Bytes that `give_data` would take now.
     pub(crate) fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.body.len)
+        self.capacity.saturating_sub(self.buffered())
     }
 
     pub(crate) fn buffered(&self) -> usize {
-        self.body.len
+        self.parts.as_ref().map_or(0, |parts| parts.body.len)
     }
 
     /// Whether a caller was refused and not told since.
@@ -187,7 +168,7 @@ impl SendHalf {
 
     /// Whether a refused caller can go on. Half of the buffer, so that one event brings more than a few bytes.
     pub(crate) fn writable_due(&self) -> bool {
-        self.blocked && self.takes_parts() && self.body.len <= self.capacity / 2
+        self.blocked && self.takes_parts() && self.buffered() <= self.capacity / 2
     }
 
     /// Whether the caller is to be told of room; from now on it has been.
@@ -198,16 +179,17 @@ impl SendHalf {
     }
 
     pub(crate) fn head_waits(&self) -> bool {
-        self.head.is_some() || !self.interims.is_empty()
+        self.parts.as_ref().is_some_and(|parts| parts.head_waits())
     }
 
     /// Takes the next head to encode, and whether it ends the stream.
     pub(crate) fn take_head(&mut self) -> Option<(OutHead, bool)> {
-        if !self.interims.is_empty() {
-            return Some((OutHead::Response(self.interims.remove(0)), false));
+        let parts = self.parts.as_mut()?;
+        if !parts.interims.is_empty() {
+            return Some((OutHead::Response(parts.interims.remove(0)), false));
         }
-        let head = self.head.take()?;
-        let ends = self.end && self.body.len == 0 && self.trailers.is_none();
+        let head = parts.head.take()?;
+        let ends = self.end && parts.are_gone();
         if ends {
             self.state = SendState::Ended;
         }
@@ -215,7 +197,9 @@ impl SendHalf {
     }
 
     pub(crate) fn trailers_ready(&self) -> bool {
-        self.trailers.is_some() && self.body.len == 0 && !self.head_waits()
+        let ready =
+            |parts: &Parts| parts.trailers.is_some() && parts.body.len == 0 && !parts.head_waits();
+        self.parts.as_deref().is_some_and(ready)
     }
 
     /// Takes the trailers when their turn has come; they end the stream.
@@ -224,21 +208,21 @@ impl SendHalf {
             return None;
         }
         self.state = SendState::Ended;
-        self.trailers.take()
+        self.parts.as_mut()?.trailers.take()
     }
 
     /// Whether the next frame is DATA, once a window allows it.
     pub(crate) fn data_waits(&self) -> bool {
-        self.state == SendState::Open && self.body.len > 0 && !self.head_waits()
+        self.state == SendState::Open && self.buffered() > 0 && !self.head_waits()
     }
 
     /// Whether all that is left to say is END_STREAM, which an empty DATA frame carries through any window.
     pub(crate) fn bare_end_ready(&self) -> bool {
-        self.state == SendState::Open
-            && self.end
-            && self.body.len == 0
-            && self.trailers.is_none()
-            && !self.head_waits()
+        self.state == SendState::Open && self.end && self.nothing_waits()
+    }
+
+    fn nothing_waits(&self) -> bool {
+        self.parts.as_ref().is_none_or(|parts| parts.are_gone())
     }
 
     /// Ends the half by an empty DATA frame, when that is what is left.
@@ -252,7 +236,7 @@ impl SendHalf {
 
     /// How large the next DATA frame may be under the stream's own window.
     pub(crate) fn data_available(&self, base: u32) -> usize {
-        self.body.len.min(self.window.available(base))
+        self.buffered().min(self.window.available(base))
     }
 
     /// Bytes that this turn still allows, which begins now if none has; a turn is `quantum` bytes long.
@@ -290,8 +274,10 @@ impl SendHalf {
     pub(crate) fn take_data(&mut self, len: usize, mut put: impl FnMut(Bytes)) -> bool {
         self.window.spend(len);
         self.moved += len;
-        self.body.take(len, &mut put);
-        let ends = self.end && self.body.len == 0 && self.trailers.is_none();
+        if let Some(parts) = &mut self.parts {
+            parts.body.take(len, &mut put);
+        }
+        let ends = self.end && self.nothing_waits();
         if ends {
             self.state = SendState::Ended;
         }
@@ -300,7 +286,8 @@ impl SendHalf {
 
     /// Whether a DATA frame of `len` bytes would be the last.
     pub(crate) fn ends_after(&self, len: usize) -> bool {
-        self.end && self.body.len == len && self.trailers.is_none()
+        let last = |parts: &Parts| parts.body.len == len && parts.trailers.is_none();
+        self.end && self.parts.as_deref().is_none_or(last)
     }
 
     /// Gives up what was not sent.
@@ -309,56 +296,17 @@ impl SendHalf {
             return;
         }
         self.state = SendState::Reset;
-        self.interims = Vec::new();
-        self.head = None;
-        self.trailers = None;
-        self.body = Body::default();
+        if let Some(parts) = &mut self.parts {
+            **parts = Parts::default();
+        }
         self.blocked = false;
-    }
-}
-
-impl Body {
-    fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
-        if self.first.is_empty() && self.gathered.is_empty() && self.rest.is_empty() {
-            self.first = piece;
-        } else if piece.len() <= GATHER_MAX {
-            self.gathered.extend_from_slice(&piece);
-        } else {
-            self.flush_gathered();
-            self.rest.push_back(piece);
-        }
-    }
-
-    fn flush_gathered(&mut self) {
-        if !self.gathered.is_empty() {
-            self.rest.push_back(self.gathered.split().freeze());
-        }
-    }
-
-    fn take(&mut self, mut len: usize, put: &mut impl FnMut(Bytes)) {
-        debug_assert!(len <= self.len);
-        self.len -= len;
-        while len > 0 {
-            if self.first.is_empty() {
-                if self.rest.is_empty() {
-                    self.flush_gathered();
-                }
-                self.first = self.rest.pop_front().unwrap_or_default();
-            }
-            let step = len.min(self.first.len());
-            if step == self.first.len() {
-                put(core::mem::take(&mut self.first));
-            } else {
-                put(self.first.copy_to_bytes(step));
-            }
-            len -= step;
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -368,7 +316,7 @@ mod tests {
             .collect();
         let whole = pieces.concat();
         for step in [1, 7, 100, 1_000, 16_384] {
-            let mut half = SendHalf::new(None, false, usize::MAX);
+            let mut half = SendHalf::new(usize::MAX);
             half.state = SendState::Open;
             for piece in &pieces {
                 assert_eq!(half.give_data(&mut Bytes::from(piece.clone())), piece.len());
@@ -385,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_full_buffer_refuses_and_tells_when_half_of_it_is_free() {
-        let mut half = SendHalf::new(None, false, 100);
+        let mut half = SendHalf::new(100);
         half.state = SendState::Open;
         let mut data = Bytes::from_static(&[1; 120]);
         assert_eq!(half.give_data(&mut data), 100);

@@ -6,6 +6,7 @@
 
 mod closed;
 mod ids;
+mod invariants;
 mod list;
 mod parked;
 mod senders;
@@ -20,7 +21,7 @@ use parked::Parked;
 use crate::{
     id::{StreamHandle, StreamId},
     planted::{Planted, Plants},
-    stream::{Interests, Left, Outcome, Stream},
+    stream::{Interests, Left, Outcome, Spares, Stream},
 };
 
 /// Levels of urgency (RFC 9218 §4.1).
@@ -77,6 +78,7 @@ pub(crate) struct Streams {
     ids: Ids,
     pub(crate) closed: Closed,
     lists: Lists,
+    spares: Spares,
     live: usize,
     counted: usize,
     /// The peer's SETTINGS_INITIAL_WINDOW_SIZE: the base of every send window.
@@ -149,6 +151,24 @@ impl Streams {
             .filter(|_| any || slot.generation == handle.generation())
     }
 
+    /// As [`Streams::get_mut`], for a command that gives the stream something to send.
+    pub(crate) fn get_to_give(&mut self, handle: StreamHandle) -> Option<&mut Stream> {
+        let any = self.plants.has(Planted::NoGenerations);
+        let slot = self.slots.get_mut(handle.slot() as usize)?;
+        let generation = slot.generation;
+        let stream = slot
+            .stream
+            .as_mut()
+            .filter(|_| any || generation == handle.generation())?;
+        stream.send.lend(&mut self.spares);
+        Some(stream)
+    }
+
+    /// Where a stream that is not in the table yet gets a box for its parts.
+    pub(crate) fn spares(&mut self) -> &mut Spares {
+        &mut self.spares
+    }
+
     pub(crate) fn find(&self, id: StreamId) -> Option<StreamHandle> {
         self.ids.find(id).map(|slot| self.handle(slot))
     }
@@ -196,6 +216,7 @@ impl Streams {
                 self.counted -= 1;
             }
         }
+        stream.send.give_back(&mut self.spares);
         let want = stream.interests(base);
         let spent = stream.is_spent();
         let stays = want & slot.listed;
@@ -325,6 +346,7 @@ impl Streams {
             + self.ids.memory_footprint()
             + self.closed.memory_footprint()
             + self.lists.parked.memory_footprint()
+            + self.spares.memory_footprint()
     }
 
     /// Every handle in the table, in the order of slots. For what concerns all streams at once.
@@ -353,67 +375,6 @@ impl Streams {
         list.remove(&mut self.slots, slot, |slot| {
             &mut slot.links[queue as usize]
         });
-    }
-
-    /// Asserts that lists, counts and identifiers agree with the streams.
-    pub(crate) fn check(&self) {
-        let mut live = 0;
-        let mut counted = 0;
-        let mut listed = [0; KINDS];
-        let mut parks = 0;
-        let header_bytes: usize = self.iter().map(|stream| stream.header_bytes).sum();
-        assert_eq!(header_bytes, self.header_bytes);
-        for (at, slot) in self.slots.iter().enumerate() {
-            let Some(stream) = &slot.stream else { continue };
-            live += 1;
-            counted += usize::from(stream.counted);
-            // Which of the two a stream with bytes is in follows a move of the base when its turn comes.
-            let settled =
-                |interests: Interests| interests.merged(Interests::DATA, Interests::PARKED);
-            assert_eq!(
-                settled(slot.listed),
-                settled(stream.interests(self.initial_window)),
-                "slot {at} was not settled: {stream:?}"
-            );
-            let parked = slot.listed.contains(Interests::PARKED);
-            parks += usize::from(parked);
-            assert!(
-                !parked || self.lists.parked.offset(slot.place) == stream.send.window.offset(),
-                "slot {at} is parked under another offset"
-            );
-            assert!(
-                stream.is_closed() || stream.send.window.offset() <= self.offset_max,
-                "slot {at} is further above the base than any"
-            );
-            assert!(
-                !stream.is_spent(),
-                "slot {at} is spent and was not forgotten"
-            );
-            for (kind, bit) in Queue::ALL {
-                listed[kind as usize] += usize::from(slot.listed.contains(bit));
-            }
-            if stream.is_bound() {
-                assert_eq!(
-                    self.ids.find(stream.id),
-                    Some(at as u32),
-                    "stream {} is not found",
-                    stream.id
-                );
-            }
-            stream.recv.credit.check();
-        }
-        assert_eq!((live, counted), (self.live, self.counted));
-        assert_eq!(parks, self.lists.parked.len());
-        let data: usize = self.lists.data.iter().map(List::len).sum();
-        assert_eq!(
-            listed,
-            [
-                self.lists.open.len(),
-                self.lists.control.len(),
-                self.lists.notify.len(),
-                data
-            ]
-        );
     }
 
     /// The streams that hold credit of the connection, and how many bytes each.

@@ -1,0 +1,67 @@
+//! What holds of the table between any two calls.
+
+use super::{KINDS, Queue, Streams, list::List};
+use crate::stream::Interests;
+
+impl Streams {
+    /// Asserts that lists, counts and identifiers agree with the streams.
+    pub(crate) fn check(&self) {
+        let mut live = 0;
+        let mut counted = 0;
+        let mut listed = [0; KINDS];
+        let mut parks = 0;
+        let header_bytes: usize = self.iter().map(|stream| stream.header_bytes).sum();
+        assert_eq!(header_bytes, self.header_bytes);
+        for (at, slot) in self.slots.iter().enumerate() {
+            let Some(stream) = &slot.stream else { continue };
+            live += 1;
+            counted += usize::from(stream.counted);
+            // Which of the two a stream with bytes is in follows a move of the base when its turn comes.
+            let settled =
+                |interests: Interests| interests.merged(Interests::DATA, Interests::PARKED);
+            assert_eq!(
+                settled(slot.listed),
+                settled(stream.interests(self.initial_window)),
+                "slot {at} was not settled: {stream:?}"
+            );
+            let parked = slot.listed.contains(Interests::PARKED);
+            parks += usize::from(parked);
+            assert!(
+                !parked || self.lists.parked.offset(slot.place) == stream.send.window.offset(),
+                "slot {at} is parked under another offset"
+            );
+            assert!(
+                stream.is_closed() || stream.send.window.offset() <= self.offset_max,
+                "slot {at} is further above the base than any"
+            );
+            assert!(
+                !stream.is_spent(),
+                "slot {at} is spent and was not forgotten"
+            );
+            for (kind, bit) in Queue::ALL {
+                listed[kind as usize] += usize::from(slot.listed.contains(bit));
+            }
+            if stream.is_bound() {
+                assert_eq!(
+                    self.ids.find(stream.id),
+                    Some(at as u32),
+                    "stream {} is not found",
+                    stream.id
+                );
+            }
+            stream.recv.credit.check();
+        }
+        assert_eq!((live, counted), (self.live, self.counted));
+        assert_eq!(parks, self.lists.parked.len());
+        let data: usize = self.lists.data.iter().map(List::len).sum();
+        assert_eq!(
+            listed,
+            [
+                self.lists.open.len(),
+                self.lists.control.len(),
+                self.lists.notify.len(),
+                data
+            ]
+        );
+    }
+}
