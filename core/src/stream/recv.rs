@@ -24,6 +24,8 @@ pub(crate) struct RecvHalf {
     informational: u8,
     /// The caller wants no more: credit goes back as data arrives.
     pub(crate) discards: bool,
+    /// Bytes of the header lists that the peer has sent for it.
+    pub(crate) header_bytes: u32,
 }
 
 impl RecvHalf {
@@ -35,6 +37,7 @@ impl RecvHalf {
             head_delivered: false,
             informational: 0,
             discards: false,
+            header_bytes: 0,
         }
     }
 

@@ -32,11 +32,11 @@ pub(crate) struct SendHalf {
     end: bool,
     /// `send_data` refused bytes and the caller is to be told when there is room again.
     blocked: bool,
-    capacity: usize,
+    capacity: u32,
     /// Bytes that the stream may still send in the turn it has begun; 0 between turns.
-    turn_left: usize,
+    turn_left: u32,
     /// Bytes of DATA since the last look at whether the stream gets on.
-    moved: usize,
+    moved: u32,
     /// How many looks in a row have found that it does not.
     still: u8,
     /// What the head's content-length still allows.
@@ -52,7 +52,7 @@ impl SendHalf {
             parts: None,
             end: false,
             blocked: false,
-            capacity,
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
             turn_left: 0,
             moved: 0,
             still: 0,
@@ -149,7 +149,7 @@ impl SendHalf {
 
     /// Bytes that `give_data` would take now.
     pub(crate) fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.buffered())
+        (self.capacity as usize).saturating_sub(self.buffered())
     }
 
     pub(crate) fn buffered(&self) -> usize {
@@ -168,7 +168,7 @@ impl SendHalf {
 
     /// Whether a refused caller can go on. Half of the buffer, so that one event brings more than a few bytes.
     pub(crate) fn writable_due(&self) -> bool {
-        self.blocked && self.takes_parts() && self.buffered() <= self.capacity / 2
+        self.blocked && self.takes_parts() && self.buffered() <= self.capacity as usize / 2
     }
 
     /// Whether the caller is to be told of room; from now on it has been.
@@ -240,17 +240,18 @@ impl SendHalf {
     }
 
     /// Bytes that this turn still allows, which begins now if none has; a turn is `quantum` bytes long.
-    pub(crate) fn turn(&mut self, quantum: usize) -> usize {
+    pub(crate) fn turn(&mut self, quantum: u32) -> usize {
         if self.turn_left == 0 {
             self.turn_left = quantum;
         }
-        self.turn_left
+        self.turn_left as usize
     }
 
     /// Counts a frame against the turn; whether it is over. What is left of it is lost when the stream itself has no
     /// more to send, and kept when the connection's window cut the frame short (deficit round robin).
     pub(crate) fn spend_turn(&mut self, len: usize, base: u32) -> bool {
-        self.turn_left -= len.min(self.turn_left);
+        // A frame has 24 bits of length.
+        self.turn_left = self.turn_left.saturating_sub(len as u32);
         if !self.data_waits() || self.window.window(base) <= 0 {
             self.turn_left = 0;
         }
@@ -260,7 +261,7 @@ impl SendHalf {
     /// Looks whether the half gets on, `held` by a window or not; answers how many looks in a row have found it held,
     /// with nothing worth the name sent between them.
     pub(crate) fn look(&mut self, held: bool, bytes_min: usize) -> u8 {
-        let moved = core::mem::take(&mut self.moved);
+        let moved = core::mem::take(&mut self.moved) as usize;
         self.still = match (held, moved < bytes_min) {
             (true, true) => self.still.saturating_add(1),
             // From here on.
@@ -273,7 +274,7 @@ impl SendHalf {
     /// Takes `len` bytes for a DATA frame, piece by piece; answers whether the frame ends the stream.
     pub(crate) fn take_data(&mut self, len: usize, mut put: impl FnMut(Bytes)) -> bool {
         self.window.spend(len);
-        self.moved += len;
+        self.moved = self.moved.saturating_add(len as u32);
         if let Some(parts) = &mut self.parts {
             parts.body.take(len, &mut put);
         }

@@ -19,7 +19,17 @@ pub(crate) struct Ids {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: StreamId,
-    slot: Option<u32>,
+    /// [`DEAD`] once the stream has gone.
+    slot: u32,
+}
+
+/// No slot has this number.
+const DEAD: u32 = u32::MAX;
+
+impl Entry {
+    fn is_dead(&self) -> bool {
+        self.slot == DEAD
+    }
 }
 
 impl Ids {
@@ -29,29 +39,28 @@ impl Ids {
             self.ring.back().is_none_or(|last| last.id < id),
             "identifiers rise"
         );
-        self.ring.push_back(Entry {
-            id,
-            slot: Some(slot),
-        });
+        debug_assert_ne!(slot, DEAD);
+        self.ring.push_back(Entry { id, slot });
     }
 
     pub(crate) fn find(&self, id: StreamId) -> Option<u32> {
-        self.ring.get(self.position(id)?)?.slot
+        let entry = self.ring.get(self.position(id)?)?;
+        (!entry.is_dead()).then_some(entry.slot)
     }
 
     /// Forgets an identifier.
     pub(crate) fn remove(&mut self, id: StreamId) {
         let Some(at) = self.position(id) else { return };
-        self.ring[at].slot = None;
+        self.ring[at].slot = DEAD;
         self.dead += 1;
-        while self.ring.front().is_some_and(|entry| entry.slot.is_none()) {
+        while self.ring.front().is_some_and(Entry::is_dead) {
             self.ring.pop_front();
             self.dead -= 1;
         }
         // One stream that lives long keeps all dead ones behind it. A sweep when they are the majority costs each
         // entry a constant on average.
         if self.dead > SWEEP_MIN && self.dead > self.ring.len() / 2 {
-            self.ring.retain(|entry| entry.slot.is_some());
+            self.ring.retain(|entry| !entry.is_dead());
             self.dead = 0;
         }
     }
@@ -66,7 +75,8 @@ impl Ids {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, u32)> {
         self.ring
             .iter()
-            .filter_map(|entry| Some((entry.id, entry.slot?)))
+            .filter(|entry| !entry.is_dead())
+            .map(|entry| (entry.id, entry.slot))
     }
 
     fn position(&self, id: StreamId) -> Option<usize> {

@@ -10,7 +10,10 @@ impl Streams {
         let mut counted = 0;
         let mut listed = [0; KINDS];
         let mut parks = 0;
-        let header_bytes: usize = self.iter().map(|stream| stream.header_bytes).sum();
+        let header_bytes: usize = self
+            .iter()
+            .map(|stream| stream.recv.header_bytes as usize)
+            .sum();
         assert_eq!(header_bytes, self.header_bytes);
         for (at, slot) in self.slots.iter().enumerate() {
             let Some(stream) = &slot.stream else { continue };

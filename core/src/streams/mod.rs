@@ -29,6 +29,9 @@ const URGENCIES: usize = 8;
 /// The kinds of lists that one stream can be in at once.
 const KINDS: usize = 4;
 
+/// Slots that a table begins with.
+const SLOTS_MIN: usize = 4;
+
 /// Kinds of lists, in the order of their bits in [`Interests`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queue {
@@ -38,7 +41,19 @@ pub(crate) enum Queue {
     Data,
 }
 
+/// A stream that has no identifier yet is in no DATA list, and one link does for both.
+const LINKS: usize = KINDS - 1;
+
 impl Queue {
+    /// Which link of a slot threads the list.
+    fn link(self) -> usize {
+        match self {
+            Self::Open | Self::Data => 0,
+            Self::Control => 1,
+            Self::Notify => 2,
+        }
+    }
+
     const ALL: [(Self, Interests); KINDS] = [
         (Self::Open, Interests::OPEN),
         (Self::Control, Interests::CONTROL),
@@ -50,7 +65,7 @@ impl Queue {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    links: [Link; KINDS],
+    links: [Link; LINKS],
     /// The lists that the slot is in.
     listed: Interests,
     /// Which of the DATA lists it is in, when it is in one.
@@ -74,6 +89,8 @@ struct Lists {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slots: Vec<Slot>,
+    /// Where the generations of new slots begin.
+    generation_first: u32,
     free: Vec<u32>,
     ids: Ids,
     pub(crate) closed: Closed,
@@ -104,23 +121,51 @@ impl Streams {
     /// Adds a stream and settles it.
     pub(crate) fn insert(&mut self, mut stream: Stream) -> StreamHandle {
         stream.plants = self.plants;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                links: Default::default(),
-                listed: Interests::NONE,
-                urgency: 0,
-                place: 0,
-                stream: None,
-            });
-            (self.slots.len() - 1) as u32
-        });
+        let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
         let entry = &mut self.slots[slot as usize];
         entry.stream = Some(stream);
         let handle = StreamHandle::new(slot, entry.generation);
         self.live += 1;
         self.settle(handle);
         handle
+    }
+
+    fn add_slot(&mut self) -> u32 {
+        if self.slots.len() == self.slots.capacity() {
+            // By a quarter: what is copied stays a constant for each stream, and what stands empty a fifth.
+            self.slots
+                .reserve_exact((self.slots.len() / 4).max(SLOTS_MIN));
+        }
+        self.slots.push(Slot {
+            generation: self.generation_first,
+            links: Default::default(),
+            listed: Interests::NONE,
+            urgency: 0,
+            place: 0,
+            stream: None,
+        });
+        (self.slots.len() - 1) as u32
+    }
+
+    /// Whether the table has room for many more streams than it has.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.live == 0 && self.slots.capacity() > SLOTS_MIN
+    }
+
+    /// Gives back the memory of an empty table.
+    pub(crate) fn tidy(&mut self) {
+        debug_assert_eq!(self.live, 0);
+        let generations = self.slots.iter().map(|slot| slot.generation);
+        // Handles that are still about must not name a stream to come. The last generation is given out to nobody.
+        let Some(first) = generations.max().and_then(|last| last.checked_add(1)) else {
+            return;
+        };
+        self.generation_first = first;
+        self.slots = Vec::new();
+        self.free = Vec::new();
+        self.ids = Ids::default();
+        self.lists.parked = Parked::default();
+        self.spares = Spares::default();
     }
 
     /// Gives a stream its identifier, which is above all others, and counts it.
@@ -288,7 +333,7 @@ impl Streams {
             self.free.push(handle.slot());
         }
         self.live -= 1;
-        self.header_bytes -= stream.header_bytes;
+        self.header_bytes -= stream.recv.header_bytes as usize;
         if stream.is_bound() {
             self.ids.remove(stream.id);
             self.closed
@@ -329,8 +374,11 @@ impl Streams {
     /// Notes a header list that a stream of the table has brought; it counts until the stream leaves.
     pub(crate) fn add_header_bytes(&mut self, handle: StreamHandle, bytes: usize) {
         if let Some(stream) = self.get_mut(handle) {
-            stream.header_bytes += bytes;
-            self.header_bytes += bytes;
+            // The limit on a list has 32 bits, and a stream brings few lists.
+            let before = stream.recv.header_bytes;
+            stream.recv.header_bytes =
+                before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.header_bytes += (stream.recv.header_bytes - before) as usize;
         }
     }
 
@@ -365,16 +413,12 @@ impl Streams {
 
     fn join(&mut self, queue: Queue, slot: u32) {
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
-        list.push(&mut self.slots, slot, |slot| {
-            &mut slot.links[queue as usize]
-        });
+        list.push(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
     }
 
     fn leave(&mut self, queue: Queue, slot: u32) {
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
-        list.remove(&mut self.slots, slot, |slot| {
-            &mut slot.links[queue as usize]
-        });
+        list.remove(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
     }
 
     /// The streams that hold credit of the connection, and how many bytes each.

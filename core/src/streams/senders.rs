@@ -130,7 +130,7 @@ impl Streams {
             if slot.stream.as_ref().is_some_and(open) {
                 return true;
             }
-            next = slot.links[Queue::Data as usize].next();
+            next = slot.links[Queue::Data.link()].next();
         }
         false
     }

@@ -394,3 +394,41 @@ fn a_stall_timeout_of_nothing_ends_streams_and_not_time() {
     connection.handle_timeout(seconds(2));
     assert!(connection.error().is_some());
 }
+
+#[test]
+fn an_idle_connection_gives_back_what_many_streams_needed() {
+    let config = Config {
+        idle_timeout: None,
+        ..without_keep_alive()
+    };
+    let mut pair = Pair::new(config.clone(), config);
+    pair.settle();
+    let before = pair.client.connection.memory_footprint().total();
+    let streams: std::vec::Vec<_> = (0..90)
+        .map(|_| pair.client.connection.open(get("/"), Then::End).unwrap())
+        .collect();
+    pair.settle();
+    for stream in &streams {
+        pair.client.connection.reset(*stream, ErrorCode::CANCEL);
+    }
+    pair.settle();
+    for end in [&mut pair.client, &mut pair.server] {
+        end.take_events();
+        end.connection
+            .poll_transmit(&mut Transmit::new(), seconds(0));
+        let connection = &mut end.connection;
+        assert!(connection.memory_footprint().table > 90 * 100);
+        pass(connection, Timestamp(4_999_999_999));
+        assert!(connection.memory_footprint().table > 90 * 100);
+        pass(connection, seconds(5));
+        assert!(connection.memory_footprint().table < 2_000);
+        assert_eq!(connection.poll_timeout(), None);
+    }
+    let after = pair.client.connection.memory_footprint().total();
+    assert!(after < before + 8_192, "{before} to {after} bytes");
+    // Old handles name nobody, whatever place the next stream gets.
+    let next = pair.client.connection.open(get("/"), Then::End).unwrap();
+    assert!(!streams.contains(&next));
+    let explained = pair.client.connection.explain(streams[0]);
+    assert_ne!(explained, pair.client.connection.explain(next));
+}
