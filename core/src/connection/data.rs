@@ -209,7 +209,7 @@ impl Connection {
                 stream: id,
             });
         }
-        let idle = |stream: &crate::stream::Stream| stream.send.buffered() == 0;
+        let idle = |stream: &Stream| stream.send.buffered() == 0;
         if self.plants.has(Planted::IdleWindowUpdateLost)
             && self.streams.get(handle).is_some_and(idle)
         {

@@ -27,10 +27,9 @@ pub(super) const REFUSALS_MAX: usize = 1_024;
 
 impl Connection {
     /// Appends frames to `out` until about [`Config::output_bytes_max`](crate::Config::output_bytes_max) wait in it or
-    /// nothing is left to send; answers how many bytes it
-    /// appended. What is in `out` must go to the transport in order; nothing in it can be taken back. When the transport
-    /// takes no more, say so by [`handle_transport_blocked`](Self::handle_transport_blocked), and poll again once it has
-    /// taken something.
+    /// nothing is left to send; answers how many bytes it appended. What is in `out` must go to the transport in order;
+    /// nothing in it can be taken back. When the transport takes no more, say so by
+    /// [`handle_transport_blocked`](Self::handle_transport_blocked), and poll again once it has taken something.
     pub fn poll_transmit(&mut self, out: &mut Transmit, now: Timestamp) -> usize {
         let before = out.remaining();
         let pieces = out.pieces();

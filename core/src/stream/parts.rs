@@ -44,6 +44,7 @@ pub(super) struct Body {
 /// Boxes for parts, that streams take when they are given something and leave when all of it is cut.
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
+    #[expect(clippy::vec_box, reason = "boxes move to streams and back")]
     boxes: Vec<Box<Parts>>,
 }
 
@@ -63,8 +64,10 @@ impl Spares {
 
     /// Bytes of memory that the boxes take.
     pub(crate) fn memory_footprint(&self) -> usize {
-        let each = |parts: &Box<Parts>| size_of::<Parts>() + parts.body_footprint();
-        self.boxes.capacity() * size_of::<Box<Parts>>() + self.boxes.iter().map(each).sum::<usize>()
+        let bodies: usize = self.boxes.iter().map(|parts| parts.body_footprint()).sum();
+        self.boxes.capacity() * size_of::<Box<Parts>>()
+            + self.boxes.len() * size_of::<Parts>()
+            + bodies
     }
 }
 
