@@ -1,0 +1,202 @@
+//! What TLS keeps in buffers of its own, which no window and no limit of the engine sees: a bounded piece each way.
+#![cfg(feature = "tls")]
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use raddle_io::{
+    Client, Config,
+    tls::{self, Connector, TlsStream, Trust},
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tower_service::Service;
+
+/// The most that TLS may keep: rustls's own limit, and a record with what belongs to it.
+const KEPT_MAX: u64 = 64 * 1024 + 16 * 1024 + 512;
+/// What the pipe below TLS takes.
+const PIPE: usize = 4 * 1024;
+
+/// Bytes that have passed, each way.
+#[derive(Default)]
+struct Passed {
+    read: AtomicU64,
+    written: AtomicU64,
+    /// How far `read` was ever ahead of that of the other counter, see [`Tap::above`].
+    ahead_max: AtomicU64,
+}
+
+/// Counts what passes.
+struct Tap<T> {
+    io: T,
+    passed: Arc<Passed>,
+    below: Option<Arc<Passed>>,
+}
+
+impl<T> Tap<T> {
+    fn new(io: T) -> Self {
+        Self {
+            io,
+            passed: Arc::default(),
+            below: None,
+        }
+    }
+
+    /// A tap above TLS, which compares with the one below.
+    fn above(io: T, below: &Arc<Passed>) -> Self {
+        Self {
+            io,
+            passed: Arc::default(),
+            below: Some(Arc::clone(below)),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        let read = (buf.filled().len() - before) as u64;
+        let read = self.passed.read.fetch_add(read, Ordering::Relaxed) + read;
+        if let Some(below) = &self.below {
+            let ahead = below.read.load(Ordering::Relaxed).saturating_sub(read);
+            self.passed.ahead_max.fetch_max(ahead, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            let written = written as u64;
+            self.passed.written.fetch_add(written, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A client whose connection is TLS, with what has passed below and above it since the handshake; and the other end.
+struct Fixture {
+    client: Client,
+    below: Arc<Passed>,
+    above: Arc<Passed>,
+    far: TlsStream<DuplexStream>,
+}
+
+async fn connected() -> Fixture {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let config = tls::server_config(vec![made.cert.der().clone()], key, false).unwrap();
+    let (near, far) = tokio::io::duplex(PIPE);
+    let near = Tap::new(near);
+    let below = Arc::clone(&near.passed);
+    let connector = Connector::new(Trust::Anyone);
+    let (near, far) = tokio::join!(
+        biased;
+        connector.connect("localhost", near),
+        tls::accept(config, far)
+    );
+    let (near, (mut far, h2)) = (near.unwrap(), far.unwrap());
+    assert!(h2);
+    for counter in [&below.read, &below.written] {
+        counter.store(0, Ordering::Relaxed);
+    }
+    let near = Tap::above(near, &below);
+    let above = Arc::clone(&near.passed);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    // SETTINGS with INITIAL_WINDOW_SIZE 2^31-1, and as much for the connection.
+    let wide = [
+        0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f,
+        0xff, 0, 0,
+    ];
+    far.write_all(&wide).await.unwrap();
+    far.flush().await.unwrap();
+    let mut begin = [0; 24];
+    far.read_exact(&mut begin).await.unwrap();
+    Fixture {
+        client,
+        below,
+        above,
+        far,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn v52_what_a_peer_does_not_read_is_kept_by_the_stream_and_not_by_tls() {
+    let mut fixture = connected().await;
+    let body = Full::new(Bytes::from(vec![7; 8 << 20]));
+    let upload = fixture
+        .client
+        .call(Request::post("https://localhost/").body(body).unwrap());
+    // Longer than any write takes; shorter than the deadline for writing.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let above = fixture.above.written.load(Ordering::Relaxed);
+    let below = fixture.below.written.load(Ordering::Relaxed);
+    assert!(below >= PIPE as u64, "the pipe is full: {below}");
+    let kept = above.saturating_sub(below);
+    assert!(kept <= KEPT_MAX, "TLS keeps {kept} bytes");
+    // And the connection does not wait for ever.
+    let ended = tokio::time::timeout(Duration::from_secs(60), upload).await;
+    assert!(ended.expect("the deadline for writing").is_err());
+    drop(fixture.far);
+}
+
+#[tokio::test(start_paused = true)]
+async fn v52_what_arrives_is_not_gathered_by_tls() {
+    let mut fixture = connected().await;
+    let answer = fixture.client.call(
+        Request::get("https://localhost/")
+            .body(Full::<Bytes>::default())
+            .unwrap(),
+    );
+    let far = &mut fixture.far;
+    // Status 200, and as much of a body as the client's window takes, which nobody reads.
+    far.write_all(&[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88])
+        .await
+        .unwrap();
+    let window = Config::default().stream_window_bytes as usize;
+    for _ in 0..window / 16_384 {
+        far.write_all(&[0, 0x40, 0, 0, 0, 0, 0, 0, 1])
+            .await
+            .unwrap();
+        far.write_all(&[7; 16_384]).await.unwrap();
+    }
+    far.flush().await.unwrap();
+    let body = answer.await.unwrap().into_body();
+    let read = || fixture.above.read.load(Ordering::Relaxed);
+    while read() < window as u64 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let kept = fixture.above.ahead_max.load(Ordering::Relaxed);
+    assert!(kept <= KEPT_MAX, "TLS kept {kept} bytes");
+    drop(body);
+}
