@@ -27,6 +27,11 @@ impl Marks {
         *self.0.entry(mark).or_default() += 1;
     }
 
+    /// Counts so many more of `mark`.
+    pub fn add_to(&mut self, mark: &'static str, count: u64) {
+        *self.0.entry(mark).or_default() += count;
+    }
+
     /// How often `mark` was hit.
     #[must_use]
     pub fn count(&self, mark: &str) -> u64 {

@@ -8,7 +8,10 @@ use super::{
     Task, World,
     end::{Live, Sending},
 };
-use crate::{oracle::Message, outcome::Fault};
+use crate::{
+    oracle::{Message, Way},
+    outcome::Fault,
+};
 
 impl World<'_> {
     pub(super) fn open(&mut self, n: u64) -> Result<(), Fault> {
@@ -28,6 +31,12 @@ impl World<'_> {
         if let Some(urgency) = &urgency {
             head = head.field(b"priority", urgency.as_bytes());
         }
+        let extras = self.extras();
+        for extra in &extras {
+            head = extra.put(head);
+        }
+        let head = head.finish();
+        let list = self.head_sent(n, Way::Up, head.all());
         // An empty body may also end with a frame of its own.
         self.tape.lane("client");
         let then = if empty && self.tape.chance(3, 4) {
@@ -36,10 +45,11 @@ impl World<'_> {
             Then::More
         };
         self.log(format_args!("Client: #{n} opens, {} bytes", request.body));
-        let handle = match self.client.conn.open(head.finish(), then) {
+        let handle = match self.client.conn.open(head, then) {
             Ok(handle) => handle,
             Err((error, _)) => return self.not_taken(n, error),
         };
+        self.client.sent_list(handle, list);
         let sending = Sending::new(message, &self.plan, self.tape);
         let live = Live {
             n,
@@ -112,6 +122,7 @@ impl World<'_> {
         if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {
             return Err(Fault::of(n, format!("got another's response: {head:?}")));
         }
+        self.head_arrives(n, Role::Client, head.all())?;
         if then.is_end() {
             return self.whole(Role::Client, stream, n);
         }

@@ -11,7 +11,7 @@ use raddle_core::{
 use super::plan::Plan;
 use crate::{
     oracle::Message,
-    outcome::Fault,
+    outcome::{Fault, Marks},
     tape::Tape,
     wire::{Observer, Urgency},
 };
@@ -36,6 +36,8 @@ pub(super) struct End {
     gave: Vec<StreamHandle>,
     /// How urgent streams are that have no identifier yet.
     urged: Vec<(StreamHandle, Urgency)>,
+    /// Heads and trailers of theirs.
+    pub(super) lists: Vec<(StreamHandle, Vec<u8>)>,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -77,7 +79,7 @@ pub(super) struct Reply {
 pub(super) struct Sending {
     body: Bytes,
     pub(super) at: usize,
-    trailers: Option<Bytes>,
+    pub(super) trailers: Option<Bytes>,
     /// The most bytes that are offered at once.
     part_max: usize,
     pauses: bool,
@@ -112,6 +114,7 @@ impl End {
             observer: Observer::new(role == Role::Client),
             gave: Vec::new(),
             urged: Vec::new(),
+            lists: Vec::new(),
             closed: false,
             hung_up: false,
         }
@@ -174,6 +177,19 @@ impl End {
                 }
                 None => streams.contains_key(&handle),
             });
+        self.lists
+            .retain_mut(|(handle, lines)| match conn.stream_id(*handle) {
+                Some(id) => {
+                    observer.expect(id.to_u32(), std::mem::take(lines));
+                    false
+                }
+                None => streams.contains_key(handle),
+            });
+    }
+
+    /// The application has sent a head or trailers, of these lines.
+    pub(super) fn sent_list(&mut self, stream: StreamHandle, lines: Vec<u8>) {
+        self.lists.push((stream, lines));
     }
 
     /// The application says how urgent a stream is.
@@ -226,6 +242,12 @@ impl End {
         let taken = self.taken.insert(stream, None).flatten();
         self.held -= taken.unwrap_or_default() as u64;
         self.conn.discard(stream);
+    }
+
+    /// What the observer has seen.
+    pub(super) fn mark(&self, marks: &mut Marks) {
+        marks.add_to("blocks compared", self.observer.blocks());
+        marks.add_to("turns awaited", self.observer.crowded());
     }
 
     /// I-10: what the engine counts as handed out is what the application has.

@@ -7,6 +7,7 @@
 mod client;
 mod end;
 mod ending;
+mod lists;
 mod pipe;
 mod plan;
 mod planted;
@@ -22,6 +23,7 @@ use raddle_core::{Input, Lifecycle, Role, StreamHandle, Timestamp, TransportEnd}
 pub use self::planted::Planted;
 use self::{
     end::End,
+    lists::Lists,
     pipe::{Piece, Pipe},
     plan::{Plan, Trouble},
 };
@@ -110,6 +112,8 @@ struct World<'t> {
     /// When it has to have come to its end, in nanoseconds.
     until: u64,
     oracle: Oracle,
+    /// By request.
+    lists: Vec<Lists>,
     trace: &'t mut Trace,
     marks: Marks,
 }
@@ -136,11 +140,13 @@ impl<'t> World<'t> {
             ending: false,
             until: plan.budget().unwrap_or(NANOS_MAX),
             oracle: Oracle::default(),
+            lists: Vec::new(),
             trace,
             marks: Marks::default(),
             plan,
         };
         let plan = &world.plan;
+        world.lists.resize_with(plan.requests.len(), Lists::default);
         world.trace.comment(|| format!("{plan:?}"));
         for n in 0..world.plan.requests.len() {
             let at = world.plan.requests[n].at;
@@ -172,6 +178,8 @@ impl<'t> World<'t> {
 
     fn run(mut self) -> Result<Outcome, Fault> {
         self.drive()?;
+        self.client.mark(&mut self.marks);
+        self.server.mark(&mut self.marks);
         Ok(Outcome {
             hash: self.trace.hash(),
             events: self.trace.events(),

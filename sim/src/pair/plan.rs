@@ -72,6 +72,8 @@ pub(super) struct Features {
     pub(super) slow_writers: bool,
     /// The server takes its time before it answers.
     pub(super) slow_server: bool,
+    /// Heads hold more than they need.
+    pub(super) fields: bool,
 }
 
 impl Plan {
@@ -100,6 +102,7 @@ impl Plan {
             slow_readers: tape.chance(1, 2),
             slow_writers: tape.chance(1, 3),
             slow_server: tape.chance(1, 2),
+            fields: tape.lane("fields").chance(1, 3),
         };
         let style = style(tape.lane("style"), many);
         let calm = profile == Profile::Liveness;

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     oracle::{Message, Way},
     outcome::Fault,
+    wire::lines,
 };
 
 /// The longest time that an answer or a reset takes, in nanoseconds.
@@ -27,6 +28,7 @@ impl World<'_> {
             .ok_or_else(|| Fault::run(format!("a request that nobody made: {head:?}")))?;
         self.log(format_args!("Server: #{n} request, {then:?}"));
         self.oracle.shown(n)?;
+        self.head_arrives(n, Role::Server, head.all())?;
         let reply = self.draw_reply();
         let waits = reply.waits;
         let delay = reply.delay;
@@ -118,14 +120,20 @@ impl World<'_> {
             let length = reply.body.to_string();
             head = head.field(b"content-length", length.as_bytes());
         }
+        for extra in self.extras() {
+            head = head.field(extra.name, &extra.value);
+        }
+        let head = head.finish();
+        let list = self.head_sent(n, Way::Down, head.all());
         let then = if empty { Then::End } else { Then::More };
         self.log(format_args!("Server: #{n} answers, {} bytes", reply.body));
         self.oracle.answered(n, message.clone())?;
-        match self.server.conn.respond(stream, head.finish(), then) {
+        match self.server.conn.respond(stream, head, then) {
             Ok(()) => {}
             Err(SendError::Gone) => return Ok(()),
             Err(error) => return Err(Fault::of(n, format!("cannot answer: {error}"))),
         }
+        self.server.sent_list(stream, list);
         let sending = Sending::new(message, &self.plan, self.tape);
         if let Some(live) = self.server.streams.get_mut(&stream) {
             live.sending = (!empty).then_some(sending);
@@ -140,8 +148,10 @@ impl World<'_> {
     fn inform(&mut self, stream: StreamHandle, n: u64, interims: u64) -> Result<(), Fault> {
         for _ in 0..interims {
             let hint = ResponseHead::new(103).field(b"link", b"</style>").finish();
+            let list = lines([(&b":status"[..], &b"103"[..]), (b"link", b"</style>")]);
             match self.server.conn.inform(stream, hint) {
-                Ok(()) | Err(SendError::Gone) => {}
+                Ok(()) => self.server.sent_list(stream, list),
+                Err(SendError::Gone) => {}
                 Err(error) => return Err(Fault::of(n, format!("cannot inform: {error}"))),
             }
         }

@@ -6,7 +6,11 @@ use super::{
     Task, World,
     end::{Sent, trailers_value},
 };
-use crate::{oracle::Way, outcome::Fault, wire::Urgency};
+use crate::{
+    oracle::Way,
+    outcome::Fault,
+    wire::{Urgency, lines},
+};
 
 /// The longest pause of a reader or a writer, in nanoseconds.
 pub(super) const PAUSE_MAX: u64 = 300_000_000;
@@ -195,6 +199,10 @@ impl World<'_> {
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
         live.given = sending.at;
+        if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {
+            end.lists
+                .push((stream, lines([(&b"x-end"[..], &value[..])])));
+        }
         end.gave(stream);
         self.log(format_args!("{role:?}: #{n} sends, {sent:?}"));
         match sent {

@@ -1,11 +1,15 @@
 //! What passes between two ends, judged from outside.
 //!
-//! Nothing here is shared with the engine: frames are cut and settings are read once more, from the text of RFC 9113.
+//! Nothing here is shared with the engine: frames are cut, settings are read and header blocks decoded once more, from the text of the
+//! RFCs.
 
 mod fairness;
 mod frame;
+mod hpack;
+mod messages;
 mod observer;
 
 pub(crate) use fairness::Urgency;
 pub(crate) use frame::{Frame, Frames, kind};
+pub(crate) use hpack::lines;
 pub(crate) use observer::Observer;

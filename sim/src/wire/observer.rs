@@ -6,6 +6,7 @@ use super::{
     Frame, Frames,
     fairness::{Fairness, Urgency},
     kind,
+    messages::Messages,
 };
 use crate::outcome::Fault;
 
@@ -22,10 +23,7 @@ pub(crate) struct Observer {
     window_base: i64,
     streams_max: Option<u32>,
     window: i64,
-    /// Table sizes of the peer's since our last header block: the smallest one.
-    table_smallest: Option<u32>,
-    /// The table size that our blocks have announced.
-    table_told: u32,
+    messages: Messages,
     open: u32,
     highest: u32,
     goaway_received: Option<u32>,
@@ -84,8 +82,7 @@ impl Observer {
             window_base: 65_535,
             streams_max: None,
             window: 65_535,
-            table_smallest: None,
-            table_told: 4_096,
+            messages: Messages::new(client),
             open: 0,
             highest: 0,
             goaway_received: None,
@@ -117,6 +114,21 @@ impl Observer {
         // A client gives some before the head is cut, which makes the stream.
         self.streams.entry(stream).or_default().given = bytes;
         self.line_up(stream);
+    }
+
+    /// The end's application sends a head or trailers, of these lines.
+    pub(crate) fn expect(&mut self, stream: u32, lines: Vec<u8>) {
+        self.messages.expect(stream, lines);
+    }
+
+    /// Turns that somebody had while another waited.
+    pub(crate) fn crowded(&self) -> u64 {
+        self.fairness.crowded
+    }
+
+    /// Header blocks that were decoded a second time and compared with what was sent.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.messages.compared
     }
 
     /// The end's application has said how urgent a stream is; or, unless a frame says it, its head.
@@ -245,7 +257,7 @@ impl Observer {
 
     fn set(&mut self, (id, value): (u16, u32)) {
         match id {
-            1 => self.table_smallest = Some(self.table_smallest.map_or(value, |s| s.min(value))),
+            1 => self.messages.limit_table(value),
             3 => self.streams_max = Some(value),
             4 => self.move_base(i64::from(value)),
             5 if value >= 16_384 => self.frame_max = value as usize,
@@ -281,7 +293,11 @@ impl Observer {
             self.block = (!frame.ends_headers()).then_some(frame.stream);
         }
         match frame.kind {
-            kind::HEADERS => self.judge_headers(frame),
+            kind::HEADERS => {
+                self.judge_headers(frame)?;
+                self.messages.judge(frame, true)
+            }
+            kind::CONTINUATION => self.messages.judge(frame, false),
             kind::DATA => self.judge_data(frame),
             kind::RST_STREAM => self.judge_reset(frame),
             kind::SETTINGS if frame.is_ack() => {
@@ -303,7 +319,6 @@ impl Observer {
     }
 
     fn judge_headers(&mut self, frame: &Frame) -> Result<(), Fault> {
-        self.judge_table(frame)?;
         let id = frame.stream;
         if self.client && id > self.highest {
             if id.is_multiple_of(2) {
@@ -335,40 +350,6 @@ impl Observer {
         Ok(())
     }
 
-    /// RFC 7541 §4.2: of several sizes between two blocks the smallest is announced.
-    fn judge_table(&mut self, frame: &Frame) -> Result<(), Fault> {
-        let mut sizes = Vec::new();
-        let mut at = 0;
-        while let Some(first) = frame.payload.get(at).filter(|&&first| first & 0xe0 == 0x20) {
-            let mut value = u32::from(first & 0x1f);
-            at += 1;
-            let mut shift = 0;
-            while value >= 0x1f
-                && let Some(&byte) = frame.payload.get(at)
-            {
-                value += u32::from(byte & 0x7f) << shift;
-                (at, shift) = (at + 1, shift + 7);
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            sizes.push(value);
-        }
-        let told = self.table_told;
-        if let Some(smallest) = self
-            .table_smallest
-            .take()
-            .filter(|&smallest| smallest < told)
-            && sizes.iter().all(|&size| size > smallest)
-        {
-            return Err(wrong(format!(
-                "I-12: a table size of {smallest} was never announced, but {sizes:?}"
-            )));
-        }
-        self.table_told = sizes.last().copied().unwrap_or(told);
-        Ok(())
-    }
-
     fn judge_data(&mut self, frame: &Frame) -> Result<(), Fault> {
         // What is owed goes first.
         if self.settings_owed > 0 || !self.pings_owed.is_empty() {
@@ -384,6 +365,7 @@ impl Observer {
         if stream.sent_end || stream.sent_reset {
             return Err(wrong("I-07: DATA behind the end"));
         }
+        self.messages.judge_data(frame.stream)?;
         if len > 0 && (len > base + stream.offset || len > self.window) {
             return Err(wrong("I-11: more than the window"));
         }
@@ -415,6 +397,7 @@ impl Observer {
             return Err(wrong("I-13: RST_STREAM answers RST_STREAM"));
         }
         self.change(frame.stream, |stream| stream.sent_reset = true);
+        self.messages.forget(frame.stream);
         Ok(())
     }
 
