@@ -1,0 +1,166 @@
+//! What a pool sends again, and what not, against servers that are played by hand.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use raddle_io::{
+    Config, Connect, Dialing, Error, ErrorCode, Pool, PoolConfig, RecvBody, Retry, Target,
+};
+use raddle_tests::{
+    raw::RawPeer,
+    wire::{self, kind},
+};
+use tokio::{
+    io::DuplexStream,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+    time::timeout,
+};
+use tower_service::Service;
+
+const OK: &[(&str, &str)] = &[(":status", "200")];
+/// In virtual time: longer than a pool waits for anything.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Hands the far end of each connection to the test.
+struct Handing(UnboundedSender<DuplexStream>);
+
+impl Connect for Handing {
+    fn connect(&self, _: Target) -> Dialing {
+        let far = self.0.clone();
+        Box::pin(async move {
+            let (near, end) = tokio::io::duplex(65_536);
+            let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+            tokio::spawn(driver);
+            far.send(end).map_err(Error::connect)?;
+            Ok(client)
+        })
+    }
+}
+
+/// A pool, and the servers that it dials.
+fn pool() -> (Pool, UnboundedReceiver<DuplexStream>) {
+    let (send, dialed) = unbounded_channel();
+    (Pool::new(Handing(send), PoolConfig::default()), dialed)
+}
+
+async fn next(dialed: &mut UnboundedReceiver<DuplexStream>) -> RawPeer<DuplexStream> {
+    let far = timeout(MINUTE, dialed.recv()).await;
+    RawPeer::server(far.expect("a dial").expect("the pool lives"), &[]).await
+}
+
+/// Makes a request, with a body unless that is empty.
+fn ask(pool: &Pool, body: &'static str) -> JoinHandle<Result<http::Response<RecvBody>, Error>> {
+    let mut pool = pool.clone();
+    let request = Request::post("http://test/")
+        .body(Full::new(Bytes::from_static(body.as_bytes())))
+        .unwrap();
+    tokio::spawn(async move { pool.call(request).await })
+}
+
+async fn expect_request(peer: &mut RawPeer<DuplexStream>) -> u32 {
+    let head = timeout(MINUTE, peer.expect(kind::HEADERS)).await;
+    head.expect("a request").stream
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_goaway_leaves_out_goes_to_another_connection() {
+    let (pool, mut dialed) = pool();
+    let (first, second) = (ask(&pool, ""), ask(&pool, ""));
+    let mut old = next(&mut dialed).await;
+    assert_eq!(expect_request(&mut old).await, 1);
+    assert_eq!(expect_request(&mut old).await, 3);
+    old.send(&wire::goaway(1, 0)).await;
+    let mut new = next(&mut dialed).await;
+    assert_eq!(expect_request(&mut new).await, 1);
+    new.send(&wire::headers(1, OK, true)).await;
+    // What was processed is answered where it was.
+    old.send(&wire::headers(1, OK, true)).await;
+    for asked in [first, second] {
+        assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!((pool.stats().opened, pool.stats().resent), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_is_sent_again_and_not_for_ever() {
+    let (pool, mut dialed) = pool();
+    let asked = ask(&pool, "");
+    let mut peer = next(&mut dialed).await;
+    let attempts = 1 + PoolConfig::default().resends_max;
+    for _ in 0..attempts {
+        let stream = expect_request(&mut peer).await;
+        let code = ErrorCode::REFUSED_STREAM.to_u32();
+        peer.send(&wire::rst_stream(stream, code)).await;
+    }
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), Some(ErrorCode::REFUSED_STREAM));
+    assert_eq!(error.retry(), Retry::Safe, "another pool may try");
+    assert_eq!(u64::from(attempts - 1), pool.stats().resent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_nothing_ends_in_an_error() {
+    let (pool, mut dialed) = pool();
+    let asked = ask(&pool, "");
+    for _ in 0..=PoolConfig::default().resends_max {
+        let mut peer = next(&mut dialed).await;
+        expect_request(&mut peer).await;
+        peer.send(&wire::goaway(0, 0)).await;
+    }
+    let error = timeout(MINUTE, asked).await.expect("an end").unwrap();
+    assert_eq!(error.unwrap_err().retry(), Retry::Safe);
+    assert!(dialed.try_recv().is_err(), "no dial behind the last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_processed_is_not_sent_again() {
+    for code in [ErrorCode::PROTOCOL_ERROR, ErrorCode::CANCEL] {
+        let (pool, mut dialed) = pool();
+        let asked = ask(&pool, "");
+        let mut peer = next(&mut dialed).await;
+        let stream = expect_request(&mut peer).await;
+        peer.send(&wire::rst_stream(stream, code.to_u32())).await;
+        let error = asked.await.unwrap().unwrap_err();
+        assert_eq!(error.retry(), Retry::IfIdempotent);
+        assert_eq!((pool.stats().opened, pool.stats().resent), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_has_been_read_is_not_sent_again_and_the_verdict_says_that_it_could_be() {
+    let (pool, mut dialed) = pool();
+    let asked = ask(&pool, "once");
+    let mut peer = next(&mut dialed).await;
+    let stream = expect_request(&mut peer).await;
+    assert_eq!(peer.expect(kind::DATA).await.payload, b"once");
+    let code = ErrorCode::REFUSED_STREAM.to_u32();
+    peer.send(&wire::rst_stream(stream, code)).await;
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!(error.retry(), Retry::Safe);
+    assert_eq!(pool.stats().resent, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_falls_on_one_connection_sends_those_who_wait_to_another() {
+    let (pool, mut dialed) = pool();
+    // As many as the pool assumes, so that the next ones want a second connection.
+    let full = Config::default().concurrent_streams_assumed;
+    let held: Vec<_> = (0..full).map(|_| ask(&pool, "")).collect();
+    let mut first = next(&mut dialed).await;
+    for _ in 0..full {
+        expect_request(&mut first).await;
+    }
+    let waiting = ask(&pool, "");
+    // The first connection takes no more, whatever comes free there.
+    first.send(&wire::settings(&[(3, 0)])).await;
+    first.send(&wire::headers(1, OK, true)).await;
+    let mut second = next(&mut dialed).await;
+    let stream = expect_request(&mut second).await;
+    second.send(&wire::headers(stream, OK, true)).await;
+    let body = waiting.await.unwrap().unwrap().into_body();
+    assert!(body.collect().await.unwrap().to_bytes().is_empty());
+    held.iter().for_each(JoinHandle::abort);
+}
