@@ -112,3 +112,50 @@ impl Pings {
         self.ours.remove(at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(id: PingId) -> [u8; 8] {
+        id.0.to_be_bytes()
+    }
+
+    #[test]
+    fn each_ping_is_another_and_has_its_own_answer() {
+        let mut pings = Pings::default();
+        let first = pings.request(Purpose::Drain).unwrap();
+        let second = pings.request(Purpose::Caller).unwrap();
+        assert_ne!(first, second);
+        assert!(pings.pending(Purpose::Drain) && !pings.pending(Purpose::Probe));
+        assert_eq!(pings.answered(payload(first)), None, "it is not out yet");
+        assert_eq!(pings.take_unsent(), Some(payload(first)));
+        assert_eq!(pings.answered(payload(second)), None, "nor is this one");
+        assert_eq!(
+            pings.answered(payload(first)),
+            Some((first, Purpose::Drain))
+        );
+        assert_eq!(pings.answered(payload(first)), None, "once");
+        assert!(!pings.pending(Purpose::Drain) && pings.wants());
+        assert_eq!(pings.take_unsent(), Some(payload(second)));
+        assert_eq!(pings.take_unsent(), None);
+        assert!(!pings.wants());
+    }
+
+    #[test]
+    fn both_directions_are_bounded() {
+        let mut pings = Pings::default();
+        for _ in 0..SENT_MAX {
+            assert!(pings.has_room() && pings.request(Purpose::Caller).is_some());
+        }
+        assert!(!pings.has_room() && pings.request(Purpose::Caller).is_none());
+        for at in 0..ANSWERS_MAX {
+            assert_eq!(pings.answers_due(), at);
+            assert_eq!(pings.received([at as u8; 8]), Ok(()));
+        }
+        assert_eq!(pings.received([0; 8]), Err(Violation::PingFlood));
+        assert_eq!(pings.take_answer(), Some([0; 8]));
+        assert_eq!(pings.take_answer(), Some([1; 8]), "in order");
+        assert_eq!(pings.received([0; 8]), Ok(()));
+    }
+}

@@ -160,3 +160,92 @@ impl Local {
         awaited
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+
+    use super::*;
+
+    /// The peer's settings after each of these frames.
+    fn applied(peer: Role, frames: &[&[Setting]]) -> Result<Remote, Violation> {
+        let mut remote = Remote::default();
+        for settings in frames {
+            let mut frame = BytesMut::new();
+            frame::settings::encode(&mut frame, settings);
+            let payload = Bytes::copy_from_slice(&frame[frame::HEAD_LEN..]);
+            remote.apply(&SettingsFrame::parse(payload)?, peer)?;
+        }
+        Ok(remote)
+    }
+
+    // RFC 9113 §6.5.2.
+    #[test]
+    fn only_a_server_must_not_enable_push() {
+        let push: &[&[Setting]] = &[&[Setting::EnablePush(true)]];
+        assert!(applied(Role::Client, push).is_ok());
+        assert_eq!(
+            applied(Role::Server, push).err(),
+            Some(Violation::SettingEnablePushByServer)
+        );
+        assert!(applied(Role::Server, &[&[Setting::EnablePush(false)]]).is_ok());
+    }
+
+    // RFC 8441 §3.
+    #[test]
+    fn connect_is_enabled_for_good() {
+        let [off, on] = [false, true].map(Setting::EnableConnectProtocol);
+        let remote = applied(Role::Server, &[&[off], &[on], &[on]]);
+        assert!(remote.is_ok_and(|remote| remote.connect_protocol));
+        assert_eq!(
+            applied(Role::Server, &[&[on, off]]).err(),
+            Some(Violation::SettingConnectProtocolWithdrawn)
+        );
+    }
+
+    // RFC 9218 §2.1.
+    #[test]
+    fn priorities_are_chosen_in_the_first_frame() {
+        let [off, on] = [false, true].map(Setting::NoRfc7540Priorities);
+        assert!(applied(Role::Client, &[&[on], &[on], &[]]).is_ok());
+        assert!(applied(Role::Client, &[&[], &[off]]).is_ok());
+        for changed in [
+            &[&[on][..], &[off]],
+            &[&[off][..], &[on]],
+            &[&[][..], &[on]],
+        ] {
+            assert_eq!(
+                applied(Role::Client, changed).err(),
+                Some(Violation::SettingNoPrioritiesChanged)
+            );
+        }
+    }
+
+    #[test]
+    fn each_frame_is_acknowledged_and_so_many_may_wait() {
+        let mut remote = applied(Role::Client, &[&[][..]; 64]).unwrap();
+        assert_eq!(remote.acks_due(), 64);
+        let many = applied(Role::Client, &[&[][..]; 65]);
+        assert_eq!(many.err(), Some(Violation::SettingsFlood));
+        assert!((0..64).all(|_| remote.take_ack()));
+        assert!(!remote.take_ack() && !remote.owes_ack());
+    }
+
+    // RFC 9113 §6.5.3.
+    #[test]
+    fn ours_hold_when_they_are_acknowledged_once_they_are_sent() {
+        let mut local = Local::default();
+        assert!(!local.acknowledged(), "of what?");
+        assert!(local.take_unsent() && !local.take_unsent());
+        assert!(!local.acked());
+        assert!(local.acknowledged() && local.acked());
+        assert!(!local.acknowledged() && local.acked());
+        let window = |bytes| {
+            Local::unacked_window(&Config {
+                stream_window_bytes: bytes,
+                ..Config::default()
+            })
+        };
+        assert_eq!([window(10), window(70_000)], [65_535, 70_000]);
+    }
+}

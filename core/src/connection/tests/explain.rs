@@ -137,3 +137,48 @@ fn a_request_waits_for_the_answer_the_answer_for_its_writer_and_then_for_nothing
     assert_eq!(pair.client.connection.explain(stream), Waiting::Nothing);
     assert_eq!(pair.server.connection.explain(served), Waiting::Nothing);
 }
+
+#[test]
+fn the_last_frame_of_a_message_waits_for_the_transport() {
+    let mut pair = pair(70_000, 1 << 20, 100);
+    for _ in 0..2 {
+        upload(&mut pair, 10);
+    }
+    pair.settle();
+    let served = requests(&mut pair);
+    let server = &mut pair.server.connection;
+    for &stream in &served {
+        let head = ResponseHead::new(200).finish();
+        server.respond(stream, head, Then::More).unwrap();
+    }
+    pair.settle();
+    let server = &mut pair.server.connection;
+    let fields = crate::head::Fields::default();
+    server.send_trailers(served[0], fields).unwrap();
+    server
+        .send_data(served[1], &mut Bytes::new(), Then::End)
+        .unwrap();
+    assert_eq!(server.explain(served[0]), Waiting::Transport);
+    assert_eq!(server.explain(served[1]), Waiting::Transport);
+}
+
+#[test]
+fn readers_hold_nobody_while_windows_are_open_or_everything_was_released() {
+    let mut pair = pair(65_535, 65_535, 100);
+    upload(&mut pair, 10);
+    upload(&mut pair, 0);
+    pair.settle();
+    let served = requests(&mut pair);
+    let server = &mut pair.server.connection;
+    assert_eq!(server.explain(served[0]), Waiting::Peer, "10 bytes are out");
+    assert_eq!(server.explain(served[1]), Waiting::Peer);
+    upload(&mut pair, 65_525);
+    pair.settle();
+    let large = requests(&mut pair)[0];
+    let server = &mut pair.server.connection;
+    assert_eq!(server.explain(served[1]), Waiting::OtherReaders);
+    server.release(large, 65_525);
+    server.release(served[0], 10);
+    // The window is closed until the update is cut, but no reader's doing is that any more.
+    assert_eq!(server.explain(served[1]), Waiting::Peer);
+}

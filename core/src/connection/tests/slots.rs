@@ -164,3 +164,25 @@ fn what_is_reset_behind_the_ping_gets_one_of_its_own_when_the_peer_speaks() {
     pair.settle();
     assert_eq!(pair.client.connection.openable(), 9);
 }
+
+#[test]
+fn the_ping_stands_behind_every_reset_also_when_the_output_is_full() {
+    let narrow = Config {
+        output_bytes_max: 1,
+        ..Config::default()
+    };
+    let mut pair = pair(narrow, 10);
+    let open: Vec<_> = (0..3)
+        .map(|_| pair.client.connection.open(get("/"), Then::End).unwrap())
+        .collect();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    for stream in open {
+        client.reset(stream, ErrorCode::CANCEL);
+    }
+    // 13 bytes each, and a PING of 17.
+    let bytes = pair.client.output(pair.now);
+    let kinds = [3, 16, 29, 42].map(|at| bytes.get(at).copied());
+    assert_eq!(bytes.len(), 3 * 13 + 17);
+    assert_eq!(kinds, [Some(3), Some(3), Some(3), Some(6)]);
+}
