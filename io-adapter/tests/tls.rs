@@ -1,4 +1,5 @@
-//! What TLS keeps in buffers of its own, which no window and no limit of the engine sees: a bounded piece each way.
+//! Connections over TLS: what it keeps in buffers of its own, which no window and no limit of the engine sees; how it
+//! begins and how it ends.
 #![cfg(feature = "tls")]
 
 use std::{
@@ -14,9 +15,9 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use raddle_io::{
-    Client, Config,
+    Client, Config, Kind, Retry,
     tls::{self, Connector, TlsStream, Trust},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
@@ -111,10 +112,14 @@ struct Fixture {
     far: TlsStream<DuplexStream>,
 }
 
-async fn connected() -> Fixture {
+fn server_config() -> Arc<rustls::ServerConfig> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = made.signing_key.serialize_der().try_into().unwrap();
-    let config = tls::server_config(vec![made.cert.der().clone()], key, false).unwrap();
+    tls::server_config(vec![made.cert.der().clone()], key, false).unwrap()
+}
+
+async fn connected() -> Fixture {
+    let config = server_config();
     let (near, far) = tokio::io::duplex(PIPE);
     let near = Tap::new(near);
     let below = Arc::clone(&near.passed);
@@ -173,11 +178,7 @@ async fn v52_what_a_peer_does_not_read_is_kept_by_the_stream_and_not_by_tls() {
 #[tokio::test(start_paused = true)]
 async fn v52_what_arrives_is_not_gathered_by_tls() {
     let mut fixture = connected().await;
-    let answer = fixture.client.call(
-        Request::get("https://localhost/")
-            .body(Full::<Bytes>::default())
-            .unwrap(),
-    );
+    let answer = fixture.client.call(get());
     let far = &mut fixture.far;
     // Status 200, and as much of a body as the client's window takes, which nobody reads.
     far.write_all(&[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88])
@@ -199,4 +200,55 @@ async fn v52_what_arrives_is_not_gathered_by_tls() {
     let kept = fixture.above.ahead_max.load(Ordering::Relaxed);
     assert!(kept <= KEPT_MAX, "TLS kept {kept} bytes");
     drop(body);
+}
+
+fn get() -> Request<Full<Bytes>> {
+    Request::get("https://localhost/")
+        .body(Full::default())
+        .unwrap()
+}
+
+// RFC 9113 §3.2: what is not agreed on by ALPN is not HTTP/2.
+#[tokio::test]
+async fn h07_without_h2_in_alpn_nothing_is_said() {
+    for offered in [vec![b"http/1.1".to_vec()], Vec::new()] {
+        let mut config = (*server_config()).clone();
+        config.alpn_protocols = offered;
+        let (near, far) = tokio::io::duplex(PIPE);
+        let connector = Connector::new(Trust::Anyone);
+        let (dialed, accepted) = tokio::join!(
+            biased;
+            connector.connect("localhost", near),
+            tls::accept(Arc::new(config), far)
+        );
+        let error = dialed.map(drop).unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (Kind::Tls, Retry::Safe));
+        if let Ok((mut far, h2)) = accepted {
+            assert!(!h2);
+            let mut said = Vec::new();
+            let _ = far.read_to_end(&mut said).await;
+            assert_eq!(said, b"", "no preface");
+        }
+    }
+}
+
+// RFC 9113 §9.2: an end without close_notify may be an attacker's. What was whole is whole; the rest is not.
+#[tokio::test(start_paused = true)]
+async fn h03_an_end_without_a_goodbye_cuts_what_is_open_and_nothing_else() {
+    let mut fixture = connected().await;
+    let (whole, open) = (fixture.client.call(get()), fixture.client.call(get()));
+    // Both are on their way.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let answers = [
+        0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88, 0, 0, 1, 1, 4, 0, 0, 0, 3, 0x88,
+    ];
+    fixture.far.write_all(&answers).await.unwrap();
+    fixture.far.flush().await.unwrap();
+    let mut open = open.await.unwrap().into_body();
+    // Without a word of TLS's own.
+    drop(fixture.far);
+    let error = open.frame().await.unwrap().unwrap_err();
+    assert_eq!(error.retry(), Retry::Never, "its answer had begun");
+    let whole = whole.await.unwrap().into_body();
+    assert!(whole.collect().await.unwrap().to_bytes().is_empty());
 }
