@@ -10,7 +10,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use raddle_core::{ErrorCode, Role, StreamHandle};
 
-use crate::{convert, error::Error, shared::Shared, state::Half};
+use crate::{
+    convert,
+    error::Error,
+    planted::{self, Planted},
+    shared::Shared,
+    state::Half,
+};
 
 /// The body of a response on a client, of a request on a server. Trailers come out of it as its last frame.
 ///
@@ -73,6 +79,7 @@ impl RecvBody {
             Some(Ok(())) => Poll::Ready(None),
             None => {
                 match &mut slot.reader {
+                    Some(_) if planted::has(Planted::OldTaskKept) => {}
                     Some(waker) => waker.clone_from(cx.waker()),
                     empty => *empty = Some(cx.waker().clone()),
                 }

@@ -24,6 +24,7 @@ use crate::{
     convert,
     driver::Driver,
     error::{BoxError, Error, Kind},
+    planted::{self, Planted},
     shared::Shared,
     state::Half,
     upload::{Upload, run_or_spawn},
@@ -273,6 +274,14 @@ impl Clone for Client {
 impl Drop for Client {
     fn drop(&mut self) {
         let (permit, ticket) = (self.permit, self.ticket);
+        let permit = permit && !planted::has(Planted::PermitLost);
+        if planted::has(Planted::LastHandleUnnoticed) {
+            let mut state = self.shared.lock();
+            if state.clients == 1 && ticket.is_none() && !permit {
+                state.clients = 0;
+                return;
+            }
+        }
         self.shared.command(|state| {
             if permit {
                 state.permits.settle();
@@ -346,6 +355,7 @@ impl Future for ResponseFuture {
             return Poll::Ready(Err(state.failure(error, outcome)));
         }
         match &mut slot.reader {
+            Some(_) if planted::has(Planted::OldTaskKept) => {}
             Some(waker) => waker.clone_from(cx.waker()),
             empty => *empty = Some(cx.waker().clone()),
         }

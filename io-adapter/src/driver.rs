@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     error::Error,
+    planted::{self, Planted},
     shared::{Shared, wake_all},
 };
 
@@ -103,6 +104,9 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
 
     fn read_once(&mut self, cx: &mut Context<'_>) -> Read {
         if !matches!(self.reading, Reading::On) {
+            return Read::Nothing;
+        }
+        if planted::has(Planted::ReaderWaitsForWriter) && !self.shared.is_taken() {
             return Read::Nothing;
         }
         self.buffer.reserve(READ_BYTES);
@@ -228,7 +232,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let flushed = self.shared.is_flushed();
         if !flushed && !self.shared.is_taken() {
-            let given_up = self.shared.lock().connection.lifecycle() == Lifecycle::Closed;
+            let given_up = self.shared.lock().connection.lifecycle() == Lifecycle::Closed
+                && !planted::has(Planted::CloseWaitsForOutput);
             return if given_up {
                 Poll::Ready(())
             } else {

@@ -24,6 +24,11 @@ mod dial;
 mod driver;
 mod error;
 mod permits;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod pool;
 mod serve;
 mod server;

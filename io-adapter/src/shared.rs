@@ -21,6 +21,7 @@ use tokio::{io::AsyncWrite, time::Instant};
 
 use crate::{
     error::{Error, Kind},
+    planted::{self, Planted},
     state::State,
     turn::Turn,
 };
@@ -165,7 +166,9 @@ impl Shared {
             wake_all(wakes);
             // Without a driver there is nobody who would go on; `Driver` flushes when it starts.
             let Some(driver) = driver else { return false };
-            match writer.write(&mut Context::from_waker(&driver)) {
+            let forgets = planted::has(Planted::BlockedOutputForgotten);
+            let waker = if forgets { Waker::noop() } else { &driver };
+            match writer.write(&mut Context::from_waker(waker)) {
                 Poll::Pending => {
                     self.note_blocked(&writer.out);
                     return false;
@@ -293,6 +296,10 @@ impl Writer {
             };
             match written {
                 Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) if planted::has(Planted::ZeroWriteSpins) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.out.advance(written);

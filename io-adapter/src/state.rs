@@ -11,6 +11,7 @@ use raddle_core::{
 use crate::{
     error::{Error, Kind},
     permits::Permits,
+    planted::{self, Planted},
     slots::Slots,
 };
 
@@ -215,7 +216,9 @@ impl State {
             // What happened to the transport tells more than what the stream was told, but not whether the request
             // may be sent again: only where both verdicts are the same.
             (None, Some(closed))
-                if closed.kind() == Kind::Io && closed.retry() == outcome.retry =>
+                if closed.kind() == Kind::Io
+                    && (closed.retry() == outcome.retry
+                        || planted::has(Planted::VerdictOfTransport)) =>
             {
                 closed.clone()
             }
@@ -253,7 +256,8 @@ impl State {
 
     /// Server: whether a request waits, and the application has room for it.
     pub(crate) fn may_accept(&self) -> bool {
-        !self.incoming.is_empty() && self.live - self.incoming.len() < self.working_max
+        let room = self.live - self.incoming.len() < self.working_max;
+        !self.incoming.is_empty() && (room || planted::has(Planted::SlotFreedByReset))
     }
 
     /// Client: ends the connection once nobody can make requests and those that were made are on their way. A drain
@@ -350,7 +354,11 @@ impl State {
         let Some(slot) = self.slots.get_mut(stream).filter(|slot| !slot.reader_gone) else {
             return;
         };
+        let unwatched = planted::has(Planted::TrailersUnwatched) && slot.trailers.is_none();
         change(slot);
+        if unwatched && slot.trailers.is_some() {
+            return;
+        }
         if let Some(waker) = slot.reader.take() {
             self.outstanding += usize::from(!std::mem::replace(&mut slot.woken, true));
             wakes.push(waker);

@@ -4,10 +4,10 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -28,6 +28,43 @@ pub struct Style {
     pub vectored: bool,
     /// Bytes, in both ways together, after which reads and writes fail.
     pub fails_after: Option<u64>,
+    /// Bytes after which nothing is read or written any more, and nobody is told.
+    pub wedges_after: Option<u64>,
+    /// Bytes after which writes take nothing, and say so.
+    pub takes_nothing_after: Option<u64>,
+}
+
+/// Writes of no byte in a row after which whoever makes them spins.
+const ZEROES_MAX: u32 = 1_000;
+
+/// Stalls one stream from outside, and lets it go on.
+#[derive(Clone, Debug, Default)]
+pub struct Clog(Arc<Mutex<Clogged>>);
+
+#[derive(Debug, Default)]
+struct Clogged {
+    stalled: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Clog {
+    /// From now on nothing passes, or everything does again.
+    pub fn set(&self, stalled: bool) {
+        let mut clogged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clogged.stalled = stalled;
+        let waiting = std::mem::take(&mut clogged.waiting);
+        drop(clogged);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn holds(&self, cx: &Context<'_>) -> bool {
+        let mut clogged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One for each direction will do, and one more costs nothing.
+        if clogged.stalled && !clogged.waiting.iter().any(|w| w.will_wake(cx.waker())) {
+            clogged.waiting.push(cx.waker().clone());
+        }
+        clogged.stalled
+    }
 }
 
 /// Ends streams from outside: once it has blown, whatever is read or written fails.
@@ -35,16 +72,25 @@ pub struct Style {
 /// A host that dies says nothing any more. Its tasks, which are dropped then, would; and in an order that depends on how
 /// many tasks there were in the process before.
 #[derive(Clone, Debug, Default)]
-pub struct Fuse(Arc<AtomicBool>);
+pub struct Fuse {
+    blown: Arc<AtomicBool>,
+    spun: Arc<AtomicBool>,
+}
 
 impl Fuse {
     /// Ends every stream that has a clone of it.
     pub fn blow(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.blown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody wrote again and again to a stream that takes nothing.
+    #[must_use]
+    pub fn has_spun(&self) -> bool {
+        self.spun.load(Ordering::Relaxed)
     }
 
     fn has_blown(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.blown.load(Ordering::Relaxed)
     }
 }
 
@@ -56,6 +102,9 @@ pub struct FaultStream<T> {
     style: Style,
     tape: Tape,
     fuse: Fuse,
+    clog: Clog,
+    /// Writes in a row that took nothing.
+    zeroes: u32,
     /// Bytes moved so far.
     moved: u64,
     /// Where what is read goes first.
@@ -70,9 +119,32 @@ impl<T> FaultStream<T> {
             style,
             tape,
             fuse,
+            clog: Clog::default(),
+            zeroes: 0,
             moved: 0,
             scratch: vec![0; SCRATCH_BYTES].into(),
         }
+    }
+
+    /// The same, to be stalled by `clog`.
+    #[must_use]
+    pub fn clogged(mut self, clog: Clog) -> Self {
+        self.clog = clog;
+        self
+    }
+
+    /// Whether a write takes nothing; too many of these are somebody's fault.
+    fn takes_nothing(&mut self) -> bool {
+        let zero = self
+            .style
+            .takes_nothing_after
+            .is_some_and(|max| self.moved >= max);
+        self.zeroes += u32::from(zero);
+        if self.zeroes > ZEROES_MAX {
+            self.fuse.spun.store(true, Ordering::Relaxed);
+            self.fuse.blow();
+        }
+        zero
     }
 
     /// What every read and write meets first. `Ok` is the most bytes that it may move.
@@ -81,6 +153,11 @@ impl<T> FaultStream<T> {
         let fails = self.style.fails_after.is_some_and(|max| self.moved >= max);
         if fails || self.fuse.has_blown() || !turmoil::in_simulation() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        // Nobody wakes who is caught in this.
+        let wedged = self.style.wedges_after.is_some_and(|max| self.moved >= max);
+        if wedged || self.clog.holds(cx) {
+            return Poll::Pending;
         }
         if self.tape.chance(self.style.pending_percent, 100) {
             cx.waker().wake_by_ref();
@@ -116,6 +193,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
+        if this.takes_nothing() {
+            return Poll::Ready(Ok(0));
+        }
         let part = &buf[..max.min(buf.len())];
         let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, part))?;
         this.moved += written as u64;
@@ -129,6 +209,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
+        if this.takes_nothing() {
+            return Poll::Ready(Ok(0));
+        }
         // Gathered here, because what is below may not do it: so a short write ends inside any of the buffers.
         let mut part = Vec::with_capacity(max.min(bufs.iter().map(|buf| buf.len()).sum()));
         for buf in bufs {

@@ -7,7 +7,10 @@ use std::{
 
 use raddle_core::{Connection, Planted};
 
-use crate::{campaign::World, outcome::Fault};
+use crate::{
+    campaign::World,
+    outcome::{Fault, Outcome},
+};
 
 thread_local! {
     static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
@@ -41,8 +44,8 @@ pub fn with<T>(planted: Option<Planted>, act: impl FnOnce() -> T) -> T {
     answer
 }
 
-/// Runs seeds from `first` on in all worlds of tier 0, with a fault switched on, until one fails, or `runs_max` have
-/// gone well or `time_max` has passed.
+/// Runs seeds from `first` on in all worlds of tier 0, with a fault of the engine switched on, until one fails, or
+/// `runs_max` have gone well or `time_max` has passed.
 #[must_use]
 pub fn hunt(
     planted: Option<Planted>,
@@ -50,7 +53,35 @@ pub fn hunt(
     runs_max: u64,
     time_max: Duration,
 ) -> Option<Found> {
-    let worlds = World::of_tier(0);
+    let run = |world: World, seed| with(planted, || world.run_seed(seed));
+    search(0, run, first, runs_max, time_max)
+}
+
+/// As [`hunt`], in all worlds of tier 1 and with a fault of the adapter.
+#[must_use]
+pub fn hunt_adapter(
+    planted: Option<raddle_io::planted::Planted>,
+    first: u64,
+    runs_max: u64,
+    time_max: Duration,
+) -> Option<Found> {
+    let run = |world: World, seed| {
+        raddle_io::planted::plant(planted);
+        let outcome = world.run_seed(seed);
+        raddle_io::planted::plant(None);
+        outcome
+    };
+    search(1, run, first, runs_max, time_max)
+}
+
+fn search(
+    tier: u8,
+    run: impl Fn(World, u64) -> Result<Outcome, Fault>,
+    first: u64,
+    runs_max: u64,
+    time_max: Duration,
+) -> Option<Found> {
+    let worlds = World::of_tier(tier);
     let start = Instant::now();
     let mut runs = 0;
     for seed in first.. {
@@ -59,7 +90,7 @@ pub fn hunt(
                 return None;
             }
             runs += 1;
-            if let Err(fault) = with(planted, || world.run_seed(seed)) {
+            if let Err(fault) = run(world, seed) {
                 return Some(Found {
                     seed,
                     world,

@@ -28,6 +28,7 @@ use crate::{
     client::Client,
     dial::{Dialer, Target},
     error::{BoxError, Error, Kind},
+    planted::{self, Planted},
 };
 use origin::Origin;
 
@@ -266,7 +267,9 @@ impl Pool {
             match result {
                 // A body can be read once.
                 Err(error)
-                    if error.retry() == Retry::Safe
+                    if (error.retry() == Retry::Safe
+                        || (planted::has(Planted::UnknownFateResent)
+                            && error.retry() == Retry::IfIdempotent))
                         && (whole || body.is_some())
                         && resends < self.inner.config.resends_max =>
                 {

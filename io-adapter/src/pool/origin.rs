@@ -15,6 +15,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Kind},
+    planted::{self, Planted},
 };
 
 /// Those who wait for a stream have failed dials tried again; without a pause they would do nothing else.
@@ -118,6 +119,9 @@ impl Origin {
                 "too many requests wait for a free stream",
             ));
         }
+        if planted::has(Planted::EverybodyDials) {
+            self.dialing = None;
+        }
         let mut wait = Wait {
             dial: self.dialing.as_ref().map(|(_, dial)| dial.clone()),
             begun: None,
@@ -138,6 +142,11 @@ impl Origin {
 
     /// A place on the connection with the most room.
     fn free(&mut self) -> Option<Client> {
+        if planted::has(Planted::EndedKept)
+            && let Some(entry) = self.connections.iter().find(|e| e.client.is_closed())
+        {
+            return Some(entry.client.clone());
+        }
         let best = self
             .connections
             .iter_mut()
@@ -214,7 +223,8 @@ impl Origin {
 
     /// Lets go of connections that take no more requests; what is in progress on them goes on.
     pub(super) fn retire_closed(&mut self, gone: &mut Vec<Client>) {
-        self.let_go(gone, |entry| entry.client.is_closed());
+        let kept = planted::has(Planted::EndedKept);
+        self.let_go(gone, |entry| entry.client.is_closed() && !kept);
     }
 
     /// When to look again after the connection with this token; `None` when it is gone. One that has been idle for too

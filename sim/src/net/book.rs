@@ -1,28 +1,45 @@
 //! Where all tasks of a run write down what happens, in the order in which it does.
 
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use http::HeaderMap;
-use raddle_core::{Retry, Violation};
+use raddle_core::{Retry, Role, Violation};
 
 use super::plan::Plan;
 use crate::{
-    faulty::Fuse,
+    faulty::{Clog, Fuse},
     oracle::{Ends, Oracle, Way},
     outcome::{Fault, Marks, Outcome},
     trace::Trace,
+    view::Passage,
 };
+
+/// The path of a request that is no part of the plan.
+pub(super) const LAST: &str = "/last";
 
 /// One per run, shared by its tasks. They all run on one thread, so that the order is that of the simulation.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
-    /// Blows when the server's host dies.
-    pub(super) server_fuse: Fuse,
+    /// Requests that a server's application works on, on one connection.
+    working: Arc<AtomicU32>,
     pages: Arc<Mutex<Pages>>,
+}
+
+/// One request that a server's application works on.
+pub(super) struct Busy(Arc<AtomicU32>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -32,13 +49,23 @@ struct Pages {
     marks: Marks,
     /// The first thing that was wrong.
     fault: Option<Fault>,
+    /// Blows when the server's host dies.
+    server_fuse: Fuse,
+    /// Of everybody else.
+    other_fuse: Fuse,
+    /// Of the pool's connections, with their numbers.
+    clogs: Vec<(u64, Clog)>,
+    /// Dials that are under way, by host.
+    dials: BTreeMap<String, u32>,
+    /// The ends that are recorded already: of several connections the first is.
+    witnessed: Vec<Role>,
 }
 
 impl Book {
     pub(super) fn new(plan: Plan, trace: Trace) -> Self {
         let book = Self {
             plan: Arc::new(plan),
-            server_fuse: Fuse::default(),
+            working: Arc::default(),
             pages: Arc::new(Mutex::new(Pages {
                 trace,
                 ..Pages::default()
@@ -55,8 +82,14 @@ impl Book {
 
     /// Writes down an event.
     pub(super) fn note(&self, text: fmt::Arguments<'_>) {
-        let at = turmoil::sim_elapsed().unwrap_or_default().as_micros();
-        self.open().trace.note(format_args!("{at}us {text}"));
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let mut pages = self.open();
+        pages
+            .trace
+            .note(format_args!("{}us {text}", now.as_micros()));
+        if let Some(recorder) = &mut pages.trace.recorder {
+            recorder.note(now.as_nanos() as u64, &text.to_string());
+        }
     }
 
     pub(super) fn mark(&self, mark: &'static str) {
@@ -104,7 +137,14 @@ impl Book {
         let Some(violation) = violation else {
             return;
         };
-        let late = violation == Violation::PingTimeout && self.plan.cut.is_some();
+        let late = matches!(
+            violation,
+            Violation::PingTimeout
+                | Violation::WriteTimeout
+                | Violation::HandshakeTimeout
+                | Violation::SettingsTimeout
+                | Violation::HeaderBlockTimeout
+        ) && self.disturbed();
         // The h2 crate (0.4.20) resets requests that waited for a stream when GOAWAY came, and so were never opened.
         let idle = violation == Violation::IdleStreamFrame && self.plan.h2_client;
         if late || idle {
@@ -163,12 +203,98 @@ impl Book {
 
     /// The plan of the request that `path` names.
     pub(super) fn request(&self, path: &str) -> Option<super::plan::Request> {
+        if path == LAST {
+            return None;
+        }
         let n: usize = path.strip_prefix('/').and_then(|n| n.parse().ok())?;
         let found = self.plan.requests.get(n).cloned();
         if found.is_none() {
             self.fault(Fault::run(format!("a request that nobody made: {path}")));
         }
         found
+    }
+
+    /// Whether something happens that may last longer than anybody's patience.
+    pub(super) fn disturbed(&self) -> bool {
+        self.plan.cut.is_some() || self.plan.pool.swizzle.is_some()
+    }
+
+    /// The same for a connection of its own.
+    pub(super) fn of_connection(mut self) -> Self {
+        self.working = Arc::default();
+        self
+    }
+
+    /// I-20: the application begins with one more request of this connection, of no more than the server allows.
+    pub(super) fn busy(&self) -> Busy {
+        let others = self.working.fetch_add(1, Ordering::Relaxed);
+        if others >= self.plan.server.concurrent_streams_max {
+            self.fault(Fault::run(format!(
+                "I-20: the application works on {} requests at once",
+                others + 1
+            )));
+        }
+        Busy(Arc::clone(&self.working))
+    }
+
+    /// Ends the server's streams when its host dies.
+    pub(super) fn server_fuse(&self) -> Fuse {
+        self.open().server_fuse.clone()
+    }
+
+    /// One that nobody blows.
+    pub(super) fn other_fuse(&self) -> Fuse {
+        self.open().other_fuse.clone()
+    }
+
+    /// The server's host starts again.
+    pub(super) fn new_server_fuse(&self) {
+        self.open().server_fuse = Fuse::default();
+    }
+
+    /// Adds a connection of the pool's.
+    pub(super) fn add_clog(&self) -> Clog {
+        let mut pages = self.open();
+        let number = pages.clogs.len() as u64;
+        pages.clogs.push((number, Clog::default()));
+        pages.clogs[number as usize].1.clone()
+    }
+
+    /// The pool's connections.
+    pub(super) fn clogs(&self) -> Vec<(u64, Clog)> {
+        self.open().clogs.clone()
+    }
+
+    /// A dial of the pool's begins or ends; there is never more than one to a host.
+    pub(super) fn dials(&self, host: &str, begins: bool) {
+        let mut pages = self.open();
+        let dials = pages.dials.entry(host.to_owned()).or_default();
+        *dials = if begins { *dials + 1 } else { *dials - 1 };
+        let many = *dials > 1;
+        drop(pages);
+        if many {
+            self.fault(Fault::run(format!("two dials to {host} at once")));
+        }
+    }
+
+    /// Whether this end of a connection is to be recorded.
+    pub(super) fn takes_witness(&self, side: Role) -> bool {
+        let mut pages = self.open();
+        // Which of the servers' connections that is would be a guess.
+        let known = side == Role::Client || !self.plan.pooled;
+        let takes = known && pages.trace.recorder.is_some() && !pages.witnessed.contains(&side);
+        if takes {
+            pages.witnessed.push(side);
+        }
+        takes
+    }
+
+    /// Bytes that pass an end that is recorded.
+    pub(super) fn record(&self, side: Role, passage: Passage, bytes: &[u8]) {
+        let at = turmoil::sim_elapsed().unwrap_or_default().as_nanos() as u64;
+        if let Some(recorder) = &mut self.open().trace.recorder {
+            recorder.bytes(at, side, passage, bytes);
+        }
     }
 
     /// Whether something was wrong already.
@@ -186,6 +312,9 @@ impl Book {
         let pages = self.open();
         let judged = match (&pages.fault, run) {
             (Some(fault), _) => Err(fault.clone()),
+            (None, _) if pages.server_fuse.has_spun() || pages.other_fuse.has_spun() => Err(
+                Fault::run("I-23: writes again and again to a transport that takes nothing"),
+            ),
             (None, Err(what)) => {
                 let unended: Vec<_> = pages.oracle.unended().collect();
                 Err(Fault::run(format!("{what}; unended: {unended:?}")))

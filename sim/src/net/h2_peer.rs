@@ -12,10 +12,10 @@ use tokio::{
 };
 
 use super::{
-    Socket,
     bodies::Parts,
     book::Book,
     plan::{self, Answer, Cut, millis},
+    socket::Socket,
 };
 use crate::{oracle::Way, outcome::Fault};
 

@@ -8,23 +8,26 @@ mod bodies;
 mod book;
 mod h2_peer;
 mod plan;
+mod pool_client;
 mod raddle_client;
 mod raddle_server;
+mod socket;
+mod weather;
 
 use std::{cell::Cell, net::Ipv4Addr, time::UNIX_EPOCH};
 
+use raddle_io::BoxError;
 use tokio::time::timeout;
-use turmoil::{
-    Sim,
-    net::{TcpListener, TcpStream},
-};
+use turmoil::net::{TcpListener, TcpStream};
 
 use self::{
     book::Book,
     plan::{Cut, Plan, millis},
+    socket::Socket,
+    weather::{CLIENT, SERVERS},
 };
 use crate::{
-    faulty::{FaultStream, Fuse},
+    faulty::{Clog, FaultStream},
     outcome::{Fault, Outcome},
     runner,
     tape::Tape,
@@ -37,11 +40,6 @@ const PORT: u16 = 80;
 const END_MAX: u64 = 600_000;
 /// Milliseconds in which a server answers that can be reached at all.
 const DIAL_MAX: u64 = 10_000;
-/// Messages that a simulated socket holds: short writes make many small ones.
-const SOCKET_MESSAGES: usize = 1_024;
-
-type Socket = FaultStream<TcpStream>;
-
 /// Who talks to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairing {
@@ -51,11 +49,13 @@ pub enum Pairing {
     OurClient,
     /// A client of the `h2` crate and our server.
     OurServer,
+    /// Our pool and one to three of our servers.
+    Pool,
 }
 
 impl Pairing {
     /// Every pairing there is.
-    pub const ALL: [Self; 3] = [Self::Both, Self::OurClient, Self::OurServer];
+    pub const ALL: [Self; 4] = [Self::Both, Self::OurClient, Self::OurServer, Self::Pool];
 }
 
 /// Runs one connection from its beginning to its end by the choices of the seed.
@@ -75,6 +75,7 @@ pub(crate) fn attempt(
     pairing: Pairing,
 ) -> Result<Outcome, Fault> {
     let mut plan = Plan::draw(tape);
+    plan.pooled = pairing == Pairing::Pool;
     spare_h2(&mut plan, pairing);
     let book = Book::new(plan, trace.clone());
     let (low, high) = book.plan.latency;
@@ -86,17 +87,24 @@ pub(crate) fn attempt(
         .tick_duration(millis(book.plan.tick))
         .min_message_latency(millis(low))
         .max_message_latency(millis(high))
-        .tcp_capacity(SOCKET_MESSAGES)
+        .tcp_capacity(book.plan.socket_messages)
         .build();
-    // A host may start several times, each time with choices of its own.
-    let starts = Cell::new(tape.below(u64::MAX));
-    let at_server = book.clone();
-    sim.host("server", move || {
-        starts.set(starts.get().wrapping_add(1));
-        listen(at_server.clone(), pairing, Tape::from_seed(starts.get()))
-    });
-    sim.client("client", connect(book.clone(), pairing, tape.fork()));
-    let end = drive(&mut sim, &book);
+    let servers = match pairing {
+        Pairing::Pool => book.plan.pool.servers as usize,
+        _ => 1,
+    };
+    for (number, &host) in SERVERS[..servers].iter().enumerate() {
+        // A host may start several times, each time with choices of its own.
+        let starts = Cell::new(tape.below(u64::MAX));
+        let at_server = book.clone();
+        sim.host(host, move || {
+            starts.set(starts.get().wrapping_add(1));
+            let tape = Tape::from_seed(starts.get());
+            listen(at_server.clone(), pairing, number == 0, tape)
+        });
+    }
+    sim.client(CLIENT, connect(book.clone(), pairing, tape.fork()));
+    let end = weather::drive(&mut sim, &book, servers);
     // What the tasks of the simulation do when they are dropped belongs to no run.
     let outcome = book.close(end);
     *trace = book.trace();
@@ -106,7 +114,7 @@ pub(crate) fn attempt(
 
 /// Keeps away from what the `h2` crate (0.4.20) is known to do, which would be found again and again.
 fn spare_h2(plan: &mut Plan, pairing: Pairing) {
-    if pairing == Pairing::Both {
+    if matches!(pairing, Pairing::Both | Pairing::Pool) {
         return;
     }
     // Many small DATA frames that wait to be read count as abuse.
@@ -114,6 +122,15 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
         request.part_max = request.part_max.max(1_000);
     }
     plan.h2_client = pairing == Pairing::OurServer;
+    // It never notices that nothing comes any more; small sockets of the simulation lose the news of an end, too.
+    if plan.h2_client {
+        plan.socket_messages = 1_024;
+    }
+    if plan.h2_client && matches!(plan.cut, Some(Cut::SocketWedges(..) | Cut::Partition(..))) {
+        plan.cut = None;
+        plan.client_style.wedges_after = None;
+        plan.server_style.wedges_after = None;
+    }
     if pairing == Pairing::OurClient {
         // Trailers that were on their way for a request that it refused are taken as a fault of the connection, contrary
         // to RFC 9113 §5.1.
@@ -123,58 +140,17 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
     }
 }
 
-/// Steps through the simulation, with the faults of the network on the way.
-fn drive(sim: &mut Sim<'_>, book: &Book) -> Result<(), String> {
-    let mut held = false;
-    let mut crash = match book.plan.cut {
-        Some(Cut::ServerCrashes(after)) => Some(millis(after)),
-        _ => None,
-    };
-    loop {
-        let now = sim.elapsed();
-        let holds = book
-            .plan
-            .holds
-            .iter()
-            .any(|&(from, long)| (millis(from)..millis(from + long)).contains(&now));
-        if holds != held {
-            held = holds;
-            book.note(format_args!(
-                "{}",
-                if held { "nothing passes" } else { "all passes" }
-            ));
-            if held {
-                book.mark("hold");
-                sim.hold("client", "server");
-            } else {
-                sim.release("client", "server");
-            }
-        }
-        if crash.take_if(|at| *at <= now).is_some() {
-            book.note(format_args!("the server crashes"));
-            book.mark("crash");
-            book.server_fuse.blow();
-            sim.crash("server");
-        }
-        match sim.step() {
-            Ok(true) => return Ok(()),
-            Ok(false) if book.is_faulty() => return Ok(()),
-            Ok(false) => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-}
-
-async fn listen(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result {
+async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> turmoil::Result {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
     loop {
         let (socket, _) = listener.accept().await?;
-        let io = FaultStream::new(
-            socket,
-            book.plan.server_style,
-            tape.fork(),
-            book.server_fuse.clone(),
-        );
+        // The first host is the one that crashes.
+        let fuse = if first {
+            book.server_fuse()
+        } else {
+            book.other_fuse()
+        };
+        let io = FaultStream::new(socket, book.plan.server_style, tape.fork(), fuse);
         let served = serve(io, book.clone(), pairing);
         match book.plan.cut {
             Some(Cut::ServerDrops(after)) => {
@@ -191,27 +167,45 @@ async fn listen(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result
     }
 }
 
-async fn serve(io: Socket, book: Book, pairing: Pairing) {
+async fn serve(io: FaultStream<TcpStream>, book: Book, pairing: Pairing) {
+    let Some(io) = socket::accepted(io, &book).await else {
+        return;
+    };
     match pairing {
-        Pairing::Both | Pairing::OurServer => raddle_server::run(io, book).await,
+        Pairing::Both | Pairing::OurServer | Pairing::Pool => raddle_server::run(io, book).await,
         Pairing::OurClient => h2_peer::run_server(io, book).await,
     }
 }
 
-async fn connect(book: Book, pairing: Pairing, tape: Tape) -> turmoil::Result {
-    let dialled = timeout(millis(DIAL_MAX), TcpStream::connect(("server", PORT))).await;
-    let Ok(Ok(socket)) = dialled else {
-        book.note(format_args!("no connection: {dialled:?}"));
-        return match book.plan.cut {
-            // Nobody answers for a host that is down.
-            Some(Cut::ServerCrashes(_)) => Ok(()),
-            _ => Err("the server cannot be reached".into()),
-        };
+async fn connect(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result {
+    if pairing == Pairing::Pool {
+        return pool_client::run(book, tape).await;
+    }
+    let socket = match dial(SERVERS[0], &book, tape.fork(), Clog::default()).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            book.note(format_args!("no connection: {error}"));
+            return match book.plan.cut {
+                // Nobody answers for a host that is down or cut off, and TLS needs a socket that works.
+                Some(_) => Ok(()),
+                None => Err("the server cannot be reached".into()),
+            };
+        }
     };
-    let io = FaultStream::new(socket, book.plan.client_style, tape, Fuse::default());
     match pairing {
-        Pairing::Both | Pairing::OurClient => raddle_client::run(io, book).await,
-        Pairing::OurServer => h2_peer::run_client(io, book).await,
+        Pairing::OurServer => h2_peer::run_client(socket, book).await,
+        _ => raddle_client::run(socket, book).await,
     }
     Ok(())
+}
+
+/// Opens a connection to `host`.
+async fn dial(host: &str, book: &Book, tape: Tape, clog: Clog) -> Result<Socket, BoxError> {
+    let dialled = async {
+        let socket = TcpStream::connect((host, PORT)).await?;
+        let fuse = book.other_fuse();
+        let io = FaultStream::new(socket, book.plan.client_style, tape, fuse).clogged(clog);
+        Ok::<_, BoxError>(socket::dialled(io, host, book).await?)
+    };
+    timeout(millis(DIAL_MAX), dialled).await?
 }

@@ -34,6 +34,24 @@ pub(super) struct Plan {
     pub(super) accepts: bool,
     /// Whether the client is that of the `h2` crate.
     pub(super) h2_client: bool,
+    /// Whether the client is a pool.
+    pub(super) pooled: bool,
+    /// Whether connections are TLS.
+    pub(super) tls: bool,
+    /// Messages that a simulated socket holds.
+    pub(super) socket_messages: usize,
+    /// Milliseconds after its crash at which the server's host starts again.
+    pub(super) bounce: Option<u64>,
+    pub(super) pool: PoolPlan,
+}
+
+/// What a run with a pool has besides.
+#[derive(Debug)]
+pub(super) struct PoolPlan {
+    pub(super) servers: u64,
+    pub(super) connections_max: usize,
+    /// When connections are stalled one by one, with how many milliseconds between, and released in another order.
+    pub(super) swizzle: Option<(u64, u64)>,
 }
 
 /// How a connection breaks, and after how many milliseconds or bytes.
@@ -47,6 +65,12 @@ pub(super) enum Cut {
     ServerCrashes(u64),
     /// One side's socket fails after so many bytes.
     SocketFails(Role, u64),
+    /// One side's socket is stuck after so many bytes, and says nothing.
+    SocketWedges(Role, u64),
+    /// One side's socket takes no byte more after so many.
+    SocketTakesNothing(Role, u64),
+    /// What passes between two moments is lost.
+    Partition(u64, u64),
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +92,8 @@ pub(super) struct Request {
     pub(super) part_max: usize,
     /// Whether the sender of a body pauses between two parts.
     pub(super) slow: bool,
+    /// Whether the task that makes it leaves its answer to another one.
+    pub(super) handed_over: bool,
 }
 
 /// What the server does.
@@ -108,21 +134,50 @@ impl Plan {
                 .then(|| (tape.pick(&[Role::Client, Role::Server]), moment(tape))),
             accepts: tape.chance(1, 2),
             h2_client: false,
+            pooled: false,
+            tls: tape.chance(1, 4),
+            socket_messages: tape.pick(&[1_024, 1_024, 64, 8]),
+            bounce: tape.chance(1, 2).then(|| tape.between(1, 500)),
+            pool: PoolPlan {
+                servers: tape.between(1, 3),
+                connections_max: tape.pick(&[4, 1, 2, 8]),
+                swizzle: tape
+                    .chance(1, 3)
+                    .then(|| (moment(tape), tape.between(1, 300))),
+            },
         }
         .with_failing_socket()
+        .with_patience(tape)
+    }
+
+    /// Where nothing breaks, nobody need look whether the other side lives: what is forgotten stays forgotten.
+    fn with_patience(mut self, tape: &mut Tape) -> Self {
+        if self.cut.is_none() && tape.chance(1, 2) {
+            self.client.keep_alive_interval = None;
+            self.server.keep_alive_interval = None;
+        }
+        self
     }
 
     fn with_failing_socket(mut self) -> Self {
         match self.cut {
-            Some(Cut::SocketFails(Role::Client, after)) => {
-                self.client_style.fails_after = Some(after);
-            }
-            Some(Cut::SocketFails(Role::Server, after)) => {
-                self.server_style.fails_after = Some(after);
+            Some(Cut::SocketFails(role, after)) => self.style(role).fails_after = Some(after),
+            Some(Cut::SocketWedges(role, after)) => self.style(role).wedges_after = Some(after),
+            Some(Cut::SocketTakesNothing(role, after)) => {
+                self.style(role).takes_nothing_after = Some(after);
             }
             _ => {}
         }
         self
+    }
+}
+
+impl Plan {
+    fn style(&mut self, role: Role) -> &mut Style {
+        match role {
+            Role::Client => &mut self.client_style,
+            Role::Server => &mut self.server_style,
+        }
     }
 }
 
@@ -151,6 +206,7 @@ impl Request {
             polite: tape.chance(1, 2),
             part_max: 1 + tape.size(100_000).max(body_max / 200),
             slow: tape.chance(1, 4),
+            handed_over: tape.chance(1, 8),
         }
     }
 
@@ -182,6 +238,10 @@ fn config(tape: &mut Tape) -> Config {
         connection_window_bytes: tape.pick(&[1_048_576, 65_535, 200_000]),
         header_table_bytes: tape.pick(&[4_096, 0, 200]),
         send_buffer_bytes: tape.pick(&[65_536, 1_000, 300_000]),
+        // Long ones cost a step of the network for each moment that nothing happens in.
+        keep_alive_interval: Some(millis(2_000)),
+        keep_alive_timeout: millis(8_000),
+        write_timeout: millis(10_000),
         ..Config::default()
     }
 }
@@ -192,6 +252,8 @@ fn style(tape: &mut Tape) -> Style {
         pending_percent: tape.pick(&[0, 0, 5, 30]),
         vectored: tape.chance(1, 2),
         fails_after: None,
+        wedges_after: None,
+        takes_nothing_after: None,
     }
 }
 
@@ -208,14 +270,15 @@ fn cut(tape: &mut Tape) -> Option<Cut> {
     if !tape.chance(1, 3) {
         return None;
     }
-    Some(match tape.below(4) {
+    let role = tape.pick(&[Role::Client, Role::Server]);
+    Some(match tape.below(7) {
         0 => Cut::ClientDrops(moment(tape)),
         1 => Cut::ServerDrops(moment(tape)),
         2 => Cut::ServerCrashes(moment(tape)),
-        _ => {
-            let role = tape.pick(&[Role::Client, Role::Server]);
-            Cut::SocketFails(role, tape.size(1_000_000) as u64)
-        }
+        3 => Cut::Partition(moment(tape), tape.between(1, 5_000)),
+        4 => Cut::SocketWedges(role, tape.size(1_000_000) as u64),
+        5 => Cut::SocketTakesNothing(role, tape.size(1_000_000) as u64),
+        _ => Cut::SocketFails(role, tape.size(1_000_000) as u64),
     })
 }
 

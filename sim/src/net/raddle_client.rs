@@ -1,6 +1,10 @@
 //! Our client: it makes the requests of the plan.
 
-use std::future::poll_fn;
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use http_body_util::BodyExt;
 use raddle_core::{Retry, Role};
@@ -9,10 +13,10 @@ use tokio::{task::JoinSet, time::timeout};
 use tower_service::Service;
 
 use super::{
-    Socket,
     bodies::Parts,
     book::Book,
     plan::{Cut, Request, millis},
+    socket::Socket,
 };
 use crate::{oracle::Way, outcome::Fault};
 
@@ -82,8 +86,47 @@ async fn work(client: Client, worker: usize, book: Book) {
     }
 }
 
+/// Lets the task that made a request ask for its answer once, and another one from there on.
+async fn handed_over(
+    mut response: raddle_io::ResponseFuture,
+) -> Result<http::Response<RecvBody>, Error> {
+    let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut response).poll(cx))).await;
+    match asked {
+        Poll::Ready(result) => result,
+        Poll::Pending => match Handed(tokio::spawn(response)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        },
+    }
+}
+
+/// A task that ends with who waits for it.
+struct Handed<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for Handed<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for Handed<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 async fn exchange(mut client: Client, request: &Request, book: &Book) {
     let n = request.n;
+    if request.polite && request.handed_over {
+        // It asks for a place, and does not use it.
+        let mut other = client.clone();
+        let asked = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut other, cx));
+        if let Err(error) = asked.await {
+            return failed(n, &error, book);
+        }
+    }
     if request.polite {
         let ready = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut client, cx));
         if let Err(error) = ready.await {
@@ -95,13 +138,19 @@ async fn exchange(mut client: Client, request: &Request, book: &Book) {
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://server/{n}"));
     let whole = head.body(body).expect("the head is plain");
-    match client.call(whole).await {
+    let response = client.call(whole);
+    drop(client);
+    let answer = match request.handed_over {
+        true => handed_over(response).await,
+        false => response.await,
+    };
+    match answer {
         Ok(response) => read(n, response, book).await,
         Err(error) => failed(n, &error, book),
     }
 }
 
-async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
+pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
     let (head, mut body) = response.into_parts();
     book.head(n, &head);
     if let Some(interims) = head.extensions.get::<raddle_io::Informational>() {
@@ -120,7 +169,7 @@ async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
     book.complete(n);
 }
 
-fn failed(n: u64, error: &Error, book: &Book) {
+pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
     if error.retry() == Retry::Safe {
         book.mark("safe from our client");

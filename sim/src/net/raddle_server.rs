@@ -15,16 +15,17 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::{
-    Socket,
     bodies::{Echo, Parts},
     book::Book,
     plan::{Answer, millis},
+    socket::Socket,
 };
 use crate::oracle::Way;
 
 type Answered = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 pub(super) async fn run(io: Socket, book: Book) {
+    let book = book.of_connection();
     let end = if book.plan.accepts {
         accept(io, &book).await
     } else {
@@ -94,6 +95,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
         .request(request.uri().path())
         .ok_or("there is no plan for this")?;
     let n = plan.n;
+    let _busy = book.busy();
     book.shown(n);
     let mut body = request.into_body();
     sleep(millis(plan.delay)).await;

@@ -182,7 +182,7 @@ impl Recorder {
         });
         let (request, text) = numbered.map_or((None, rest), |(n, rest)| (Some(n), rest));
         let outcome = match (request, text) {
-            (Some(_), "finished") => Some(Ended::Finished),
+            (Some(_), "finished" | "is complete") => Some(Ended::Finished),
             (Some(_), text) if text.starts_with("failed: ") => Some(Ended::Failed),
             (Some(_), text) if text.starts_with("is not taken: ") => Some(Ended::Failed),
             (None, text) if text.starts_with("closed, ") => Some(Ended::Closed),
@@ -228,7 +228,9 @@ impl Recorder {
 
     /// The recording.
     #[must_use]
-    pub fn finish(self, header: Header) -> Recording {
+    pub fn finish(mut self, header: Header) -> Recording {
+        // Hosts of a simulated network take turns, each a little ahead of the others.
+        self.events.sort_by_key(|event| event.at);
         Recording {
             header,
             events: self.events,

@@ -47,7 +47,7 @@ fn show(args: &OneArgs, case: &Case) -> Result<bool, Wrong> {
         return Ok(result.is_ok());
     }
     if format != view::Format::Text {
-        return Err("only runs of tier 0 are shown in other forms than text".into());
+        return Err("this world is shown as text only".into());
     }
     let (result, trace) = world.told(&mut tape);
     trace.lines().for_each(|line| println!("{line}"));

@@ -1,0 +1,82 @@
+//! Faults of the adapter that can be switched on, one at a time, to see whether the simulation finds them.
+//!
+//! As in `raddle_core`, each is a fault that an HTTP/2 implementation once had, and without the feature `planted` the
+//! answer is always no, which costs nothing. A fault is switched on for a thread: a simulation is one.
+
+macro_rules! planted {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A fault of the adapter that a test switches on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "planted"), allow(unreachable_pub))]
+        pub enum Planted {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(feature = "planted")]
+        impl Planted {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+planted! {
+    /// Trailers do not wake the reader of a body.
+    TrailersUnwatched,
+    /// Output that the transport did not take is not taken up again.
+    BlockedOutputForgotten,
+    /// The connection does not notice that its last handle is gone.
+    LastHandleUnnoticed,
+    /// The waker of the task that asked first is kept.
+    OldTaskKept,
+    /// A permit that its holder does not use is lost.
+    PermitLost,
+    /// Nothing is read while output waits.
+    ReaderWaitsForWriter,
+    /// A connection that ends waits for its last bytes to be written, however long.
+    CloseWaitsForOutput,
+    /// A transport that takes no byte is tried again at once.
+    ZeroWriteSpins,
+    /// A request that was reset makes room for another although the application still works on it.
+    SlotFreedByReset,
+    /// Streams are told what became of the transport, whatever their own verdict is.
+    VerdictOfTransport,
+    /// A request whose fate is unknown is sent again.
+    UnknownFateResent,
+    /// Everybody who waits dials.
+    EverybodyDials,
+    /// A connection that has ended stays in the pool.
+    EndedKept,
+}
+
+#[cfg(feature = "planted")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Planted;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+    }
+
+    /// Switches a fault on in everything that runs in this thread, or all of them off.
+    pub fn plant(planted: Option<Planted>) {
+        PLANTED.set(planted);
+    }
+
+    /// Whether this fault is switched on.
+    pub(crate) fn has(planted: Planted) -> bool {
+        PLANTED.get() == Some(planted)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub(crate) use switch::has;
+#[cfg(feature = "planted")]
+pub use switch::plant;
+
+/// Whether this fault is switched on: never.
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn has(_: Planted) -> bool {
+    false
+}

@@ -1,0 +1,170 @@
+//! Our pool: it makes the requests of the plan on as many connections as it likes.
+
+use std::{sync::Mutex, time::Duration};
+
+use raddle_core::Retry;
+use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tower_service::Service;
+
+use super::{
+    bodies::Parts,
+    book::{Book, LAST},
+    plan::{Cut, Request, millis},
+    raddle_client::{failed, read},
+    weather,
+};
+use crate::{outcome::Fault, tape::Tape};
+
+/// Milliseconds after which everything that may go wrong has gone wrong, and what it has broken has been noticed.
+const HEALED: u64 = 12_000;
+/// How often the last request is tried, each time after this many milliseconds.
+const TRIES: u64 = 4;
+const PAUSE: u64 = 2_000;
+
+/// Opens the pool's connections over the simulated network.
+struct Dialer {
+    book: Book,
+    tape: Mutex<Tape>,
+}
+
+impl Connect for Dialer {
+    fn connect(&self, target: Target) -> Dialing {
+        let book = self.book.clone();
+        let tape = self.tape.lock().expect("nobody panics here").fork();
+        Box::pin(async move {
+            book.dials(target.host(), true);
+            let opened = open(&book, tape, &target).await;
+            book.dials(target.host(), false);
+            opened
+        })
+    }
+}
+
+async fn open(book: &Book, tape: Tape, target: &Target) -> Result<Client, Error> {
+    book.note(format_args!("the pool dials {target}"));
+    let clog = book.add_clog();
+    let socket = super::dial(target.host(), book, tape, clog).await;
+    let socket = socket.map_err(Error::connect)?;
+    let (client, driver) = raddle_io::connect(socket, book.plan.client.clone()).await?;
+    let watched = book.clone();
+    let dropped = match book.plan.cut {
+        Some(Cut::ClientDrops(after)) => Some(millis(after)),
+        _ => None,
+    };
+    tokio::spawn(async move {
+        let end = timeout(dropped.unwrap_or(Duration::from_secs(86_400)), driver).await;
+        if let Ok(Err(error)) = &end {
+            watched.accused("the pool", error.violation());
+        }
+        watched.note(format_args!("a connection of the pool's ends: {end:?}"));
+    });
+    Ok(client)
+}
+
+pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
+    let config = PoolConfig {
+        connections_max: book.plan.pool.connections_max,
+        wait_max: millis(60_000),
+        ..PoolConfig::default()
+    };
+    tokio::spawn(weather::swizzle(book.clone(), tape.fork()));
+    let dialer = Dialer {
+        book: book.clone(),
+        tape: Mutex::new(tape),
+    };
+    let pool = Pool::new(dialer, config);
+    let mut workers = JoinSet::new();
+    for worker in 0..book.plan.workers {
+        workers.spawn(work(pool.clone(), worker, book.clone()));
+    }
+    while workers.join_next().await.is_some() {}
+    last(&pool, &book).await;
+    let stats = pool.stats();
+    book.note(format_args!("{stats:?}"));
+    if stats.connections as u64 > book.plan.pool.servers * book.plan.pool.connections_max as u64 {
+        book.fault(Fault::run(format!(
+            "more connections than may be: {stats:?}"
+        )));
+    }
+    if stats.resent > 0 {
+        book.mark("sent again by the pool");
+    }
+    if stats.opened > 1 {
+        book.mark("several connections");
+    }
+    Ok(())
+}
+
+/// I-03: when all is well again, the pool is, too.
+async fn last(pool: &Pool, book: &Book) {
+    // What lasts is what it is.
+    let lasts = match book.plan.cut {
+        None | Some(Cut::Partition(..)) => false,
+        Some(Cut::ServerCrashes(_)) => book.plan.bounce.is_none(),
+        Some(_) => true,
+    };
+    if lasts {
+        return;
+    }
+    if book.disturbed() {
+        sleep(millis(HEALED)).await;
+    }
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        let head =
+            http::Request::get(format!("http://server{LAST}")).body(raddle_io::RecvBody::empty());
+        let answer = pool.clone().call(head.expect("the head is plain"));
+        match timeout(millis(PAUSE * 5), answer).await {
+            // It has no such request, and says so by a reset.
+            Ok(Ok(_)) => return,
+            Ok(Err(error))
+                if matches!(error.kind(), Kind::Stream(_)) && error.retry() != Retry::Safe =>
+            {
+                return;
+            }
+            Ok(Err(error)) => why = error.to_string(),
+            Err(_) => why = "no answer in time".into(),
+        }
+        sleep(millis(PAUSE)).await;
+    }
+    book.fault(Fault::run(format!(
+        "I-03: all is well again, but not for the pool: {why}"
+    )));
+}
+
+/// Makes every request whose turn is with this worker.
+async fn work(pool: Pool, worker: usize, book: Book) {
+    let mine = |request: &&Request| request.n as usize % book.plan.workers == worker;
+    for request in book.plan.requests.iter().filter(mine) {
+        sleep(millis(request.pause)).await;
+        let n = request.n;
+        book.tell(n, format_args!("is made"), |oracle| {
+            oracle.register(n, request.up())
+        });
+        let exchange = exchange(pool.clone(), request, &book);
+        let Some(after) = request.give_up else {
+            exchange.await;
+            continue;
+        };
+        if timeout(millis(after), exchange).await.is_err() {
+            book.give_up(n);
+        }
+    }
+}
+
+async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
+    let n = request.n;
+    let host = weather::SERVERS[(n % book.plan.pool.servers) as usize];
+    let body = Parts::new(request.up(), request);
+    let head = http::Request::builder()
+        .method(if body.is_empty() { "GET" } else { "POST" })
+        .uri(format!("http://{host}/{n}"));
+    match pool.call(head.body(body).expect("the head is plain")).await {
+        Ok(response) => read(n, response, book).await,
+        Err(error) => failed(n, &error, book),
+    }
+}
