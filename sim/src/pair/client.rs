@@ -90,6 +90,9 @@ impl World<'_> {
         }
         self.log(format_args!("Client: #{n} is given up"));
         self.marks.hit("reset by client");
+        if self.client.conn.stream_id(handle).is_none() {
+            self.marks.hit("B09");
+        }
         self.oracle.gave_up(n)?;
         self.client.conn.reset(handle, ErrorCode::CANCEL);
         Ok(())

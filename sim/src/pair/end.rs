@@ -38,6 +38,10 @@ pub(super) struct End {
     urged: Vec<(StreamHandle, Urgency)>,
     /// Heads and trailers of theirs.
     pub(super) lists: Vec<(StreamHandle, Vec<u8>)>,
+    /// The peer has ended the connection, or begun to, when requests waited for a slot.
+    left_waiting: bool,
+    /// A body moved when another stream held what it had been given.
+    others_hold: bool,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -115,6 +119,8 @@ impl End {
             gave: Vec::new(),
             urged: Vec::new(),
             lists: Vec::new(),
+            left_waiting: false,
+            others_hold: false,
             closed: false,
             hung_up: false,
         }
@@ -123,7 +129,9 @@ impl End {
     /// Lets the engine read, and the observer see what it has read.
     pub(super) fn handle_input(&mut self, now: Timestamp) -> Input {
         let before = self.input.len();
+        let (waiting, lifecycle) = (self.conn.waiting(), self.conn.lifecycle());
         let verdict = self.conn.handle_input(&mut self.input, now);
+        self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());
         verdict
     }
@@ -222,6 +230,7 @@ impl End {
     /// The application has been given `bytes` of a body.
     pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {
         if let Some(taken) = self.taken.entry(stream).or_insert(Some(0)) {
+            self.others_hold |= self.held > *taken as u64 && bytes > 0;
             *taken += bytes;
             self.held += bytes as u64;
         }
@@ -246,6 +255,12 @@ impl End {
 
     /// What the observer has seen.
     pub(super) fn mark(&self, marks: &mut Marks) {
+        self.observer.seen().count(marks);
+        if self.left_waiting {
+            marks.add_to("G01", 1);
+            marks.add_to("G10", 1);
+        }
+        marks.add_to("C11", u64::from(self.others_hold));
         marks.add_to("blocks compared", self.observer.blocks());
         marks.add_to("turns awaited", self.observer.crowded());
     }

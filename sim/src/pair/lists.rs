@@ -72,6 +72,9 @@ impl World<'_> {
         fields: impl Iterator<Item = Field<'f>>,
     ) -> Vec<u8> {
         let lines = lines(fields.map(|field| (field.name, field.value)));
+        if lines.len() > 4_096 {
+            self.marks.hit("E09");
+        }
         let lists = &mut self.lists[n as usize];
         match way {
             Way::Up => lists.request.clone_from(&lines),

@@ -31,6 +31,9 @@ impl World<'_> {
                 let n = self.number(role, stream, "Trailers")?;
                 self.log(format_args!("{role:?}: #{n} trailers"));
                 self.marks.hit("trailers");
+                if role == Role::Server && self.plan.requests[n as usize].length {
+                    self.marks.hit("S10");
+                }
                 let value = trailers_value(n, &fields)?;
                 self.oracle.trailers(n, incoming(role), &value)?;
                 self.whole(role, stream, n)

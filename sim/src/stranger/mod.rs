@@ -3,6 +3,7 @@
 
 mod app;
 mod dead;
+mod more;
 mod peer;
 mod violation;
 
@@ -48,6 +49,7 @@ struct World<'t> {
 pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
     let mut world = World::new(tape, trace);
     world.run()?;
+    world.observer.seen().count(&mut world.marks);
     Ok(Outcome {
         hash: world.trace.hash(),
         events: world.trace.events(),

@@ -133,6 +133,9 @@ impl World<'_> {
     /// The peer does one thing that it may do.
     pub(super) fn peer_step(&mut self) -> Result<(), Fault> {
         let client = self.role == Role::Server;
+        if self.peer_more() {
+            return Ok(());
+        }
         match self.tape.lane("peer").below(16) {
             0..=3 => {
                 for _ in 0..self.tape.between(1, 8) {
@@ -166,7 +169,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn some_stream(&mut self, fits: impl Fn(&Stream) -> bool) -> Option<u32> {
+    pub(super) fn some_stream(&mut self, fits: impl Fn(&Stream) -> bool) -> Option<u32> {
         let found = self
             .peer
             .streams

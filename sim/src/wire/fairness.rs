@@ -80,6 +80,11 @@ pub(crate) struct Fairness {
 }
 
 impl Fairness {
+    /// How many wait for a turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// The engine is asked for output.
     pub(crate) fn tick(&mut self) {
         self.now += 1;

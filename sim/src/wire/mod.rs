@@ -6,10 +6,12 @@
 mod fairness;
 mod frame;
 mod hpack;
+mod marks;
 mod messages;
 mod observer;
 
 pub(crate) use fairness::Urgency;
 pub(crate) use frame::{Frame, Frames, kind};
 pub(crate) use hpack::lines;
+pub(crate) use marks::Seen;
 pub(crate) use observer::Observer;

@@ -6,6 +6,7 @@ use super::{
     Frame, Frames,
     fairness::{Fairness, Urgency},
     kind,
+    marks::Seen,
     messages::Messages,
 };
 use crate::outcome::Fault;
@@ -14,55 +15,59 @@ const WINDOW_MAX: i64 = 0x7fff_ffff;
 
 #[derive(Debug)]
 pub(crate) struct Observer {
-    client: bool,
-    sent: Frames,
-    received: Frames,
-    streams: BTreeMap<u32, Stream>,
+    pub(super) client: bool,
+    pub(super) sent: Frames,
+    pub(super) received: Frames,
+    pub(super) streams: BTreeMap<u32, Stream>,
     /// The peer's settings: largest frame, initial window, concurrent streams, table size.
-    frame_max: usize,
-    window_base: i64,
-    streams_max: Option<u32>,
-    window: i64,
-    messages: Messages,
-    open: u32,
-    highest: u32,
-    goaway_received: Option<u32>,
-    goaway_sent: Option<u32>,
-    goaways: u32,
-    begun: bool,
+    pub(super) frame_max: usize,
+    pub(super) window_base: i64,
+    pub(super) streams_max: Option<u32>,
+    pub(super) window: i64,
+    pub(super) messages: Messages,
+    pub(super) open: u32,
+    pub(super) highest: u32,
+    pub(super) goaway_received: Option<u32>,
+    pub(super) goaway_sent: Option<u32>,
+    pub(super) goaways: u32,
+    pub(super) begun: bool,
     /// The stream whose header block is not finished.
-    block: Option<u32>,
-    settings_owed: u32,
-    pings_owed: VecDeque<Vec<u8>>,
-    fairness: Fairness,
+    pub(super) block: Option<u32>,
+    pub(super) settings_owed: u32,
+    pub(super) pings_owed: VecDeque<Vec<u8>>,
+    pub(super) fairness: Fairness,
+    pub(super) seen: Seen,
+    /// The peer's SETTINGS were read.
+    pub(super) greeted: bool,
 }
 
 #[derive(Debug, Default)]
-struct Stream {
-    sent_end: bool,
-    sent_reset: bool,
-    got_end: bool,
-    got_reset: bool,
+pub(super) struct Stream {
+    pub(super) sent_end: bool,
+    pub(super) sent_reset: bool,
+    pub(super) got_end: bool,
+    pub(super) got_head: bool,
+    pub(super) got_reset: bool,
     /// The last thing that was received is a reset of what was closed already.
-    reset_late: bool,
+    pub(super) reset_late: bool,
     /// Above the peer's initial window.
-    offset: i64,
-    counted: bool,
+    pub(super) offset: i64,
+    pub(super) counted: bool,
     /// Bytes of DATA that were sent.
-    data: usize,
+    pub(super) data: usize,
     /// Bytes of the body that the application has given.
-    given: usize,
+    pub(super) given: usize,
     /// Its head was sent.
-    head: bool,
-    urgency: Urgency,
+    pub(super) head: bool,
+    pub(super) urgency: Urgency,
     /// A frame has said how urgent it is, which counts more than the head.
-    urgency_told: bool,
+    pub(super) urgency_told: bool,
     /// Its place among those who wait is not known since all windows moved.
-    unsure: bool,
+    pub(super) unsure: bool,
 }
 
 impl Stream {
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.sent_reset || self.got_reset || (self.sent_end && self.got_end)
     }
 }
@@ -93,6 +98,8 @@ impl Observer {
             settings_owed: 0,
             pings_owed: VecDeque::new(),
             fairness: Fairness::default(),
+            seen: Seen::default(),
+            greeted: false,
         }
     }
 
@@ -105,6 +112,7 @@ impl Observer {
     pub(crate) fn read(&mut self, bytes: usize) {
         self.received.allow(bytes);
         while let Some(frame) = self.received.next() {
+            self.mark_taken(&frame);
             self.take(&frame);
         }
     }
@@ -119,6 +127,18 @@ impl Observer {
     /// The end's application sends a head or trailers, of these lines.
     pub(crate) fn expect(&mut self, stream: u32, lines: Vec<u8>) {
         self.messages.expect(stream, lines);
+    }
+
+    /// Whether nothing was sent on the stream, and no more window given to it than all have.
+    pub(crate) fn is_fresh(&self, stream: u32) -> bool {
+        self.streams
+            .get(&stream)
+            .is_some_and(|stream| stream.data == 0 && stream.offset == 0)
+    }
+
+    /// Races that came to pass.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Turns that somebody had while another waited.
@@ -179,6 +199,7 @@ impl Observer {
         self.sent.allow(bytes.len());
         let mut frames = Vec::new();
         while let Some(frame) = self.sent.next() {
+            self.mark_sent(&frame);
             self.judge(&frame)
                 .map_err(|fault| wrong(format!("{}, by {frame:?}", fault.what)))?;
             frames.push(frame);
@@ -219,6 +240,7 @@ impl Observer {
         match frame.kind {
             kind::SETTINGS if !frame.is_ack() => {
                 self.settings_owed += 1;
+                self.greeted = true;
                 frame.settings().for_each(|entry| self.set(entry));
             }
             kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.clone()),
@@ -246,8 +268,10 @@ impl Observer {
                     self.streams.entry(frame.stream).or_default();
                 }
                 let end = frame.ends_stream();
+                let head = frame.kind == kind::HEADERS;
                 self.change(frame.stream, |stream| {
                     stream.reset_late = false;
+                    stream.got_head |= head;
                     stream.got_end |= end;
                 });
             }

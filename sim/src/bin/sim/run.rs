@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use raddle_sim::{campaign::World, outcome::Marks, races};
+use raddle_sim::{
+    campaign::World,
+    outcome::Marks,
+    races::{self, Race},
+};
 use serde_json::json;
 
 use crate::{RunArgs, Wrong, command, progress::Progress};
@@ -31,7 +35,7 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     'seeds: for seed in first..end {
         for &world in &worlds {
             one(args, world, seed, &mut sum);
-            let hit = all.iter().filter(|race| race.hits(&sum.marks) > 0).count();
+            let hit = hit(&all, args.tier, &sum.marks);
             progress.step(sum.runs, (hit, all.len()), sum.failures);
             let late = args
                 .time_max
@@ -45,12 +49,10 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     tell(args, &sum, &progress);
     let missed: Vec<_> = all
         .iter()
-        .filter(|race| race.hits(&sum.marks) == 0)
+        .filter(|race| race.hits(args.tier, &sum.marks) == Some(0))
         .collect();
     if table {
-        for race in &all {
-            println!("{:4} {:10}  {}", race.id, race.hits(&sum.marks), race.what);
-        }
+        print_races(args.tier, &sum.marks);
     }
     if args.every_race {
         for race in &missed {
@@ -58,6 +60,21 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
         }
     }
     Ok(sum.failures == 0 && (!args.every_race || missed.is_empty()))
+}
+
+/// How many of these races have come to pass.
+fn hit(races: &[Race], tier: u8, marks: &Marks) -> usize {
+    let hit = |race: &&Race| race.hits(tier, marks).is_some_and(|hits| hits > 0);
+    races.iter().filter(hit).count()
+}
+
+/// Every race: how often it came to pass here, or where it is made.
+fn print_races(tier: u8, marks: &Marks) {
+    for race in races::ALL {
+        let hits = race.hits(tier, marks);
+        let hits = hits.map_or("-".to_owned(), |hits| hits.to_string());
+        println!("{:4} {hits:>10}  {} ({})", race.id, race.what, race.place());
+    }
 }
 
 fn one(args: &RunArgs, world: World, seed: u64, sum: &mut Sum) {
