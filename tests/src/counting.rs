@@ -5,35 +5,90 @@ use std::{
     cell::Cell,
 };
 
+/// What a thread has allocated so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allocated {
+    /// Calls, reallocations among them.
+    pub calls: u64,
+    /// Bytes asked for; a reallocation counts its whole new size.
+    pub bytes: u64,
+    /// Bytes that are held: less than nothing when a thread frees what another allocated.
+    pub held: i64,
+    largest: usize,
+}
+
+impl Allocated {
+    const NOTHING: Self = Self {
+        calls: 0,
+        bytes: 0,
+        held: 0,
+        largest: 0,
+    };
+
+    /// What this thread has allocated so far.
+    #[must_use]
+    pub fn now() -> Self {
+        SO_FAR.get()
+    }
+
+    /// What was allocated since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            calls: self.calls - earlier.calls,
+            bytes: self.bytes - earlier.bytes,
+            held: self.held - earlier.held,
+            ..self
+        }
+    }
+}
+
 thread_local! {
     // Not atomics: a locked instruction for each allocation would be charged to whoever allocates more.
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-    static LIVE: Cell<i64> = const { Cell::new(0) };
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
+    static SO_FAR: Cell<Allocated> = const { Cell::new(Allocated::NOTHING) };
 }
 
 /// How often this thread has allocated, reallocations among them.
 #[must_use]
 pub fn calls() -> u64 {
-    CALLS.get()
+    SO_FAR.get().calls
 }
 
 /// Bytes that this thread has allocated and not freed.
 #[must_use]
 pub fn live() -> i64 {
-    LIVE.get()
+    SO_FAR.get().held
 }
 
 /// The largest single allocation since the last call, in bytes.
 #[must_use]
 pub fn take_largest() -> usize {
-    LARGEST.replace(0)
+    let so_far = SO_FAR.get();
+    SO_FAR.set(Allocated {
+        largest: 0,
+        ..so_far
+    });
+    so_far.largest
 }
 
-fn count(grown: usize, shrunk: usize) {
-    CALLS.set(CALLS.get() + u64::from(grown > 0));
-    LIVE.set(LIVE.get() + grown as i64 - shrunk as i64);
-    LARGEST.set(LARGEST.get().max(grown));
+/// Counts an allocation of `bytes` in place of one of `before`. For allocators that do not go through [`Counting`].
+pub fn count(bytes: usize, before: usize) {
+    let so_far = SO_FAR.get();
+    SO_FAR.set(Allocated {
+        calls: so_far.calls + 1,
+        bytes: so_far.bytes + bytes as u64,
+        held: so_far.held + bytes as i64 - before as i64,
+        largest: so_far.largest.max(bytes),
+    });
+}
+
+/// Counts that `bytes` are free again.
+pub fn count_free(bytes: usize) {
+    let so_far = SO_FAR.get();
+    SO_FAR.set(Allocated {
+        held: so_far.held - bytes as i64,
+        ..so_far
+    });
 }
 
 /// Counts, and leaves the work to the system. For `#[global_allocator]`.
@@ -61,7 +116,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, layout.size());
+        count_free(layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }

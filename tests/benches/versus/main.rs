@@ -14,7 +14,6 @@
 //!
 //! `--engine` runs one alone, for a profiler; what is measured runs below the function `measured`.
 
-mod allocations;
 mod drive;
 mod h2_ends;
 mod hpack;
@@ -31,10 +30,10 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum, builder::RangedU64ValueParser};
 
-use allocations::{Allocated, Counting};
 use drive::{Ends, Pair};
 use h2_ends::H2Ends;
 use raddle_ends::{Client, Server};
+use raddle_tests::counting::{Allocated, Counting};
 use report::Measured;
 use script::{ScriptClient, ScriptServer};
 use workload::{Seen, Side, WORKLOADS, Workload};

@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
+use raddle_tests::counting::Allocated;
+
 use crate::{
     Engine,
-    allocations::Allocated,
     drive::{Asks, End},
     h2_ends,
     raddle_ends::{Client, Server},

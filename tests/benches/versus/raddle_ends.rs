@@ -1,6 +1,9 @@
 //! The two ends of a connection as raddle engines, each with the loop that feeds it.
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
@@ -16,6 +19,8 @@ use crate::{
 
 /// Free space in the buffer before a read, as in raddle's adapter.
 const READ_BYTES: usize = 16 * 1024 + 512;
+/// How long a connection is idle before it is measured.
+const IDLE: Duration = Duration::from_secs(6);
 /// Memory of a kept builder of heads.
 const HEADS_BYTES: usize = 4 * 1024;
 
@@ -147,6 +152,7 @@ impl End for Server {
     }
 
     fn let_go(&mut self) {
+        self.react();
         self.end.let_go();
     }
 }
@@ -168,8 +174,14 @@ impl Engine {
         Timestamp(self.start.elapsed().as_nanos() as u64)
     }
 
-    /// Frees the buffers, which are this loop's and not the engine's.
+    /// Frees the buffers, which are this loop's and not the engine's, and lets some seconds pass.
     fn let_go(&mut self) {
+        let now = self.now();
+        self.connection.poll_transmit(&mut self.out, now);
+        let until = now.after(IDLE);
+        while let Some(due) = self.connection.poll_timeout().filter(|due| *due <= until) {
+            self.connection.handle_timeout(due);
+        }
         assert!(self.inbox.is_empty() && self.out.is_empty(), "all is said");
         self.inbox = BytesMut::new();
         self.out = Transmit::new();

@@ -1,6 +1,8 @@
 //! Figures of one engine, and how two compare.
 
-use crate::{allocations::Allocated, workload::Workload};
+use raddle_tests::counting::Allocated;
+
+use crate::workload::Workload;
 
 /// What one engine needed for one workload.
 #[derive(Debug, Default)]

@@ -2,11 +2,11 @@
 
 use std::{cell::Cell, cell::RefCell, future::poll_fn, rc::Rc, task::Poll};
 
+use raddle_tests::counting::Allocated;
 use tokio::task::spawn_local;
 
 use super::{connect, executor, job::Job, listen, pipe::Pipe};
 use crate::{
-    allocations::Allocated,
     drive::{Asks, End},
     memory::Held,
     script::{ScriptClient, ScriptServer},

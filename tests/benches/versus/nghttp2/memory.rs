@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::ffi::Memory;
-use crate::allocations::{count, count_free};
+use raddle_tests::counting::{count, count_free};
 
 /// Room for the length that keeps the strictest alignment.
 const BEFORE: usize = 16;
