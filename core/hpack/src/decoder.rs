@@ -152,6 +152,14 @@ impl Decoder {
         self.table.fingerprint()
     }
 
+    /// Gives back memory that was needed for blocks and that the table does not need. Does nothing within a block.
+    pub fn shrink(&mut self) {
+        if self.partial.is_idle() && !self.in_fields {
+            self.table.shrink();
+            self.scratch = Vec::new();
+        }
+    }
+
     /// Octets of memory allocated: the table, and room for strings in progress.
     pub fn memory_footprint(&self) -> usize {
         self.table.memory_footprint() + self.scratch.capacity() + self.partial.memory_footprint()

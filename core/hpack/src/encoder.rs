@@ -174,6 +174,11 @@ impl Encoder {
         self.table.fingerprint()
     }
 
+    /// Gives back memory that was needed for blocks and that the table does not need.
+    pub fn shrink(&mut self) {
+        self.table.shrink();
+    }
+
     /// Octets of memory allocated: the table, and what finds fields in it.
     pub fn memory_footprint(&self) -> usize {
         self.table.memory_footprint()

@@ -186,16 +186,30 @@ impl Table {
     /// length), and the buffer stays within about four times the table.
     #[cold]
     fn compact(&mut self, len: usize) {
-        let live_from = match self.entries.front() {
-            Some(oldest) => oldest.start.wrapping_sub(self.base) as usize,
-            None => self.bytes.len(),
-        };
+        let live_from = self.live_from();
         if live_from >= self.bytes.len() - live_from {
             self.bytes.copy_within(live_from.., 0);
             self.bytes.truncate(self.bytes.len() - live_from);
             self.base = self.base.wrapping_add(live_from as u32);
         }
         self.bytes.reserve(len);
+    }
+
+    /// Where the octets of the oldest entry begin.
+    fn live_from(&self) -> usize {
+        match self.entries.front() {
+            Some(oldest) => oldest.start.wrapping_sub(self.base) as usize,
+            None => self.bytes.len(),
+        }
+    }
+
+    /// Gives back the memory that the entries do not need.
+    pub(crate) fn shrink(&mut self) {
+        let live_from = self.live_from();
+        self.bytes.drain(..live_from);
+        self.base = self.base.wrapping_add(live_from as u32);
+        self.bytes.shrink_to_fit();
+        self.entries.shrink_to_fit();
     }
 
     /// Octets of memory allocated.
@@ -266,6 +280,24 @@ mod tests {
         assert_eq!(table.len(), 1);
         assert!(!table.insert_with_name_of(0, &[b'z'; 65]));
         assert_eq!((table.len(), table.size()), (0, 0));
+    }
+
+    #[test]
+    fn a_shrunk_table_keeps_its_entries_and_takes_more() {
+        let mut table = Table::new(200);
+        for n in 0..50u8 {
+            assert!(table.insert(b"name", &[n; 20]));
+        }
+        let (before, fingerprint) = (table.memory_footprint(), table.fingerprint());
+        table.shrink();
+        assert!(table.memory_footprint() < before);
+        assert_eq!(table.fingerprint(), fingerprint);
+        assert!(table.insert_with_name_of(2, &[50; 20]));
+        for n in 0..3 {
+            let value = [50 - n as u8; 20];
+            assert_eq!(table.get(n), Some((&b"name"[..], &value[..])));
+        }
+        assert_eq!(table.len(), 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 
 use super::{Connection, Lifecycle, receive::Fault};
 use crate::{
@@ -177,6 +177,11 @@ impl Connection {
         }
         self.streams.tidy();
         self.events.shrink_to(EVENTS_KEPT);
+        self.sink.shrink();
+        self.small = BytesMut::new();
+        self.small_given = 0;
+        self.hpack_in.shrink();
+        self.hpack_out.shrink();
     }
 
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.

@@ -46,6 +46,13 @@ impl BlockSink {
         self.fields.memory_footprint()
     }
 
+    /// Gives back the memory that no list has, unless a block is under way.
+    pub(crate) fn shrink(&mut self) {
+        if self.fields.bytes() == 0 {
+            self.fields = FieldsBuilder::with_slab_bytes(SLAB_BYTES);
+        }
+    }
+
     /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.
     pub(crate) fn finish(&mut self, join_cookies: bool) -> Fields {
         let crumbs = core::mem::take(&mut self.crumbs);
