@@ -84,7 +84,9 @@ pub struct Config {
     /// stops the whole connection. 5 s carry 64 KiB at 100 kbit/s.
     pub header_block_timeout: Duration,
     /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off. 30 s find a peer that
-    /// has vanished before most callers lose their patience, and cost 34 bytes each time.
+    /// has vanished before most callers lose their patience, and cost 34 bytes each time. Some servers end connections for it:
+    /// those of gRPC allow, while they send nothing, one in five minutes, and few more. For calls that are silent for
+    /// minutes on those, set it above that.
     pub keep_alive_interval: Option<Duration>,
     /// Time for the answer to that PING before the connection counts as dead. 10 s outlast every round trip and the
     /// retransmission of a lost segment.

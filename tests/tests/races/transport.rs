@@ -109,6 +109,13 @@ fn h09_the_end_of_reading_ends_a_connection_with_nothing_open_cleanly() {
     transport_ends(&mut hand, TransportEnd::Eof);
     assert_eq!(hand.outcome(stream), Some(Ok(())));
     assert_eq!(hand.events().last(), Some(&Event::Closed { error: None }));
+    // Before the peer has said anything, it does not: whatever listens there may not speak HTTP/2.
+    let mut hand = Hand::fresh(Role::Client);
+    transport_ends(&mut hand, TransportEnd::Eof);
+    assert!(matches!(
+        hand.events().last(),
+        Some(Event::Closed { error: Some(_) })
+    ));
     // And with an upload under way that nobody will hear of, it does not.
     let (mut hand, stream) = asked();
     transport_ends(&mut hand, TransportEnd::Eof);
@@ -117,4 +124,19 @@ fn h09_the_end_of_reading_ends_a_connection_with_nothing_open_cleanly() {
         hand.events().last(),
         Some(Event::Closed { error: Some(_) })
     ));
+}
+
+#[test]
+fn h09_a_reset_that_was_not_cut_keeps_no_stream_behind_the_end() {
+    for fault in [true, false] {
+        let (mut hand, [stream]) = asking::<1>();
+        hand.end.connection.reset(stream, ErrorCode::CANCEL);
+        if fault {
+            hand.says(wire::window_update(0, 0));
+        } else {
+            transport_ends(&mut hand, TransportEnd::Failed);
+        }
+        assert_eq!(assert_ends_once(&hand.events()), 1);
+        assert_eq!(hand.end.connection.gauges().entries, 0);
+    }
 }
