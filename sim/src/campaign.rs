@@ -61,6 +61,15 @@ impl fmt::Display for World {
 }
 
 impl World {
+    /// Whether runs of it can be recorded.
+    pub(crate) fn is_recorded(self) -> bool {
+        match self {
+            Self::Engines(_) => true,
+            #[cfg(feature = "network")]
+            Self::Network(_) => true,
+        }
+    }
+
     /// Every world of a tier.
     #[must_use]
     pub fn of_tier(tier: u8) -> Vec<Self> {
