@@ -59,9 +59,8 @@ pub struct Ends {
     pub safe: u64,
 }
 
-/// Follows every request from its registration to its one end.
-///
-/// What is told to it has to be told in the order in which it happened. Each method fails with what is wrong about it.
+/// Follows every request from its registration to its one end. What is told to it has to be told in the order in which it
+/// happened. Each method fails with what is wrong about it.
 #[derive(Debug, Default)]
 pub struct Oracle {
     requests: BTreeMap<u64, Record>,
@@ -193,12 +192,15 @@ impl Oracle {
     pub fn shown(&mut self, n: u64) -> Result<(), Fault> {
         let record = self.record(n)?;
         if std::mem::replace(&mut record.shown, true) {
-            return Err(Fault::of(n, "shown to the server's application twice"));
+            return Err(Fault::of(
+                n,
+                "I-01: shown to the server's application twice",
+            ));
         }
         if record.end == Some(End::Failed(Retry::Safe)) {
             return Err(Fault::of(
                 n,
-                "shown to the server's application after the verdict that it was not",
+                "I-02: shown to the server's application after the verdict that it was not",
             ));
         }
         record.seen = true;
@@ -254,7 +256,7 @@ impl Oracle {
     pub fn data(&mut self, n: u64, way: Way, data: &[u8]) -> Result<(), Fault> {
         self.direction(n, way)?
             .data(data)
-            .map_err(|what| Fault::of(n, format!("{way:?}: {what}")))
+            .map_err(|what| Fault::of(n, format!("I-04: {way:?}: {what}")))
     }
 
     /// Trailers arrive; `value` is that of their one field.
@@ -264,7 +266,7 @@ impl Oracle {
     pub fn trailers(&mut self, n: u64, way: Way, value: &[u8]) -> Result<(), Fault> {
         self.direction(n, way)?
             .trailers(value)
-            .map_err(|what| Fault::of(n, format!("{way:?}: {what}")))
+            .map_err(|what| Fault::of(n, format!("I-04: {way:?}: {what}")))
     }
 
     /// A receiver is told that its message is whole.
@@ -274,7 +276,7 @@ impl Oracle {
     pub fn whole(&mut self, n: u64, way: Way) -> Result<(), Fault> {
         self.direction(n, way)?
             .end()
-            .map_err(|what| Fault::of(n, format!("{way:?}: {what}")))
+            .map_err(|what| Fault::of(n, format!("I-04: {way:?}: {what}")))
     }
 
     /// A receiver wants no more of its message, so that the rest of it need not arrive.
@@ -306,7 +308,7 @@ impl Oracle {
     pub fn complete(&mut self, n: u64) -> Result<(), Fault> {
         let record = self.end(n, End::Complete)?;
         if !record.head || !(record.down.whole || record.down.unwanted) {
-            return Err(Fault::of(n, "complete without a whole response"));
+            return Err(Fault::of(n, "I-04: complete without a whole response"));
         }
         self.ends.completed += 1;
         Ok(())
@@ -321,19 +323,19 @@ impl Oracle {
         if verdict == Retry::Safe && record.seen {
             return Err(Fault::of(
                 n,
-                "safe to send again by the verdict, but the server's application saw it",
+                "I-02: safe to send again by the verdict, but the server's application saw it",
             ));
         }
         if verdict != Retry::Never && record.head {
             return Err(Fault::of(
                 n,
-                "may be sent again, but its response was there",
+                "I-02: may be sent again, but its response was there",
             ));
         }
         if verdict == Retry::Never && !record.head && !record.gave_up {
             return Err(Fault::of(
                 n,
-                "never to be sent again by the verdict, but there was no response and nobody gave it up",
+                "I-03: never to be sent again by the verdict, but there was no response and nobody gave it up",
             ));
         }
         match verdict {
@@ -354,10 +356,13 @@ impl Oracle {
             return Err(Fault::of(n, "ended on the server, but was not shown"));
         }
         if well && !record.up.whole && !record.up.unwanted {
-            return Err(Fault::of(n, "ended well on the server, but is not whole"));
+            return Err(Fault::of(
+                n,
+                "I-04: ended well on the server, but is not whole",
+            ));
         }
         if std::mem::replace(&mut record.server_ended, true) {
-            return Err(Fault::of(n, "ended twice on the server"));
+            return Err(Fault::of(n, "I-01: ended twice on the server"));
         }
         Ok(())
     }
@@ -391,7 +396,7 @@ impl Oracle {
     pub fn finish(&self) -> Result<Ends, Fault> {
         match self.unended().next() {
             None => Ok(self.ends),
-            Some(n) => Err(Fault::of(n, "never ended")),
+            Some(n) => Err(Fault::of(n, "I-01: never ended")),
         }
     }
 
@@ -411,7 +416,7 @@ impl Oracle {
         if ended {
             return Err(Fault::of(
                 n,
-                format!("{way:?}: something came after its end"),
+                format!("I-01: {way:?}: something came after its end"),
             ));
         }
         Ok(record)
@@ -436,7 +441,10 @@ impl Oracle {
         let record = self.record(n)?;
         match record.end.replace(end) {
             None => Ok(record),
-            Some(before) => Err(Fault::of(n, format!("ended twice: {before:?}, {end:?}"))),
+            Some(before) => Err(Fault::of(
+                n,
+                format!("I-01: ended twice: {before:?}, {end:?}"),
+            )),
         }
     }
 }

@@ -261,6 +261,7 @@ impl End {
             marks.add_to("G10", 1);
         }
         marks.add_to("C11", u64::from(self.others_hold));
+        marks.add_to("frames", self.conn.stats().frames_received);
         marks.add_to("blocks compared", self.observer.blocks());
         marks.add_to("turns awaited", self.observer.crowded());
     }

@@ -8,15 +8,18 @@ impl World<'_> {
     pub(super) fn finish(&self) -> Result<(), Fault> {
         self.oracle.finish()?;
         if let Some(n) = self.oracle.unended_on_server().next() {
-            return Err(Fault::of(n, "never ended on the server"));
+            return Err(Fault::of(n, "I-01: never ended on the server"));
         }
         for end in [&self.client, &self.server] {
             if let Some(live) = end.streams.values().next() {
-                return Err(Fault::of(live.n, "its stream outlived the connection"));
+                return Err(Fault::of(
+                    live.n,
+                    "I-16: its stream outlived the connection",
+                ));
             }
             end.blameless()?;
             if end.conn.poll_timeout().is_some() {
-                return Err(Fault::run("a deadline outlived its connection"));
+                return Err(Fault::run("I-16: a deadline outlived its connection"));
             }
         }
         Ok(())

@@ -204,7 +204,7 @@ impl<'t> World<'t> {
                 continue;
             }
             match self.next() {
-                None => return Err(self.stuck("nothing would ever happen again")),
+                None => return Err(self.stuck("I-22: nothing would ever happen again")),
                 Some(next) if next > self.until => {
                     return Err(self.stuck("I-21: no end within the time that it may take"));
                 }
@@ -212,7 +212,7 @@ impl<'t> World<'t> {
             }
             self.happen()?;
         }
-        Err(self.stuck("no end within the bound of steps"))
+        Err(self.stuck("I-21: no end within the bound of steps"))
     }
 
     /// The next moment at which anything happens.
@@ -353,7 +353,7 @@ impl<'t> World<'t> {
                 return Ok(());
             }
         }
-        Err(self.stuck(&format!("{role:?} spins")))
+        Err(self.stuck(&format!("I-23: {role:?} spins")))
     }
 
     fn read(&mut self, role: Role) -> bool {
@@ -382,7 +382,7 @@ impl<'t> World<'t> {
         let cut = end.conn.poll_transmit(&mut end.out, Timestamp(now));
         if before == 0 && wants != (cut > 0) {
             return Err(Fault::run(format!(
-                "{role:?} wants to transmit: {wants}, but {cut} bytes came"
+                "I-22: {role:?} wants to transmit: {wants}, but {cut} bytes came"
             )));
         }
         self.end(role).observe(before)?;

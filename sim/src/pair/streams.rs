@@ -20,7 +20,9 @@ const SPLIT_MIN: usize = 256;
 impl World<'_> {
     pub(super) fn event(&mut self, role: Role, event: Event) -> Result<(), Fault> {
         if self.end(role).closed {
-            return Err(Fault::run(format!("{role:?}: {event:?} after Closed")));
+            return Err(Fault::run(format!(
+                "I-29: {role:?}: {event:?} after Closed"
+            )));
         }
         match event {
             Event::Request { stream, head, then } => self.on_request(stream, &head, then),
@@ -41,7 +43,6 @@ impl World<'_> {
             Event::Writable { stream } => {
                 let n = self.number(role, stream, "Writable")?;
                 self.log(format_args!("{role:?}: #{n} writable"));
-                // A lost or late wake-up is not the only fault of its kind.
                 if self.end(role).conn.writable(stream) == 0 {
                     return Err(Fault::of(
                         n,

@@ -50,6 +50,8 @@ pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fau
     let mut world = World::new(tape, trace);
     world.run()?;
     world.observer.seen().count(&mut world.marks);
+    let frames = world.conn.stats().frames_received;
+    world.marks.add_to("frames", frames);
     Ok(Outcome {
         hash: world.trace.hash(),
         events: world.trace.events(),

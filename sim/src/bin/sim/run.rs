@@ -114,9 +114,10 @@ fn tell(args: &RunArgs, sum: &Sum, progress: &Progress) {
         println!("{line}");
     } else {
         println!(
-            "{} runs, {} requests, {} events in {seconds:.1} s ({:.0} runs/s); {} failures",
+            "{} runs, {} requests, {} frames, {} events in {seconds:.1} s ({:.0} runs/s); {} failures",
             sum.runs,
             sum.requests,
+            sum.marks.count("frames"),
             sum.events,
             sum.runs as f64 / seconds,
             sum.failures
