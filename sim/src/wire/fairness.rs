@@ -100,10 +100,13 @@ impl Fairness {
             }
             (Some(at), true) => {
                 let waiter = &mut self.waiters[at];
-                if waiter.urgency != urgency {
+                let before = std::mem::replace(&mut waiter.urgency, urgency);
+                if before.level != urgency.level {
                     // To the back of another line.
-                    (waiter.urgency, waiter.joined, waiter.since) = (urgency, self.now, self.now);
+                    (waiter.joined, waiter.since) = (self.now, self.now);
                     waiter.passed.clear();
+                }
+                if before != urgency {
                     self.forget(stream);
                 }
             }
@@ -212,6 +215,17 @@ mod tests {
     #[test]
     fn the_last_that_came_does_not_go_first() {
         assert!(line(&[1, 3]).serve(3, 1).is_err());
+    }
+
+    #[test]
+    fn who_asks_for_longer_turns_keeps_the_place_in_the_line() {
+        let mut fairness = line(&[1, 3]);
+        fairness.set(1, true, false, Urgency::parse(b"u=3"));
+        fairness.serve(1, 1).expect("it was there first");
+        let mut fairness = line(&[1, 3]);
+        fairness.set(1, true, false, Urgency::parse(b"u=4"));
+        fairness.set(1, true, false, Urgency::parse(b"u=3"));
+        assert!(fairness.serve(1, 1).is_err(), "it left the line");
     }
 
     #[test]
