@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(feature = "network")]
 use crate::net::{self, Pairing};
 use crate::{
+    mesh::{self, Topology},
     outcome::{Fault, Outcome},
     pair, runner,
     tape::Tape,
@@ -23,11 +24,21 @@ pub enum Profile {
     Liveness,
     /// One engine, and a peer that uses every freedom it has, and sometimes breaks a rule.
     Abuse,
+    /// Several connections over several servers, and who is not touched by others' troubles.
+    Pool,
+    /// The same with a proxy in the middle, which forwards bodies and resets.
+    Proxy,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Safety, Self::Liveness, Self::Abuse];
+    pub const ALL: [Self; 5] = [
+        Self::Safety,
+        Self::Liveness,
+        Self::Abuse,
+        Self::Pool,
+        Self::Proxy,
+    ];
 
     /// The name by which people choose it.
     #[must_use]
@@ -36,6 +47,8 @@ impl Profile {
             Self::Safety => "safety",
             Self::Liveness => "liveness",
             Self::Abuse => "abuse",
+            Self::Pool => "pool",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -126,6 +139,8 @@ impl World {
     pub(crate) fn attempt(self, tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
         match self {
             Self::Engines(Profile::Abuse) => crate::stranger::attempt(tape, trace),
+            Self::Engines(Profile::Pool) => mesh::attempt(tape, trace, Topology::Pool),
+            Self::Engines(Profile::Proxy) => mesh::attempt(tape, trace, Topology::Proxy),
             Self::Engines(profile) => pair::attempt(tape, trace, profile),
             #[cfg(feature = "network")]
             Self::Network(pairing) => net::attempt(tape, trace, pairing),

@@ -48,6 +48,12 @@ impl Trace {
         }
     }
 
+    /// A trace of another run that keeps as many lines as this one.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::keeping(self.lines_max)
+    }
+
     /// Adds an event by its text, without making the text when nobody keeps it.
     pub fn note(&mut self, text: fmt::Arguments<'_>) {
         if self.lines_max > 0 {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use raddle_sim::{
     campaign::{Profile, World},
+    outcome::Marks,
     runner, shrink,
     tape::Tape,
 };
@@ -17,6 +18,47 @@ fn every_world_of_engines_runs_well_and_repeats() {
             let outcome = outcome.unwrap_or_else(|fault| panic!("{world}, seed {seed}: {fault}"));
             assert!(outcome.events > 0);
         }
+    }
+}
+
+#[test]
+fn several_connections_meet_what_they_are_there_for() {
+    let pool = [
+        "a connection is replaced",
+        "a stream that nobody reads",
+        "one connection breaks",
+        "one connection drains",
+        "one connection is closed",
+        "one connection stalls",
+        "one way of a connection ends",
+        "opened while closing",
+        "sent again on another connection",
+    ];
+    let proxy = [
+        "a reset is forwarded",
+        "the proxy holds back",
+        "the proxy sends again",
+    ];
+    for (profile, wanted) in [
+        (Profile::Pool, &pool[..]),
+        (Profile::Proxy, &[pool.as_slice(), &proxy].concat()),
+    ] {
+        let mut marks = Marks::default();
+        let mut completed = 0;
+        for seed in 1_000..1_300 {
+            let outcome = World::Engines(profile).run_seed(seed);
+            let outcome =
+                outcome.unwrap_or_else(|fault| panic!("{profile:?}, seed {seed}: {fault}"));
+            marks.add(&outcome.marks);
+            completed += outcome.ends.completed;
+        }
+        for mark in wanted {
+            assert!(
+                marks.count(mark) > 0,
+                "{profile:?}: no seed reached: {mark}"
+            );
+        }
+        assert!(completed > 500, "{profile:?}: only {completed} completed");
     }
 }
 

@@ -375,14 +375,14 @@ impl Sending {
 }
 
 /// Trailers of the one field that messages here have.
-pub(super) fn trailers(value: &[u8]) -> Fields {
+pub(crate) fn trailers(value: &[u8]) -> Fields {
     let mut builder = Fields::builder();
     builder.push(b"x-end", value, false);
     builder.finish()
 }
 
 /// The value of the one field of trailers.
-pub(super) fn trailers_value(n: u64, fields: &Fields) -> Result<Bytes, Fault> {
+pub(crate) fn trailers_value(n: u64, fields: &Fields) -> Result<Bytes, Fault> {
     let mut all = fields.iter();
     match (all.next(), all.next()) {
         (Some(field), None) if field.name == b"x-end" => Ok(Bytes::copy_from_slice(field.value)),

@@ -5,10 +5,10 @@
 //! drain and close, but never break a rule, so that any accusation by an engine is a fault of the engine.
 
 mod client;
-mod end;
+pub(crate) mod end;
 mod ending;
 mod lists;
-mod pipe;
+pub(crate) mod pipe;
 mod plan;
 mod planted;
 mod recording;

@@ -9,26 +9,26 @@ use crate::tape::Tape;
 
 /// How a transport behaves in one run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
+pub(crate) struct Style {
     /// The most bytes that one write takes.
-    pub(super) piece_max: usize,
+    pub(crate) piece_max: usize,
     /// Shortest and longest way, in nanoseconds.
-    pub(super) latency: (u64, u64),
+    pub(crate) latency: (u64, u64),
     /// Bytes that are on their way at most.
-    pub(super) capacity: usize,
+    pub(crate) capacity: usize,
     /// Whether a read takes all that has arrived, or one piece at a time.
-    pub(super) gathers: bool,
+    pub(crate) gathers: bool,
 }
 
 /// What arrives.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Bytes(Bytes),
     End(TransportEnd),
 }
 
 #[derive(Debug)]
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     /// The lane of the tape that it draws from.
     lane: &'static str,
     style: Style,
@@ -39,13 +39,13 @@ pub(super) struct Pipe {
     /// When the latest piece arrives; nothing overtakes it.
     last: u64,
     /// Bytes until the transport breaks.
-    pub(super) cut_after: Option<usize>,
+    pub(crate) cut_after: Option<usize>,
     /// The end is on its way: what is written further goes nowhere.
     ended: bool,
 }
 
 impl Pipe {
-    pub(super) fn new(lane: &'static str, style: Style, cut_after: Option<usize>) -> Self {
+    pub(crate) fn new(lane: &'static str, style: Style, cut_after: Option<usize>) -> Self {
         Self {
             lane,
             style,
@@ -59,7 +59,7 @@ impl Pipe {
     }
 
     /// Takes what fits off the front of `out`; answers whether the transport broke over it.
-    pub(super) fn write(&mut self, out: &mut Transmit, now: u64, tape: &mut Tape) -> bool {
+    pub(crate) fn write(&mut self, out: &mut Transmit, now: u64, tape: &mut Tape) -> bool {
         while out.has_remaining() {
             if self.ended {
                 out.advance(out.remaining());
@@ -97,14 +97,14 @@ impl Pipe {
     }
 
     /// Ends this direction behind what is on its way.
-    pub(super) fn end(&mut self, end: TransportEnd, now: u64, tape: &mut Tape) {
+    pub(crate) fn end(&mut self, end: TransportEnd, now: u64, tape: &mut Tape) {
         if !std::mem::replace(&mut self.ended, true) {
             self.push(Piece::End(end), now, tape);
         }
     }
 
     /// Loses a part of what is on its way, the latest first.
-    pub(super) fn lose(&mut self, tape: &mut Tape) {
+    pub(crate) fn lose(&mut self, tape: &mut Tape) {
         let keep = tape.lane(self.lane).index(self.pieces.len() + 1);
         self.pieces.truncate(keep);
         self.held = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
@@ -113,7 +113,7 @@ impl Pipe {
     }
 
     /// Holds back everything, what is on its way and what follows, until the moment `until`.
-    pub(super) fn stall(&mut self, until: u64) {
+    pub(crate) fn stall(&mut self, until: u64) {
         self.last = self.last.max(until);
         for (arrives, _) in &mut self.pieces {
             *arrives = until.max(*arrives);
@@ -121,19 +121,19 @@ impl Pipe {
     }
 
     /// When the next piece arrives.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(crate) fn next(&self) -> Option<u64> {
         self.pieces.front().map(|(arrives, _)| *arrives)
     }
 
     /// The piece that has arrived by `now`.
-    pub(super) fn read(&mut self, now: u64) -> Option<Piece> {
+    pub(crate) fn read(&mut self, now: u64) -> Option<Piece> {
         let (_, piece) = self.pieces.pop_front_if(|(arrives, _)| *arrives <= now)?;
         self.held -= piece.len();
         Some(piece)
     }
 
     /// Puts back what was read last.
-    pub(super) fn unread(&mut self, piece: Piece, now: u64) {
+    pub(crate) fn unread(&mut self, piece: Piece, now: u64) {
         self.held += piece.len();
         self.pieces.push_front((now, piece));
     }

@@ -122,6 +122,8 @@ enum Kind {
     Safety,
     Liveness,
     Abuse,
+    Pool,
+    Proxy,
     All,
 }
 
@@ -154,11 +156,17 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 impl RunArgs {
     fn worlds(&self) -> Vec<World> {
         let worlds = World::of_tier(self.tier);
-        let wanted = |world: &World| match (world, self.profile) {
-            (_, Kind::All) | (World::Network(_), _) => true,
-            (World::Engines(profile), Kind::Safety) => *profile == Profile::Safety,
-            (World::Engines(profile), Kind::Liveness) => *profile == Profile::Liveness,
-            (World::Engines(profile), Kind::Abuse) => *profile == Profile::Abuse,
+        let one = match self.profile {
+            Kind::All => return worlds,
+            Kind::Safety => Profile::Safety,
+            Kind::Liveness => Profile::Liveness,
+            Kind::Abuse => Profile::Abuse,
+            Kind::Pool => Profile::Pool,
+            Kind::Proxy => Profile::Proxy,
+        };
+        let wanted = |world: &World| match world {
+            World::Network(_) => true,
+            World::Engines(profile) => *profile == one,
         };
         worlds.into_iter().filter(wanted).collect()
     }
@@ -196,9 +204,10 @@ impl OneArgs {
             return Ok(Case::new(world, tape));
         }
         let text = String::from_utf8(bytes)?;
-        let mut case = match text.parse::<Case>() {
-            Ok(case) => case,
-            Err(_) => Case::new(self.world()?, text.parse()?),
+        let says = text.lines().any(|line| line.trim().starts_with("world "));
+        let mut case = match says {
+            true => text.parse::<Case>()?,
+            false => Case::new(self.world()?, text.parse()?),
         };
         if self.world.is_some() {
             case.world = self.world()?;

@@ -1,0 +1,115 @@
+//! How a run ends, what is said of one that does not, and whether those whom nothing touched noticed anything.
+
+use raddle_core::{Lifecycle, Role};
+
+use super::{Request, World};
+use crate::outcome::Fault;
+
+/// I-30: requests that nothing touched end as they do in a run without troubles.
+pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Fault> {
+    for (n, (one, other)) in troubled.iter().zip(calm).enumerate() {
+        if !one.touched && one.end != other.end {
+            return Err(Fault::of(
+                n as u64,
+                format!(
+                    "I-30: ends by {:?}, without the others' troubles by {:?}",
+                    one.end, other.end
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl World<'_> {
+    /// Lets every connection come to its end once every request has. Answers whether it did so now.
+    pub(super) fn begin_end(&mut self) -> bool {
+        let open = self.requests.iter().any(|request| request.end.is_none());
+        if open || self.oracle.unended().next().is_some() {
+            return false;
+        }
+        let mut any = false;
+        // What the client has given up may reach the proxy, and have it open one more.
+        for at in 0..self.links.len() {
+            if std::mem::replace(&mut self.links[at].ending, true) {
+                continue;
+            }
+            any = true;
+            let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
+            if self.links[at].seen(role).conn.lifecycle() < Lifecycle::Closing {
+                self.log(format_args!("{at} {role:?}: drains at the end"));
+                self.side(at, role).conn.drain();
+            }
+        }
+        any
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        let ended = self.requests.iter().all(|request| request.end.is_some());
+        ended && self.links.iter().all(|link| link.ending && link.is_over())
+    }
+
+    /// Everything has ended: nothing may be left over.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        self.oracle.finish()?;
+        if let Some(id) = self.oracle.unended_on_server().next() {
+            return Err(Fault::of(id, "never ended on the server"));
+        }
+        for (at, link) in self.links.iter().enumerate() {
+            for side in [&link.client, &link.server] {
+                let role = side.conn.role();
+                if let Some(id) = side.streams.values().next() {
+                    let what = format!("I-16: {at} {role:?}: its stream outlived the connection");
+                    return Err(Fault::of(*id as u64, what));
+                }
+                side.blameless()?;
+                if side.conn.poll_timeout().is_some() {
+                    let what = format!("{at} {role:?}: a deadline outlived its connection");
+                    return Err(Fault::run(what));
+                }
+            }
+        }
+        for attempt in &self.attempts {
+            if self.links[attempt.link].troubled {
+                self.requests[attempt.n].touched = true;
+            }
+        }
+        for (n, request) in self.requests.iter().enumerate() {
+            if request.sent > self.plan.budget {
+                return Err(Fault::of(
+                    n as u64,
+                    format!("I-06: sent {} times", request.sent),
+                ));
+            }
+            if !request.touched && request.end != Some(Ok(())) {
+                let what = format!(
+                    "I-30: #{n} ends by {:?}, and nothing touched it",
+                    request.end
+                );
+                return Err(Fault::run(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// A run that goes nowhere, with what everybody waits for.
+    pub(super) fn stuck(&self, what: &str) -> Fault {
+        let mut text = format!("{what} at {}ns.", self.now);
+        for (n, request) in self.requests.iter().enumerate() {
+            if request.end.is_none() {
+                text += &format!("\n#{n} has not ended, {request:?}");
+            }
+        }
+        for (at, link) in self
+            .links
+            .iter()
+            .enumerate()
+            .filter(|(_, link)| !link.is_over())
+        {
+            for side in [&link.client, &link.server] {
+                text += &format!("\n{at} to server {}, {}", link.target, side.explain());
+            }
+        }
+        Fault::run(text)
+    }
+}

@@ -1,0 +1,197 @@
+//! One connection: two engines, two pipes between them, and what each side's application holds.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use raddle_core::{Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
+
+use super::{Hop, plan::Plan};
+use crate::{outcome::Fault, pair::pipe::Pipe, wire::Observer};
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) hop: Hop,
+    /// The server that it leads to.
+    pub(super) target: usize,
+    pub(super) client: Side,
+    pub(super) server: Side,
+    pub(super) up: Pipe,
+    pub(super) down: Pipe,
+    /// Something befell it that may end what is on it.
+    pub(super) troubled: bool,
+    /// It is no longer needed.
+    pub(super) ending: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) conn: Connection,
+    pub(super) out: Transmit,
+    /// Bytes that have arrived and are not read.
+    pub(super) input: BytesMut,
+    pub(super) unread: bool,
+    /// Something was done to it: it may have something to say.
+    pub(super) dirty: bool,
+    /// Its streams, and which attempt each of them is.
+    pub(super) streams: BTreeMap<StreamHandle, usize>,
+    /// Bytes of each body that its application has.
+    taken: BTreeMap<StreamHandle, usize>,
+    observer: Observer,
+    pub(super) closed: bool,
+    pub(super) hung_up: bool,
+}
+
+impl Link {
+    pub(super) fn new(plan: &Plan, hop: Hop, target: usize, now: u64) -> Self {
+        let side = |role| Side::new(role, plan, hop, now);
+        Self {
+            hop,
+            target,
+            client: side(Role::Client),
+            server: side(Role::Server),
+            up: Pipe::new("wire up", plan.style, None),
+            down: Pipe::new("wire down", plan.style, None),
+            troubled: false,
+            ending: false,
+        }
+    }
+
+    /// Whether new requests go there.
+    pub(super) fn is_usable(&self) -> bool {
+        self.client.conn.lifecycle() < Lifecycle::Draining
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        [&self.client, &self.server]
+            .iter()
+            .all(|side| side.closed && side.hung_up)
+    }
+
+    pub(super) fn raw(&mut self, role: Role) -> &mut Side {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
+    pub(super) fn seen(&self, role: Role) -> &Side {
+        match role {
+            Role::Client => &self.client,
+            Role::Server => &self.server,
+        }
+    }
+
+    /// What `role` writes into.
+    pub(super) fn outgoing(&mut self, role: Role) -> &mut Pipe {
+        match role {
+            Role::Client => &mut self.up,
+            Role::Server => &mut self.down,
+        }
+    }
+
+    /// What `role` reads from.
+    pub(super) fn incoming(&mut self, role: Role) -> &mut Pipe {
+        match role {
+            Role::Client => &mut self.down,
+            Role::Server => &mut self.up,
+        }
+    }
+}
+
+impl Side {
+    fn new(role: Role, plan: &Plan, hop: Hop, now: u64) -> Self {
+        #[allow(unused_mut)]
+        let mut conn = Connection::new(role, plan.config(hop, role), Timestamp(now));
+        #[cfg(feature = "planted")]
+        crate::mutants::plant(&mut conn);
+        Self {
+            conn,
+            out: Transmit::new(),
+            input: BytesMut::new(),
+            unread: false,
+            dirty: true,
+            streams: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            observer: Observer::new(role == Role::Client),
+            closed: false,
+            hung_up: false,
+        }
+    }
+
+    pub(super) fn arrive(&mut self, bytes: &Bytes) {
+        self.input.extend_from_slice(bytes);
+        self.observer.arrived(bytes);
+        (self.unread, self.dirty) = (true, true);
+    }
+
+    pub(super) fn handle_input(&mut self, now: Timestamp) -> Input {
+        let before = self.input.len();
+        let verdict = self.conn.handle_input(&mut self.input, now);
+        self.observer.read(before - self.input.len());
+        verdict
+    }
+
+    /// Lets the observer see all of the output but the first `before` bytes.
+    pub(super) fn observe(&mut self, before: usize) -> Result<(), Fault> {
+        let mut old = before;
+        for part in self.out.parts() {
+            let skipped = old.min(part.len());
+            old -= skipped;
+            self.observer.sent(&part[skipped..])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {
+        *self.taken.entry(stream).or_default() += bytes;
+    }
+
+    /// Its application is done with `bytes` of a body.
+    pub(super) fn release(&mut self, stream: StreamHandle, bytes: usize) {
+        if let Some(taken) = self.taken.get_mut(&stream) {
+            *taken -= bytes.min(*taken);
+        }
+        self.conn.release(stream, bytes);
+        self.dirty = true;
+    }
+
+    /// I-10: what the engine counts as handed out is what the application has.
+    pub(super) fn audit(&self) -> Result<(), Fault> {
+        let held = self.taken.values().sum::<usize>() as u64;
+        let audit = self.conn.audit();
+        if audit.held == held {
+            return Ok(());
+        }
+        Err(Fault::run(format!(
+            "I-10: {:?} has {} bytes of credit out, its application has {held}",
+            self.conn.role(),
+            audit.held
+        )))
+    }
+
+    /// Its peer, which is honest, did nothing that a defence counts.
+    pub(super) fn blameless(&self) -> Result<(), Fault> {
+        let defences = self.conn.stats().defences;
+        if defences.empty_data + defences.unknown_frames + defences.settings == 0 {
+            return Ok(());
+        }
+        Err(Fault::run(format!(
+            "{:?} counts abuse of an honest peer: {defences:?}",
+            self.conn.role()
+        )))
+    }
+
+    /// What each of its streams waits for.
+    pub(super) fn explain(&self) -> String {
+        let lines = self.streams.iter().map(|(&handle, id)| {
+            let waiting = self.conn.explain(handle);
+            format!("attempt {id} waits for {waiting:?}; ")
+        });
+        format!(
+            "{:?} is {:?}: {}",
+            self.conn.role(),
+            self.conn.lifecycle(),
+            lines.collect::<String>()
+        )
+    }
+}

@@ -1,0 +1,406 @@
+//! Several connections at once: a pool of them over several servers, or two such hops with a proxy in the middle.
+//!
+//! No runtime, no sockets, one clock. Every application keeps to the rules; some streams and some connections do what is
+//! of no use to the others, and the others must not notice (I-30). Whatever is seen of a request carries its own mark
+//! (I-31). Requests that failed are sent again where their verdict allows it, on another connection (I-06).
+
+mod client;
+mod ending;
+mod link;
+mod origin;
+mod outgoing;
+mod plan;
+mod proxy;
+mod streams;
+mod trouble;
+
+use std::collections::BTreeMap;
+
+use bytes::{Buf, Bytes};
+use raddle_core::{
+    ErrorCode, Input, Lifecycle, Retry, Role, StreamHandle, Timestamp, TransportEnd,
+};
+
+use self::{
+    link::{Link, Side},
+    outgoing::Outgoing,
+    plan::{Plan, Trouble},
+};
+use crate::{
+    oracle::{Message, Oracle},
+    outcome::{Fault, Marks, Outcome},
+    pair::pipe::Piece,
+    tape::Tape,
+    trace::Trace,
+};
+
+/// Moments at which something happened, after which a run counts as endless.
+const STEPS_MAX: u64 = 500_000;
+/// Turns at one moment, after which it counts as spinning.
+const TURNS_MAX: u32 = 20_000;
+
+/// How connections lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topology {
+    /// A client with up to 8 connections over up to 4 servers.
+    Pool,
+    /// The same with a proxy that is their one server, and that has such connections of its own.
+    Proxy,
+}
+
+/// Which part of the way a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// From the client.
+    Near,
+    /// From the proxy to a server.
+    Far,
+}
+
+/// One run, with what happens in `trace`.
+pub(crate) fn attempt(
+    tape: &mut Tape,
+    trace: &mut Trace,
+    topology: Topology,
+) -> Result<Outcome, Fault> {
+    let plan = Plan::draw(tape, topology);
+    trace.comment(|| format!("{plan:?}"));
+    let calm = tape.lane("again").chance(1, 8).then(|| plan.calm());
+    let mut world = World::new(tape, trace, plan);
+    world.drive()?;
+    let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
+    let ends = world.oracle.ends();
+    if let Some(calm) = calm {
+        let mut quiet = trace.another();
+        let mut other = World::new(tape, &mut quiet, calm);
+        let well = other.drive();
+        let others = std::mem::take(&mut other.requests);
+        trace.comment(|| "once more, in calm:".to_owned());
+        quiet
+            .lines()
+            .for_each(|line| trace.comment(|| line.to_owned()));
+        well?;
+        ending::compare(&requests, &others)?;
+        trace.note(format_args!("the same in calm: {:016x}", quiet.hash()));
+    }
+    Ok(Outcome {
+        hash: trace.hash(),
+        events: trace.events(),
+        ends,
+        marks,
+    })
+}
+
+/// What is going to happen at a moment of the clock.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// The client sends a request, for the first time or again.
+    Send(usize),
+    /// The client gives a request up, if it has not ended.
+    GiveUp(usize),
+    /// A server answers an attempt.
+    Answer(usize),
+    /// A server resets an attempt.
+    Reset(usize, ErrorCode),
+    /// A reader gives back credit: on which connection, side, stream, and how much.
+    Release(usize, Role, StreamHandle, usize),
+    Trouble(Trouble),
+}
+
+/// A request as its client sees it.
+#[derive(Clone, Debug, Default)]
+struct Request {
+    /// How it ended: well, or with a verdict.
+    end: Option<Result<(), Retry>>,
+    /// Times that it was sent.
+    sent: u32,
+    /// Its latest attempt.
+    latest: Option<usize>,
+    gave_up: bool,
+    /// Times that a server at the end of the way saw it, without declining it.
+    executed: u32,
+    /// Its own behaviour or a troubled connection may have decided over its end.
+    touched: bool,
+}
+
+/// One request on one connection. Its number is that by which the oracle knows it.
+#[derive(Debug)]
+struct Attempt {
+    /// The request's number.
+    n: usize,
+    link: usize,
+    /// Its stream, for each end until that has heard of the end.
+    client: Option<StreamHandle>,
+    server: Option<StreamHandle>,
+    upload: Option<Outgoing>,
+    download: Option<Outgoing>,
+    answered: bool,
+    /// On the far hop: the attempt of the near hop for which it is made.
+    parent: Option<usize>,
+    /// On the near hop: the one that was made for it, and how many there were.
+    child: Option<usize>,
+    children: u32,
+    /// A server at the end of the way saw it, and did not decline it.
+    executed: bool,
+}
+
+struct World<'t> {
+    tape: &'t mut Tape,
+    trace: &'t mut Trace,
+    plan: Plan,
+    /// Nanoseconds since the beginning.
+    now: u64,
+    links: Vec<Link>,
+    attempts: Vec<Attempt>,
+    requests: Vec<Request>,
+    /// By moment, and in the order in which they were put there.
+    agenda: BTreeMap<(u64, u64), Task>,
+    entries: u64,
+    oracle: Oracle,
+    marks: Marks,
+}
+
+impl<'t> World<'t> {
+    fn new(tape: &'t mut Tape, trace: &'t mut Trace, plan: Plan) -> Self {
+        let mut world = Self {
+            tape,
+            trace,
+            now: 0,
+            links: Vec::new(),
+            attempts: Vec::new(),
+            requests: vec![Request::default(); plan.requests.len()],
+            agenda: BTreeMap::new(),
+            entries: 0,
+            oracle: Oracle::default(),
+            marks: Marks::default(),
+            plan,
+        };
+        for n in 0..world.requests.len() {
+            let at = world.plan.requests[n].at;
+            world.later(at, Task::Send(n));
+        }
+        for (at, trouble) in world.plan.troubles.clone() {
+            world.later(at, Task::Trouble(trouble));
+        }
+        world
+    }
+
+    /// Puts `task` on the agenda, `delay` nanoseconds from now.
+    fn later(&mut self, delay: u64, task: Task) {
+        self.entries += 1;
+        self.agenda.insert((self.now + delay, self.entries), task);
+    }
+
+    fn log(&mut self, text: std::fmt::Arguments<'_>) {
+        self.trace.note(format_args!("{}ns {text}", self.now));
+    }
+
+    /// One side of a connection, to do something with it.
+    fn side(&mut self, link: usize, role: Role) -> &mut Side {
+        let side = self.links[link].raw(role);
+        side.dirty = true;
+        side
+    }
+
+    /// What is sent up for request `n`, or down.
+    fn message(&self, n: usize, role: Role) -> Message {
+        let request = &self.plan.requests[n];
+        let n = n as u64;
+        match role {
+            Role::Client => Message::stamped(2 * n, request.body, request.trailers),
+            Role::Server => Message::stamped(2 * n + 1, request.reply, request.reply_trailers),
+        }
+    }
+
+    fn drive(&mut self) -> Result<(), Fault> {
+        for _ in 0..STEPS_MAX {
+            self.settle_all()?;
+            if self.is_over() {
+                return self.finish();
+            }
+            if self.begin_end() {
+                continue;
+            }
+            match self.next() {
+                None => return Err(self.stuck("I-22: nothing would ever happen again")),
+                Some(next) if next > self.plan.until() => {
+                    return Err(self.stuck("I-21: no end within the time that it may take"));
+                }
+                Some(next) => self.now = self.now.max(next),
+            }
+            self.happen()?;
+        }
+        Err(self.stuck("I-23: no end within the bound of steps"))
+    }
+
+    /// The next moment at which anything happens.
+    fn next(&self) -> Option<u64> {
+        let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let links = self.links.iter().flat_map(|link| {
+            let timer = |side: &Side| side.conn.poll_timeout().map(|at| at.0);
+            let timers = [timer(&link.client), timer(&link.server)];
+            [link.up.next(), link.down.next()].into_iter().chain(timers)
+        });
+        links.chain([task]).flatten().min()
+    }
+
+    /// Lets one thing happen that is due: bytes first, then tasks, then deadlines.
+    fn happen(&mut self) -> Result<(), Fault> {
+        for link in 0..self.links.len() {
+            if self.arrive(link, Role::Server) || self.arrive(link, Role::Client) {
+                return Ok(());
+            }
+        }
+        if let Some(entry) = self.agenda.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let task = entry.remove();
+            return self.perform(task);
+        }
+        let now = Timestamp(self.now);
+        for link in &mut self.links {
+            for side in [&mut link.client, &mut link.server] {
+                if side.conn.poll_timeout().is_some_and(|at| at <= now) {
+                    side.conn.handle_timeout(now);
+                    side.dirty = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, task: Task) -> Result<(), Fault> {
+        match task {
+            Task::Send(n) => self.send(n),
+            Task::GiveUp(n) => self.give_up(n),
+            Task::Answer(id) => self.answer(id),
+            Task::Reset(id, code) => self.reset(id, code),
+            Task::Release(link, role, stream, bytes) => {
+                self.side(link, role).release(stream, bytes);
+                Ok(())
+            }
+            Task::Trouble(trouble) => {
+                self.trouble(trouble);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings what has arrived; answers whether there was anything.
+    fn arrive(&mut self, at: usize, role: Role) -> bool {
+        let mut any = false;
+        loop {
+            let (now, link) = (self.now, &mut self.links[at]);
+            let Some(piece) = link.incoming(role).read(now) else {
+                return any;
+            };
+            match piece {
+                Piece::Bytes(bytes) => {
+                    link.raw(role).arrive(&bytes);
+                    // There is room in it again.
+                    let other = match role {
+                        Role::Client => &mut link.server,
+                        Role::Server => &mut link.client,
+                    };
+                    other.dirty |= other.out.has_remaining();
+                }
+                // What has arrived before it is read before it.
+                piece @ Piece::End(_) if link.raw(role).unread => {
+                    link.incoming(role).unread(piece, now);
+                    link.raw(role).dirty = true;
+                    return true;
+                }
+                Piece::End(how) => {
+                    let side = self.side(at, role);
+                    side.conn.handle_transport_end(how, Timestamp(now));
+                    self.log(format_args!("{at} {role:?}: transport ends by {how:?}"));
+                }
+            }
+            any = true;
+            if !self.plan.style.gathers {
+                return true;
+            }
+        }
+    }
+
+    /// Gives every side turns until none has more to do at this moment.
+    fn settle_all(&mut self) -> Result<(), Fault> {
+        let mut turns = 0;
+        loop {
+            let mut moved = false;
+            for at in 0..self.links.len() {
+                for role in [Role::Client, Role::Server] {
+                    if std::mem::take(&mut self.links[at].raw(role).dirty) {
+                        moved = true;
+                        self.settle(at, role)?;
+                    }
+                }
+            }
+            if !moved {
+                return Ok(());
+            }
+            turns += 1;
+            if turns > TURNS_MAX {
+                return Err(self.stuck("I-23: spins"));
+            }
+        }
+    }
+
+    fn settle(&mut self, at: usize, role: Role) -> Result<(), Fault> {
+        let now = Timestamp(self.now);
+        let side = self.links[at].raw(role);
+        if std::mem::take(&mut side.unread) {
+            match side.handle_input(now) {
+                Input::NeedMore { .. } => {}
+                Input::EventsFull => (side.unread, side.dirty) = (true, true),
+                Input::Closed => side.input.clear(),
+            }
+        }
+        while let Some(event) = self.links[at].raw(role).conn.poll_event() {
+            self.links[at].raw(role).dirty = true;
+            self.event(at, role, event)?;
+        }
+        if self.transmit(at, role)? {
+            self.links[at].raw(role).dirty = true;
+        } else {
+            let side = self.links[at].raw(role);
+            if !side.dirty {
+                side.conn.check();
+                side.audit()?;
+            }
+            self.hang_up(at, role);
+        }
+        Ok(())
+    }
+
+    /// Cuts frames and gives them to the transport; answers whether there were any.
+    fn transmit(&mut self, at: usize, role: Role) -> Result<bool, Fault> {
+        let (now, link) = (self.now, &mut self.links[at]);
+        let side = link.raw(role);
+        let before = side.out.remaining();
+        let cut = side.conn.poll_transmit(&mut side.out, Timestamp(now));
+        side.observe(before)?;
+        let (side, pipe) = match role {
+            Role::Client => (&mut link.client, &mut link.up),
+            Role::Server => (&mut link.server, &mut link.down),
+        };
+        pipe.write(&mut side.out, now, self.tape);
+        Ok(cut > 0)
+    }
+
+    /// Closes the transport when the engine has no more use for it.
+    fn hang_up(&mut self, at: usize, role: Role) {
+        let side = self.links[at].raw(role);
+        let over = side.conn.lifecycle() == Lifecycle::Closed && !side.out.has_remaining();
+        if over && !std::mem::replace(&mut side.hung_up, true) {
+            self.log(format_args!("{at} {role:?}: hangs up"));
+            let pipe = self.links[at].outgoing(role);
+            pipe.end(TransportEnd::Eof, self.now, self.tape);
+        }
+    }
+}
+
+/// The mark that everything of request `n` carries.
+fn mark(n: usize) -> Bytes {
+    Bytes::from(format!("mark-{n}"))
+}
