@@ -37,7 +37,9 @@ use crate::{
 /// Moments at which something happened, after which a run counts as endless.
 const STEPS_MAX: u64 = 500_000;
 /// Turns at one moment, after which it counts as spinning.
-const TURNS_MAX: u32 = 20_000;
+const TURNS_MAX: u32 = 2_000;
+/// Events that one side hears in one turn.
+const EVENTS_MAX: u32 = 100;
 
 /// How connections lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,7 +358,11 @@ impl<'t> World<'t> {
                 Input::Closed => side.input.clear(),
             }
         }
-        while let Some(event) = self.links[at].raw(role).conn.poll_event() {
+        // What comes beyond, waits for the next turn, of which there are so many.
+        for _ in 0..EVENTS_MAX {
+            let Some(event) = self.links[at].raw(role).conn.poll_event() else {
+                break;
+            };
             self.links[at].raw(role).dirty = true;
             self.event(at, role, event)?;
         }
