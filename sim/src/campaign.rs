@@ -76,11 +76,7 @@ impl fmt::Display for World {
 impl World {
     /// Whether runs of it can be recorded.
     pub(crate) fn is_recorded(self) -> bool {
-        match self {
-            Self::Engines(_) => true,
-            #[cfg(feature = "network")]
-            Self::Network(_) => true,
-        }
+        !matches!(self, Self::Engines(Profile::Pool | Profile::Proxy))
     }
 
     /// Every world of a tier.

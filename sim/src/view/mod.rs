@@ -18,7 +18,7 @@ mod text;
 mod wire;
 
 use crate::{
-    campaign::{Profile, World},
+    campaign::World,
     outcome::{Fault, Outcome},
     runner,
     tape::Tape,
@@ -34,7 +34,7 @@ pub use self::{
 /// Runs `tape` from its beginning as `world`, and records it; `None` for worlds of several connections that are not
 /// recorded. Of the connections of a simulated network the first one is, and of a pool's the client's end of it.
 pub fn record(world: World, tape: &mut Tape) -> Option<(Result<Outcome, Fault>, Recorder)> {
-    if matches!(world, World::Engines(Profile::Pool | Profile::Proxy)) {
+    if !world.is_recorded() {
         return None;
     }
     tape.rewind();
