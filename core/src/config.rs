@@ -84,10 +84,12 @@ pub struct Config {
     /// stops the whole connection. 5 s carry 64 KiB at 100 kbit/s.
     pub header_block_timeout: Duration,
     /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off. 30 s find a peer that
-    /// has vanished before most callers lose their patience, and cost 34 bytes each time. Some servers end connections for it:
-    /// those of gRPC allow, while they send nothing, one in five minutes, and few more. For calls that are silent for
-    /// minutes on those, set it above that.
+    /// has vanished before most callers lose their patience, and cost 34 bytes each time.
     pub keep_alive_interval: Option<Duration>,
+    /// As `keep_alive_interval`, if that is shorter, after two such PINGs that brought nothing but their answers. Servers of
+    /// gRPC end a connection for more than three PINGs within five minutes in which they send neither HEADERS nor DATA;
+    /// 5 min keeps to that with one to spare.
+    pub keep_alive_quiet_interval: Duration,
     /// Time for the answer to that PING before the connection counts as dead. 10 s outlast every round trip and the
     /// retransmission of a lost segment.
     pub keep_alive_timeout: Duration,
@@ -145,6 +147,7 @@ impl Default for Config {
             settings_timeout: Duration::from_secs(10),
             header_block_timeout: Duration::from_secs(5),
             keep_alive_interval: Some(Duration::from_secs(30)),
+            keep_alive_quiet_interval: Duration::from_secs(300),
             keep_alive_timeout: Duration::from_secs(10),
             keep_reset_slots: true,
             write_timeout: Duration::from_secs(30),

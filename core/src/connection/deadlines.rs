@@ -24,6 +24,8 @@ const MOVED_MIN: usize = 1_024;
 /// stream stopped, or up to half of that time later.
 const LOOKS: u8 = 3;
 
+/// PINGs in a row that may bring nothing but their answers before they become rare.
+const QUIET_PINGS: u8 = 2;
 /// How long a connection without streams keeps the memory that it needed for many: long enough that traffic with
 /// pauses allocates nothing, short enough that idle connections are small.
 const TIDY_AFTER: Duration = Duration::from_secs(5);
@@ -65,16 +67,34 @@ impl Connection {
             return;
         }
         self.idle_since = None;
-        if let Some(interval) = self.config.keep_alive_interval
+        if let Some(interval) = self.silence()
             && !self.timers.is_set(Timer::KeepAlive)
         {
             self.timers.set(Timer::KeepAlive, now.after(interval));
         }
     }
 
+    /// How long a silence leads to a PING; `None` when none does.
+    fn silence(&self) -> Option<Duration> {
+        let interval = self.config.keep_alive_interval?;
+        Some(match self.quiet_pings >= QUIET_PINGS {
+            true => interval.max(self.config.keep_alive_quiet_interval),
+            false => interval,
+        })
+    }
+
+    /// Notes that the peer sends for one of its streams.
+    pub(super) fn note_message(&mut self) {
+        if self.quiet_pings >= QUIET_PINGS {
+            // It may be set for a silence that is longer than the one that counts now.
+            self.timers.stop(Timer::KeepAlive);
+        }
+        self.quiet_pings = 0;
+    }
+
     /// Sends a PING after a silence, or waits on when there was none.
     fn keep_alive(&mut self, now: Timestamp) {
-        let Some(interval) = self.config.keep_alive_interval else {
+        let Some(interval) = self.silence() else {
             return;
         };
         if now.since(self.last_input) < interval {
@@ -89,6 +109,7 @@ impl Connection {
             // Where too many are out already, the answer to any of them will do.
             let _ = self.pings.request(Purpose::KeepAlive);
             self.ping_end = u64::MAX;
+            self.quiet_pings = self.quiet_pings.saturating_add(1);
         }
         if !self.timers.is_set(Timer::KeepAliveAck) {
             self.arm_ping(now);

@@ -120,6 +120,8 @@ pub struct Connection {
     ping_end: u64,
     /// Since when there has been no stream.
     idle_since: Option<Timestamp>,
+    /// PINGs for liveness since the peer's last HEADERS or DATA.
+    quiet_pings: u8,
 
     events: VecDeque<Event>,
     /// Answers that the peer's limit forbade, and that are not charged yet.
@@ -207,6 +209,7 @@ impl Connection {
             written: 0,
             ping_end: 0,
             idle_since: None,
+            quiet_pings: 0,
             events: VecDeque::new(),
             unanswerable: 0,
             starved: false,

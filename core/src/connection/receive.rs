@@ -124,6 +124,9 @@ impl Connection {
         if !self.remote.received && !matches!(frame, Frame::Settings(_)) {
             return Err(Fault::connection(Violation::FirstFrameNotSettings));
         }
+        if matches!(frame, Frame::Data { .. } | Frame::Headers { .. }) {
+            self.note_message();
+        }
         match frame {
             Frame::Data {
                 stream,

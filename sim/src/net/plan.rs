@@ -240,6 +240,7 @@ fn config(tape: &mut Tape) -> Config {
         send_buffer_bytes: tape.pick(&[65_536, 1_000, 300_000]),
         // Long ones cost a step of the network for each moment that nothing happens in.
         keep_alive_interval: Some(millis(2_000)),
+        keep_alive_quiet_interval: millis(2_000),
         keep_alive_timeout: millis(8_000),
         write_timeout: millis(10_000),
         ..Config::default()

@@ -3,6 +3,7 @@
 mod deadlines;
 mod explain;
 mod heads;
+mod idle;
 mod normal;
 mod pair;
 mod priorities;

@@ -1,0 +1,101 @@
+//! Connections on which little happens: what they keep, and how often they ask whether the peer is there.
+
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use super::get;
+use super::pair::Pair;
+use crate::{Config, Connection, ErrorCode, Lifecycle, Then, Timestamp, Transmit};
+
+fn seconds(seconds: u64) -> Timestamp {
+    Timestamp(seconds * 1_000_000_000)
+}
+
+fn without_keep_alive() -> Config {
+    Config {
+        keep_alive_interval: None,
+        ..Config::default()
+    }
+}
+
+/// Lets the deadlines up to `until` pass.
+fn pass(connection: &mut Connection, until: Timestamp) {
+    while let Some(due) = connection.poll_timeout().filter(|&due| due <= until) {
+        connection.handle_timeout(due);
+        connection.check();
+    }
+}
+
+#[test]
+fn an_idle_connection_gives_back_what_many_streams_needed() {
+    let config = Config {
+        idle_timeout: None,
+        ..without_keep_alive()
+    };
+    let mut pair = Pair::new(config.clone(), config);
+    pair.settle();
+    let before = pair.client.connection.memory_footprint().total();
+    let streams: std::vec::Vec<_> = (0..90)
+        .map(|_| pair.client.connection.open(get("/"), Then::End).unwrap())
+        .collect();
+    pair.settle();
+    for stream in &streams {
+        pair.client.connection.reset(*stream, ErrorCode::CANCEL);
+    }
+    pair.settle();
+    for end in [&mut pair.client, &mut pair.server] {
+        end.take_events();
+        end.connection
+            .poll_transmit(&mut Transmit::new(), seconds(0));
+        let connection = &mut end.connection;
+        assert!(connection.memory_footprint().table > 90 * 100);
+        pass(connection, Timestamp(4_999_999_999));
+        assert!(connection.memory_footprint().table > 90 * 100);
+        pass(connection, seconds(5));
+        assert!(connection.memory_footprint().table < 2_000);
+        assert_eq!(connection.poll_timeout(), None);
+    }
+    let after = pair.client.connection.memory_footprint().total();
+    assert!(after < before + 8_192, "{before} to {after} bytes");
+    // Old handles name nobody, whatever place the next stream gets.
+    let next = pair.client.connection.open(get("/"), Then::End).unwrap();
+    assert!(!streams.contains(&next));
+    let explained = pair.client.connection.explain(streams[0]);
+    assert_ne!(explained, pair.client.connection.explain(next));
+}
+
+/// A call that is silent for an hour, and a server that holds what gRPC's hold: a PING within 300 s of the last one is a
+/// strike unless HEADERS or DATA went out since, and the third strike ends the connection.
+#[test]
+fn keep_alive_never_strikes_a_server_that_counts_pings() {
+    let mut pair = Pair::new(Config::default(), without_keep_alive());
+    pair.settle();
+    pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    let (mut last, mut strikes, mut pings) = (None, 0, 0_u32);
+    while let Some(due) = pair.client.connection.poll_timeout() {
+        if due > seconds(3_600) {
+            break;
+        }
+        pair.client.connection.handle_timeout(due);
+        let mut out = Transmit::new();
+        pair.client.connection.poll_transmit(&mut out, due);
+        let mut bytes = BytesMut::from(&out.parts().collect::<std::vec::Vec<_>>().concat()[..]);
+        if bytes.is_empty() {
+            continue;
+        }
+        assert_eq!(bytes[3], 6, "PING alone");
+        pings += 1;
+        strikes += u32::from(last.is_some_and(|last| due.since(last) < Duration::from_secs(300)));
+        last = Some(due);
+        assert!(strikes <= 2, "struck after {due:?}");
+        pair.server.connection.handle_input(&mut bytes, due);
+        let mut out = Transmit::new();
+        pair.server.connection.poll_transmit(&mut out, due);
+        let mut bytes = BytesMut::from(&out.parts().collect::<std::vec::Vec<_>>().concat()[..]);
+        pair.client.connection.handle_input(&mut bytes, due);
+    }
+    assert_eq!(pair.client.connection.lifecycle(), Lifecycle::Open);
+    assert_eq!((pings, strikes), (13, 1));
+}
