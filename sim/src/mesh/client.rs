@@ -61,6 +61,7 @@ impl World<'_> {
             child: None,
             children: 0,
             executed: false,
+            uncertain: false,
         });
         match parent {
             None => self.requests[n].latest = Some(id),

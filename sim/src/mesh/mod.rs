@@ -144,6 +144,8 @@ struct Attempt {
     children: u32,
     /// A server at the end of the way saw it, and did not decline it.
     executed: bool,
+    /// An attempt behind it may have been seen, for all that is known.
+    uncertain: bool,
 }
 
 struct World<'t> {

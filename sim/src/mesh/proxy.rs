@@ -66,6 +66,7 @@ impl World<'_> {
         if self.attempts[near].server.is_none() || self.attempts[near].child != Some(far) {
             return Ok(());
         }
+        self.attempts[near].uncertain |= verdict != Retry::Safe;
         let fresh = upload.as_ref().is_none_or(|upload| !upload.begun);
         let had_body = self.has_upload(n);
         let again = self.may_repeat(n, verdict)
@@ -86,7 +87,10 @@ impl World<'_> {
             self.drop_upload(&upload);
         }
         let code = match verdict {
-            Retry::Safe if !self.attempts[near].executed => ErrorCode::REFUSED_STREAM,
+            // Of several attempts the least certain counts.
+            Retry::Safe if !self.attempts[near].executed && !self.attempts[near].uncertain => {
+                ErrorCode::REFUSED_STREAM
+            }
             _ => ErrorCode::INTERNAL_ERROR,
         };
         self.reset(near, code)
