@@ -37,6 +37,12 @@ impl App {
         self.taken.values().sum::<usize>() as u64
     }
 
+    /// Whether the application has reset this stream, or it has ended.
+    pub(super) fn is_reset(&self, id: u32) -> bool {
+        let live = self.streams.values().find(|live| live.id == Some(id));
+        live.is_none_or(|live| live.reset)
+    }
+
     pub(super) fn release_all(&mut self, conn: &mut Connection) {
         for (stream, bytes) in std::mem::take(&mut self.taken) {
             conn.release(stream, bytes);
@@ -231,6 +237,9 @@ impl World<'_> {
             return Err(Fault::run(
                 "I-03: the response was whole, and only the upload was stopped",
             ));
+        }
+        if retry != Retry::Safe && said == Some(&7) && !live.reset && !live.whole {
+            return Err(Fault::run("I-03: refused, and not safe to send again"));
         }
         let unprocessed = live
             .id

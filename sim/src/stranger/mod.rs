@@ -39,6 +39,8 @@ struct World<'t> {
     peer: Peer,
     /// The peer has broken a rule.
     broken: bool,
+    /// The engine takes CONNECT with a protocol.
+    tunnels: bool,
     /// Something has come that the engine may look at all streams for.
     walks: bool,
     marks: Marks,
@@ -68,6 +70,7 @@ fn config(tape: &mut Tape) -> Config {
         send_buffer_bytes: tape.pick(&[65_536, 500, 1_000]),
         header_list_bytes_max: 4_000,
         keep_alive_interval: None,
+        enable_connect_protocol: tape.chance(1, 4),
         ..Config::default()
     }
 }
@@ -76,6 +79,7 @@ impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
         let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
         let config = config(tape);
+        let tunnels = config.enable_connect_protocol;
         let mut conn = Connection::new(role, config, Timestamp(0));
         #[cfg(feature = "planted")]
         crate::mutants::plant(&mut conn);
@@ -104,6 +108,7 @@ impl<'t> World<'t> {
             peer: Peer::new(role == Role::Server, first),
             broken: false,
             walks: false,
+            tunnels,
             marks: Marks::default(),
             ends: Ends::default(),
         };

@@ -75,6 +75,20 @@ impl Peer {
         self.window + updates.map(|frame| i64::from(frame.word(0))).sum::<i64>()
     }
 
+    /// A stream, and one byte more than it lets pass; `None` when there is no stream for that.
+    pub(super) fn overrun(&self) -> Option<(u32, usize)> {
+        let open = |(_, stream): &(&u32, &Stream)| stream.head && !stream.end && !stream.over;
+        let fits = |window: i64| (0..16_000).contains(&window) && window < self.window;
+        // What it has not looked at may have made the window larger.
+        let found = self.streams.iter().filter(open).find(|(id, stream)| {
+            let update = |frame: &Frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == **id;
+            fits(stream.window) && !self.inbox.iter().any(update)
+        });
+        let settled = !self.inbox.iter().any(|frame| frame.kind == kind::SETTINGS);
+        let (&id, stream) = found.filter(|_| settled)?;
+        Some((id, stream.window as usize + 1))
+    }
+
     /// Looks at the next frame; answers what it has to answer at once.
     fn look(&mut self) -> Option<Frame> {
         let frame = self.inbox.pop_front()?;
@@ -210,8 +224,13 @@ impl World<'_> {
         }
         let id = self.peer.next;
         self.peer.next += 2;
-        let block = self.block(b"\x83\x87\x84\x01\x01a");
-        let end = self.tape.chance(1, 4);
+        let tunnel = self.tunnels && self.tape.chance(1, 6);
+        let block = match tunnel {
+            // RFC 8441 §4.
+            true => self.block(b"\x02\x07CONNECT\0\x09:protocol\x09websocket\x87\x84\x01\x01a"),
+            false => self.block(b"\x83\x87\x84\x01\x01a"),
+        };
+        let end = !tunnel && self.tape.chance(1, 4);
         self.send_block(id, &block, end);
         let stream = Stream {
             window: self.peer.base,

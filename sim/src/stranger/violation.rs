@@ -22,7 +22,7 @@ impl World<'_> {
         self.broken = true;
         let idle = self.idle_stream();
         let mut pace = 16;
-        let (name, frames) = match self.tape.below(11) {
+        let (name, frames) = match self.tape.below(13) {
             0 => (
                 "RST_STREAM on an idle stream",
                 vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
@@ -65,6 +65,8 @@ impl World<'_> {
                     vec![settings; UNANSWERED],
                 )
             }
+            10 => ("padding longer than its frame", vec![padded()]),
+            11 => return self.overrun(),
             _ => return self.large_list(),
         };
         self.marks.hit("violation");
@@ -78,6 +80,23 @@ impl World<'_> {
         self.turn()?;
         if self.conn.lifecycle() < Lifecycle::Closing {
             return Err(Fault::run(format!("I-28: lets pass: {name}")));
+        }
+        Ok(())
+    }
+
+    /// One byte more than a stream's window, on a stream that has one.
+    fn overrun(&mut self) -> Result<(), Fault> {
+        let Some((id, len)) = self.peer.overrun() else {
+            return Ok(());
+        };
+        self.deliver(&Frame::new(kind::DATA, 0, id, &vec![7; len]));
+        self.turn()?;
+        let reset = |frame: &Frame| frame.kind == kind::RST_STREAM && frame.stream == id;
+        let stopped = self.peer.inbox.iter().any(reset) || self.app.is_reset(id);
+        if self.conn.lifecycle() < Lifecycle::Closing && !stopped {
+            return Err(Fault::run(
+                "I-11: lets pass: a byte beyond a stream's window",
+            ));
         }
         Ok(())
     }
@@ -120,4 +139,9 @@ impl World<'_> {
         }
         Ok(())
     }
+}
+
+/// A frame that is nothing but padding, and not enough of it.
+fn padded() -> Frame {
+    Frame::new(kind::DATA, 8, 1, &[5, 0, 0])
 }
