@@ -203,4 +203,27 @@ mod tests {
             }
         }
     }
+
+    // Words of eight bytes carry from one lane into the next; the table knows nothing of neighbours.
+    #[test]
+    fn words_say_what_the_table_says_of_any_two_neighbours() {
+        let edges = [
+            0, 8, 9, 0x1f, 0x20, 0x21, 0x23, 0x2c, 0x2d, 0x2e, 0x30, 0x3a, 0x41, 0x5a, 0x60, 0x61,
+            0x7a, 0x7b, 0x7e, 0x7f, 0x80, 0x81, 0xa0, 0xdf, 0xe0, 0xfe, 0xff,
+        ];
+        let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        for len in 2..20 {
+            for at in 0..len - 1 {
+                for (first, second) in edges.iter().flat_map(|a| edges.map(|b| (*a, b))) {
+                    let mut text = [b'a'; 20];
+                    let text = &mut text[..len];
+                    (text[at], text[at + 1]) = (first, second);
+                    let ends = !blank(text.first()) && !blank(text.last());
+                    assert_eq!(is_name(text), all(text, NAME), "{text:x?}");
+                    assert_eq!(is_value(text), ends && all(text, VALUE), "{text:x?}");
+                    assert_eq!(is_path(text), all(text, PATH), "{text:x?}");
+                }
+            }
+        }
+    }
 }
