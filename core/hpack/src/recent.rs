@@ -70,7 +70,14 @@ impl Recent {
             self.places = vec![0; PLACES];
         }
         self.places[place] = match index.checked_sub(static_table::LEN + 1) {
-            Some(index) => (table.inserted() as u16).wrapping_sub(index as u16),
+            Some(index) => {
+                let serial = (table.inserted() as u16).wrapping_sub(index as u16);
+                if serial > STATIC {
+                    // It would be taken for a static entry.
+                    return;
+                }
+                serial
+            }
             None => STATIC + index as u16,
         };
     }

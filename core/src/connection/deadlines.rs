@@ -183,6 +183,7 @@ impl Connection {
     fn arm_tidy(&mut self, now: Timestamp) {
         if self.streams.is_roomy() && !self.timers.is_set(Timer::Tidy) {
             self.timers.set(Timer::Tidy, now.after(TIDY_AFTER));
+            self.opened_before_tidy = self.stats.streams_opened;
         }
     }
 
@@ -191,9 +192,9 @@ impl Connection {
         if !self.streams.is_roomy() {
             return;
         }
-        if now.since(self.last_input) < TIDY_AFTER {
-            self.timers
-                .set(Timer::Tidy, self.last_input.after(TIDY_AFTER));
+        // Whatever else comes, a PING for one, is no stream.
+        if self.stats.streams_opened != self.opened_before_tidy {
+            self.arm_tidy(now);
             return;
         }
         self.streams.tidy();

@@ -122,6 +122,8 @@ pub struct Connection {
     idle_since: Option<Timestamp>,
     /// PINGs for liveness since the peer's last HEADERS or DATA.
     quiet_pings: u8,
+    /// Streams that had been opened when `Timer::Tidy` was set.
+    opened_before_tidy: u64,
 
     events: VecDeque<Event>,
     /// Answers that the peer's limit forbade, and that are not charged yet.
@@ -210,6 +212,7 @@ impl Connection {
             ping_end: 0,
             idle_since: None,
             quiet_pings: 0,
+            opened_before_tidy: 0,
             events: VecDeque::new(),
             unanswerable: 0,
             starved: false,

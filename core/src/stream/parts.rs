@@ -11,6 +11,9 @@ use crate::head::{Fields, RequestHead, ResponseHead};
 /// pays for bytes and not for queue entries.
 const GATHER_MAX: usize = 256;
 
+/// Places of a queue that a box keeps.
+const QUEUE_KEPT: usize = 4;
+
 /// Boxes that are kept for the next stream with something to send. As many as a connection has streams by default, so
 /// that all of them may begin at once and nothing is allocated; some 30 KiB.
 const SPARES_MAX: usize = 100;
@@ -55,9 +58,10 @@ impl Spares {
     }
 
     /// Keeps a box whose parts are gone.
-    pub(crate) fn keep(&mut self, parts: Box<Parts>) {
+    pub(crate) fn keep(&mut self, mut parts: Box<Parts>) {
         debug_assert!(parts.are_gone());
         if self.boxes.len() < SPARES_MAX {
+            parts.let_go();
             self.boxes.push(parts);
         }
     }
@@ -79,6 +83,18 @@ impl Parts {
     /// Whether nothing waits any more.
     pub(super) fn are_gone(&self) -> bool {
         self.body.len == 0 && self.trailers.is_none() && !self.head_waits()
+    }
+
+    /// Gives back the buffers of a large message, which the next may not need.
+    fn let_go(&mut self) {
+        // What is left of it holds on to all that it ever was.
+        self.body.gathered = BytesMut::new();
+        if self.body.rest.capacity() > QUEUE_KEPT {
+            self.body.rest = VecDeque::new();
+        }
+        if self.interims.capacity() > QUEUE_KEPT {
+            self.interims = Vec::new();
+        }
     }
 
     /// Bytes of the header lists that wait.

@@ -284,6 +284,7 @@ impl Streams {
         let entry = &mut self.slots[slot as usize];
         let listed = core::mem::replace(&mut entry.listed, want);
         let changed = listed ^ want;
+        // In this order: a stream leaves Open before it joins Data, which uses the same link.
         for (queue, bit) in Queue::ALL {
             if !changed.contains(bit) {
                 continue;

@@ -1,6 +1,12 @@
 //! Our pool: it makes the requests of the plan on as many connections as it likes.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use raddle_core::Retry;
 use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
@@ -29,22 +35,25 @@ const PAUSE: u64 = 2_000;
 struct Dialer {
     book: Book,
     tape: Mutex<Tape>,
+    /// Whether a connection was dialed: the first one alone is dropped, else nothing might ever end.
+    dialed: AtomicBool,
 }
 
 impl Connect for Dialer {
     fn connect(&self, target: Target) -> Dialing {
         let book = self.book.clone();
         let tape = self.tape.lock().expect("nobody panics here").fork();
+        let first = !self.dialed.swap(true, Ordering::Relaxed);
         Box::pin(async move {
             book.dials(target.host(), true);
-            let opened = open(&book, tape, &target).await;
+            let opened = open(&book, tape, &target, first).await;
             book.dials(target.host(), false);
             opened
         })
     }
 }
 
-async fn open(book: &Book, tape: Tape, target: &Target) -> Result<Client, Error> {
+async fn open(book: &Book, tape: Tape, target: &Target, first: bool) -> Result<Client, Error> {
     book.note(format_args!("the pool dials {target}"));
     let clog = book.add_clog();
     let socket = super::dial(target.host(), book, tape, clog).await;
@@ -52,7 +61,7 @@ async fn open(book: &Book, tape: Tape, target: &Target) -> Result<Client, Error>
     let (client, driver) = raddle_io::connect(socket, book.plan.client.clone()).await?;
     let watched = book.clone();
     let dropped = match book.plan.cut {
-        Some(Cut::ClientDrops(after)) => Some(millis(after)),
+        Some(Cut::ClientDrops(after)) if first => Some(millis(after)),
         _ => None,
     };
     tokio::spawn(async move {
@@ -75,6 +84,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     let dialer = Dialer {
         book: book.clone(),
         tape: Mutex::new(tape),
+        dialed: AtomicBool::new(false),
     };
     let pool = Pool::new(dialer, config);
     let mut workers = JoinSet::new();

@@ -99,3 +99,49 @@ fn keep_alive_never_strikes_a_server_that_counts_pings() {
     assert_eq!(pair.client.connection.lifecycle(), Lifecycle::Open);
     assert_eq!((pings, strikes), (13, 1));
 }
+
+#[test]
+fn a_peer_that_sends_pings_keeps_no_memory() {
+    let mut pair = Pair::new(without_keep_alive(), without_keep_alive());
+    pair.settle();
+    for _ in 0..90 {
+        pair.client.connection.open(get("/"), Then::End).unwrap();
+    }
+    pair.settle();
+    pair.client.take_events();
+    let client = &mut pair.client.connection;
+    let streams: std::vec::Vec<_> = client.streams.handles();
+    for stream in streams {
+        client.reset(stream, ErrorCode::CANCEL);
+    }
+    client.poll_transmit(&mut Transmit::new(), seconds(0));
+    while client.poll_event().is_some() {}
+    client.poll_transmit(&mut Transmit::new(), seconds(0));
+    assert!(client.memory_footprint().table > 90 * 100);
+    for at in 1..=10 {
+        pass(client, seconds(at));
+        let mut ping = BytesMut::from(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8][..]);
+        client.handle_input(&mut ping, seconds(at));
+        client.poll_transmit(&mut Transmit::new(), seconds(at));
+    }
+    assert!(client.memory_footprint().table < 2_000);
+    assert_eq!(client.poll_timeout(), None);
+}
+
+#[test]
+fn bodies_in_small_pieces_leave_no_buffers_behind() {
+    let mut pair = Pair::new(without_keep_alive(), without_keep_alive());
+    pair.settle();
+    let client = &mut pair.client.connection;
+    for _ in 0..20 {
+        let stream = client.open(super::post("/"), Then::More).unwrap();
+        for _ in 0..200 {
+            let mut piece = bytes::Bytes::from_static(&[7; 200]);
+            client.send_data(stream, &mut piece, Then::More).unwrap();
+        }
+        client.poll_transmit(&mut Transmit::new(), seconds(0));
+    }
+    pair.settle();
+    let footprint = pair.client.connection.memory_footprint();
+    assert!(footprint.table < 20 * 1_024, "{footprint:?}");
+}
