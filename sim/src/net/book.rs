@@ -14,7 +14,7 @@ use raddle_core::{Retry, Role, Violation};
 
 use super::plan::Plan;
 use crate::{
-    faulty::{Clog, Fuse},
+    faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
     outcome::{Fault, Marks, Outcome},
     trace::Trace,
@@ -51,6 +51,9 @@ struct Pages {
     fault: Option<Fault>,
     /// Blows when the server's host dies.
     server_fuse: Fuse,
+    /// Whether each side has had a socket.
+    client_socket: bool,
+    server_socket: bool,
     /// Of everybody else.
     other_fuse: Fuse,
     /// Of the pool's connections, with their numbers.
@@ -245,6 +248,24 @@ impl Book {
     /// One that nobody blows.
     pub(super) fn other_fuse(&self) -> Fuse {
         self.open().other_fuse.clone()
+    }
+
+    /// How a socket behaves. What ends one does so to the first of a side: if it ended each, nothing might ever be done.
+    pub(super) fn style(&self, of_client: bool) -> Style {
+        let mut pages = self.open();
+        let (style, used) = match of_client {
+            true => (self.plan.client_style, &mut pages.client_socket),
+            false => (self.plan.server_style, &mut pages.server_socket),
+        };
+        match std::mem::replace(used, true) {
+            false => style,
+            true => Style {
+                fails_after: None,
+                wedges_after: None,
+                takes_nothing_after: None,
+                ..style
+            },
+        }
     }
 
     /// The server's host starts again.

@@ -150,7 +150,7 @@ async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> tu
         } else {
             book.other_fuse()
         };
-        let io = FaultStream::new(socket, book.plan.server_style, tape.fork(), fuse);
+        let io = FaultStream::new(socket, book.style(false), tape.fork(), fuse);
         let served = serve(io, book.clone(), pairing);
         match book.plan.cut {
             Some(Cut::ServerDrops(after)) => {
@@ -204,7 +204,7 @@ async fn dial(host: &str, book: &Book, tape: Tape, clog: Clog) -> Result<Socket,
     let dialled = async {
         let socket = TcpStream::connect((host, PORT)).await?;
         let fuse = book.other_fuse();
-        let io = FaultStream::new(socket, book.plan.client_style, tape, fuse).clogged(clog);
+        let io = FaultStream::new(socket, book.style(true), tape, fuse).clogged(clog);
         Ok::<_, BoxError>(socket::dialled(io, host, book).await?)
     };
     timeout(millis(DIAL_MAX), dialled).await?

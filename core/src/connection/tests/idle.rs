@@ -127,21 +127,3 @@ fn a_peer_that_sends_pings_keeps_no_memory() {
     assert!(client.memory_footprint().table < 2_000);
     assert_eq!(client.poll_timeout(), None);
 }
-
-#[test]
-fn bodies_in_small_pieces_leave_no_buffers_behind() {
-    let mut pair = Pair::new(without_keep_alive(), without_keep_alive());
-    pair.settle();
-    let client = &mut pair.client.connection;
-    for _ in 0..20 {
-        let stream = client.open(super::post("/"), Then::More).unwrap();
-        for _ in 0..200 {
-            let mut piece = bytes::Bytes::from_static(&[7; 200]);
-            client.send_data(stream, &mut piece, Then::More).unwrap();
-        }
-        client.poll_transmit(&mut Transmit::new(), seconds(0));
-    }
-    pair.settle();
-    let footprint = pair.client.connection.memory_footprint();
-    assert!(footprint.table < 20 * 1_024, "{footprint:?}");
-}
