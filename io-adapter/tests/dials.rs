@@ -304,3 +304,103 @@ async fn a_body_that_nobody_has_asked_for_goes_with_its_request_to_another_conne
     assert_eq!(dials.load(Ordering::Relaxed), 2);
     assert_eq!(pool.stats().resent, 1);
 }
+
+/// Counts what a dial holds while it is alive.
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A pool whose first dial never ends, how often it has dialed, and how many of its dials are alive.
+fn pool_that_hangs_once(config: PoolConfig) -> (Pool, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (count, alive) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let holds = Arc::clone(&alive);
+    let dials = Dials {
+        count: Arc::clone(&count),
+        dial: move |n| -> Dialing {
+            let held = Held::new(&holds);
+            Box::pin(async move {
+                let _held = held;
+                match n {
+                    0 => std::future::pending().await,
+                    _ => server_of(8, answer).await,
+                }
+            })
+        },
+    };
+    (Pool::new(dials, config), count, alive)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_never_ends_fails_and_the_next_one_goes_ahead() {
+    let config = PoolConfig {
+        wait_max: MINUTE,
+        ..PoolConfig::default()
+    };
+    let limit = config.dial_max;
+    let (mut pool, dials, alive) = pool_that_hangs_once(config);
+    let begin = tokio::time::Instant::now();
+    let mut waiting = JoinSet::new();
+    for _ in 0..5 {
+        let mut pool = pool.clone();
+        waiting.spawn(async move { text(&mut pool, "/").await.unwrap_err() });
+    }
+    while let Some(error) = waiting.join_next().await {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), Kind::ConnectTimeout);
+        assert_eq!(error.retry(), raddle_io::Retry::Safe);
+        let said = error.to_string();
+        assert!(said.contains("none to http://test:80 after 15s"), "{said}");
+    }
+    assert!(begin.elapsed() >= limit && begin.elapsed() < limit + Duration::from_secs(1));
+    assert_eq!(alive.load(Ordering::Relaxed), 0, "the dial was dropped");
+    assert_eq!(pool.stats().dials_failed, 1);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(text(&mut pool, "/").await.unwrap(), "GET /");
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    assert_eq!(
+        (alive.load(Ordering::Relaxed), pool.stats().streams),
+        (0, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_nothing_but_a_dial_hears_that_it_was_the_dial() {
+    let config = PoolConfig {
+        wait_max: Duration::from_secs(5),
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials, alive) = pool_that_hangs_once(config);
+    let error = text(&mut pool, "/").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ConnectTimeout, "{error}");
+    assert!(error.to_string().contains("after 5s"), "{error}");
+    assert_eq!(alive.load(Ordering::Relaxed), 1, "the dial has more time");
+    // Three seconds later somebody waits until the dial fails, and once more after the back-off.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let error = text(&mut pool, "/").await.unwrap_err();
+    assert!(error.to_string().contains("after 15s"), "{error}");
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(text(&mut pool, "/").await.unwrap(), "GET /");
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_dropped_while_it_dials_leaves_nothing_behind() {
+    let (mut pool, _, alive) = pool_that_hangs_once(PoolConfig::default());
+    let waits = timeout(Duration::from_secs(1), pool.call(get("/")));
+    assert!(waits.await.is_err(), "it dials");
+    drop(pool);
+    assert_eq!(alive.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(PoolConfig::default().dial_max).await;
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+}

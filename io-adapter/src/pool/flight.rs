@@ -1,6 +1,9 @@
 //! A dial: it belongs to the pool, and tells everybody who waits for it how it ended.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -59,9 +62,12 @@ impl Flight {
                 return;
             };
             let dialing = inner.connector.connect(flight.target.clone());
+            let dial_max = inner.config.dial_max;
+            // The pool may go while it dials.
             drop(inner);
-            let result = dialing.await;
-            flight.land(result);
+            // What was half opened is dropped before anybody dials again.
+            let result = tokio::time::timeout(dial_max, dialing).await;
+            flight.land(result.unwrap_or_else(|_| Err(overdue(&flight.target, dial_max))));
         });
     }
 
@@ -79,6 +85,14 @@ impl Flight {
         // Nobody may be waiting any more.
         let _ = done.send(Some(told));
     }
+}
+
+/// The error for a connection that was not there after `limit`.
+pub(super) fn overdue(target: &Target, limit: Duration) -> Error {
+    let text = format!(
+        "there was none to {target} after {limit:?}; see whether it can be reached, or allow more time"
+    );
+    Error::with_source(Kind::ConnectTimeout, text)
 }
 
 impl Drop for Flight {

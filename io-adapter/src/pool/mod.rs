@@ -37,8 +37,9 @@ pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
 
 /// Opens connections for a pool.
 pub trait Connect: Send + Sync + 'static {
-    /// Opens a connection to `target` and sees to its driver. It runs in a task of the pool's, and must come to an end:
-    /// until then there is no other dial to this target. A panic counts as a failure.
+    /// Opens a connection to `target` and sees to its driver. It runs in a task of the pool's, one for each target at a
+    /// time. A panic counts as a failure, and so does one that has not ended after [`PoolConfig::dial_max`]: its future
+    /// is dropped then, and what it has opened should close with it.
     fn connect(&self, target: Target) -> Dialing;
 }
 
@@ -60,6 +61,10 @@ pub struct PoolConfig {
     pub waiting_max: usize,
     /// How long one may wait.
     pub wait_max: Duration,
+    /// How long a dial may take, whatever the connector has in mind: there is one at a time for each origin, and one
+    /// that never ended would keep it unreachable for ever. A little more than a [`Dialer`] allows itself, whose own
+    /// error tells more.
+    pub dial_max: Duration,
     /// How long a connection without streams is kept.
     pub idle_max: Duration,
     /// After a failed dial, requests fail at once for so long, and twice as long after each further failure, up to 64
@@ -77,6 +82,7 @@ impl Default for PoolConfig {
             origins_max: 256,
             waiting_max: 10_000,
             wait_max: Duration::from_secs(10),
+            dial_max: Duration::from_secs(15),
             idle_max: Duration::from_secs(90),
             back_off: Duration::from_millis(50),
             resends_max: 2,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Inner,
-    flight::Flight,
+    flight::{Flight, overdue},
     origin::{Choice, Line, Wait},
 };
 use crate::{
@@ -24,7 +24,8 @@ impl Inner {
     /// Cancel safe: the place, and those in the lines, are given up.
     ///
     /// # Errors
-    /// The dial's error, or [`Kind::PoolExhausted`]. Nothing was sent then.
+    /// The dial's error, [`Kind::ConnectTimeout`] when it took longer than the request may wait, or
+    /// [`Kind::PoolExhausted`]. Nothing was sent then.
     pub(super) async fn acquire(self: &Arc<Self>, target: &Target) -> Result<Client, Error> {
         let mut line = Line::default();
         let wait = match self.choose(target, &mut line)? {
@@ -32,13 +33,16 @@ impl Inner {
             Choice::Failing(error) => return Err(error),
             Choice::Wait(wait) => wait,
         };
-        let waited = tokio::time::timeout(self.config.wait_max, self.wait(target, &mut line, wait));
-        waited.await.unwrap_or_else(|_| {
-            Err(Error::with_source(
+        let wait_max = self.config.wait_max;
+        match tokio::time::timeout(wait_max, self.wait(target, &mut line, wait)).await {
+            Ok(waited) => waited,
+            // There was no connection to wait for, only a dial.
+            Err(_) if line.is_empty() => Err(overdue(target, wait_max)),
+            Err(_) => Err(Error::with_source(
                 Kind::PoolExhausted,
-                "waited too long for a free stream",
-            ))
-        })
+                format!("no stream to {target} came free in {wait_max:?}"),
+            )),
+        }
     }
 
     async fn wait(
