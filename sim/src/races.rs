@@ -1,7 +1,7 @@
 //! The races that have to be met: two things that happen in either order, or at once.
 //!
 //! Each that simulation can make has a mark, which is hit when it comes to pass. A campaign has to hit them all: one that
-//! is never hit says that the simulation tests less than it seems to. The others name the test that makes them.
+//! is never hit says that the simulation tests less than it seems to. The others name the tests that make them.
 
 mod table;
 
@@ -31,45 +31,57 @@ pub struct Race {
     pub id: &'static str,
     /// What happens at once.
     pub what: &'static str,
-    /// Who makes it.
-    pub by: By,
+    /// Who makes it: each of these.
+    pub by: &'static [By],
 }
 
 /// All of them.
 pub const ALL: &[Race] = &table::ALL;
 
+impl By {
+    /// The mark that runs of `tier` hit.
+    #[must_use]
+    pub fn mark(self, tier: u8) -> Option<&'static str> {
+        match (self, tier) {
+            (Self::Engines(mark), 0) | (Self::Network(mark), 1) => Some(mark),
+            _ => None,
+        }
+    }
+
+    fn place(self, id: &str) -> String {
+        match self {
+            Self::Engines(_) => "tier 0".to_owned(),
+            Self::Network(_) => "tier 1".to_owned(),
+            Self::Script => format!("tests/tests/races, {}_*", id.to_lowercase()),
+            Self::Test(file, name) => format!("{file}, {name}"),
+            Self::Nobody => "cannot be".to_owned(),
+            Self::Missing => "not yet".to_owned(),
+        }
+    }
+}
+
 impl Race {
     /// How often it came to pass in runs of `tier`; `None` when that is not where it is made.
     #[must_use]
     pub fn hits(&self, tier: u8, marks: &Marks) -> Option<u64> {
-        match (self.by, tier) {
-            (By::Engines(mark), 0) | (By::Network(mark), 1) => Some(marks.count(mark)),
+        match self.by.iter().find_map(|by| by.mark(tier)) {
+            Some(mark) => Some(marks.count(mark)),
             // The letter of a race is also its mark, wherever it is seen.
-            _ => Some(marks.count(self.id)).filter(|&count| count > 0),
+            None => Some(marks.count(self.id)).filter(|&count| count > 0),
         }
     }
 
     /// Where it is made.
     #[must_use]
     pub fn place(&self) -> String {
-        match self.by {
-            By::Engines(_) => "tier 0".to_owned(),
-            By::Network(_) => "tier 1".to_owned(),
-            By::Script => format!("tests/tests/races, {}_*", self.id.to_lowercase()),
-            By::Test(file, name) => format!("{file}, {name}"),
-            By::Nobody => "cannot be".to_owned(),
-            By::Missing => "not yet".to_owned(),
-        }
+        let places: Vec<_> = self.by.iter().map(|by| by.place(self.id)).collect();
+        places.join("; ")
     }
 }
 
 /// The races that a tier has to hit.
 #[must_use]
 pub fn of_tier(tier: u8) -> Vec<Race> {
-    let belongs = |race: &&Race| match race.by {
-        By::Engines(_) => tier == 0,
-        By::Network(_) => tier == 1,
-        _ => false,
-    };
+    let belongs = |race: &&Race| race.by.iter().any(|by| by.mark(tier).is_some());
     ALL.iter().filter(belongs).copied().collect()
 }
