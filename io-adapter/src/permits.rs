@@ -2,6 +2,9 @@
 
 use std::{collections::VecDeque, task::Waker};
 
+/// Places in the line that are kept when it is empty. A longer line gives its memory back.
+const PLACES_KEPT: usize = 64;
+
 /// Who holds a permit, and who waits for one.
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
@@ -26,7 +29,7 @@ impl Permits {
         let ahead = place.unwrap_or(self.waiting.len());
         if ahead < free {
             if let Some(place) = place {
-                self.waiting.remove(place);
+                self.remove(place);
             }
             *ticket = None;
             self.out += 1;
@@ -65,7 +68,14 @@ impl Permits {
     /// Gives up a place in the line.
     pub(crate) fn leave(&mut self, ticket: u64) {
         if let Some(place) = self.place(ticket) {
-            self.waiting.remove(place);
+            self.remove(place);
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.waiting.remove(place);
+        if self.waiting.is_empty() && self.waiting.capacity() > PLACES_KEPT {
+            self.waiting = VecDeque::new();
         }
     }
 
@@ -131,5 +141,21 @@ mod tests {
         assert!(permits.acquire(&mut b, 1, waker));
         assert_eq!((permits.free(1), permits.free(2)), (0, 1));
         assert!(!permits.try_acquire(1) && permits.try_acquire(2));
+    }
+
+    #[test]
+    fn a_long_line_that_is_gone_takes_no_memory() {
+        let mut permits = Permits::default();
+        let mut tickets = [None; 10 * PLACES_KEPT];
+        for ticket in &mut tickets {
+            assert!(!permits.acquire(ticket, 0, Waker::noop()));
+        }
+        for (n, ticket) in tickets.iter_mut().enumerate() {
+            match n % 2 {
+                0 => permits.leave(ticket.expect("it waits")),
+                _ => assert!(permits.acquire(ticket, 1_000, Waker::noop())),
+            }
+        }
+        assert!(permits.waiting.capacity() <= PLACES_KEPT);
     }
 }

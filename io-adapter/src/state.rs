@@ -84,6 +84,28 @@ pub(crate) struct Slot {
     woken: bool,
 }
 
+impl Slot {
+    pub(crate) fn new(handle: StreamHandle) -> Self {
+        Self {
+            handle,
+            head: None,
+            interims: Vec::new(),
+            data: VecDeque::new(),
+            trailers: None,
+            ended: false,
+            outcome: None,
+            error: None,
+            stopped: false,
+            given: false,
+            reader: None,
+            writer: None,
+            reader_gone: false,
+            writer_gone: false,
+            woken: false,
+        }
+    }
+}
+
 /// The two users that a stream has on our side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -140,23 +162,7 @@ impl State {
     /// Makes room for what will be known of a stream.
     pub(crate) fn track(&mut self, handle: StreamHandle) {
         self.live += 1;
-        self.slots.insert(Slot {
-            handle,
-            head: None,
-            interims: Vec::new(),
-            data: VecDeque::new(),
-            trailers: None,
-            ended: false,
-            outcome: None,
-            error: None,
-            stopped: false,
-            given: false,
-            reader: None,
-            writer: None,
-            reader_gone: false,
-            writer_gone: false,
-            woken: false,
-        });
+        self.slots.insert(Slot::new(handle));
     }
 
     pub(crate) fn slot(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
