@@ -15,6 +15,7 @@ pub mod case;
 #[cfg(feature = "network")]
 pub mod faulty;
 pub mod fuzzed;
+pub mod hashes;
 mod mesh;
 #[cfg(feature = "planted")]
 pub mod mutants;

@@ -3,12 +3,15 @@
 use std::{
     collections::VecDeque,
     fmt::{self, Write},
+    ops::Range,
 };
 
 use crate::view::Recorder;
 
 /// Lines kept for a failure's report.
 const TAIL_MAX: usize = 64;
+/// Events between two looks at the hash, where they are wanted.
+pub(crate) const STEP: u64 = 32;
 /// FNV-1a, 64 bits: the offset basis and the prime.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -22,6 +25,10 @@ pub struct Trace {
     /// Lines of text that are kept, at most; 0 while only the hash is wanted.
     lines_max: usize,
     tail: VecDeque<String>,
+    /// The events whose lines are kept.
+    kept: Range<u64>,
+    /// Sixteen bits of the hash after every [`STEP`] events, when they are wanted.
+    steps: Option<Vec<u16>>,
     /// Where a picture of the run is made, when one is asked for.
     pub(crate) recorder: Option<Box<Recorder>>,
 }
@@ -33,6 +40,8 @@ impl Default for Trace {
             events: 0,
             lines_max: TAIL_MAX,
             tail: VecDeque::new(),
+            kept: 0..u64::MAX,
+            steps: None,
             recorder: None,
         }
     }
@@ -46,6 +55,27 @@ impl Trace {
             lines_max,
             ..Self::default()
         }
+    }
+
+    /// A trace that keeps every line of these events, counted from 0, and of no others.
+    pub(crate) fn of_events(kept: Range<u64>) -> Self {
+        Self {
+            kept,
+            ..Self::keeping(usize::MAX)
+        }
+    }
+
+    /// A trace without lines that looks at its hash after every [`STEP`] events.
+    pub(crate) fn stepping() -> Self {
+        Self {
+            steps: Some(Vec::new()),
+            ..Self::keeping(0)
+        }
+    }
+
+    /// What those looks have seen.
+    pub(crate) fn steps(&self) -> &[u16] {
+        self.steps.as_deref().unwrap_or_default()
     }
 
     /// A trace of another run that keeps as many lines as this one.
@@ -66,7 +96,16 @@ impl Trace {
         // A mixer takes everything.
         let _ = mixer.write_fmt(text);
         self.hash = mixer.finish();
+        self.step();
+    }
+
+    fn step(&mut self) {
         self.events += 1;
+        if self.events.is_multiple_of(STEP)
+            && let Some(steps) = &mut self.steps
+        {
+            steps.push(self.hash as u16);
+        }
     }
 
     /// Adds a line that is no event: it is not part of the hash.
@@ -77,6 +116,9 @@ impl Trace {
     }
 
     fn keep(&mut self, text: String) {
+        if !self.kept.contains(&self.events) {
+            return;
+        }
         if self.tail.len() == self.lines_max {
             self.tail.pop_front();
         }
@@ -118,7 +160,7 @@ impl Trace {
         };
         mixer.write(bytes);
         self.hash = mixer.finish();
-        self.events += 1;
+        self.step();
     }
 }
 

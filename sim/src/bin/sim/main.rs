@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use raddle_sim::{
     campaign::{Profile, World},
     case::Case,
-    fuzzed, runner,
+    fuzzed, hashes, runner,
     tape::Tape,
 };
 
@@ -48,6 +48,18 @@ enum Command {
     Trace(OneArgs),
     /// Make a failing seed or tape as simple as it can be.
     Shrink(OneArgs),
+    /// Print the courses of some runs as hashes, compare them with those of another build, or keep them for it.
+    Hashes(HashArgs),
+}
+
+#[derive(Args)]
+struct HashArgs {
+    /// Take the courses in this file again, and fail where one is another one in this build.
+    #[arg(long, value_name = "FILE", conflicts_with = "write")]
+    check: Option<PathBuf>,
+    /// Write the file anew, after a change that was meant to alter courses.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -278,6 +290,7 @@ fn main() -> ExitCode {
         Command::Mutants(args) => mutants(args),
         Command::Trace(args) => report::trace(args),
         Command::Shrink(args) => shrink::run(args),
+        Command::Hashes(args) => hashes(args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -287,6 +300,23 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn hashes(args: &HashArgs) -> Result<bool, Wrong> {
+    if let Some(file) = &args.check {
+        let courses = hashes::check(&std::fs::read_to_string(file)?);
+        match &courses {
+            Ok(courses) => println!("{courses} courses, each as it is kept"),
+            Err(what) => println!("{what}"),
+        }
+        return Ok(courses.is_ok());
+    }
+    let text = hashes::write()?;
+    match &args.write {
+        Some(file) => std::fs::write(file, text)?,
+        None => print!("{text}"),
+    }
+    Ok(true)
 }
 
 #[cfg(feature = "planted")]
