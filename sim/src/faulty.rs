@@ -74,6 +74,7 @@ impl Clog {
 #[derive(Clone, Debug, Default)]
 pub struct Fuse {
     blown: Arc<AtomicBool>,
+    taken_nothing: Arc<AtomicBool>,
     spun: Arc<AtomicBool>,
 }
 
@@ -81,6 +82,12 @@ impl Fuse {
     /// Ends every stream that has a clone of it.
     pub fn blow(&self) {
         self.blown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a write was answered with 0.
+    #[must_use]
+    pub fn has_taken_nothing(&self) -> bool {
+        self.taken_nothing.load(Ordering::Relaxed)
     }
 
     /// Whether somebody wrote again and again to a stream that takes nothing.
@@ -139,7 +146,10 @@ impl<T> FaultStream<T> {
             .style
             .takes_nothing_after
             .is_some_and(|max| self.moved >= max);
-        self.zeroes += u32::from(zero);
+        if zero {
+            self.fuse.taken_nothing.store(true, Ordering::Relaxed);
+            self.zeroes += 1;
+        }
         if self.zeroes > ZEROES_MAX {
             self.fuse.spun.store(true, Ordering::Relaxed);
             self.fuse.blow();

@@ -1,7 +1,6 @@
 //! Where all tasks of a run write down what happens, in the order in which it does.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +11,7 @@ use std::{
 use http::HeaderMap;
 use raddle_core::{Retry, Role, Violation};
 
-use super::plan::Plan;
+use super::{plan::Plan, races::Fates};
 use crate::{
     faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
@@ -43,10 +42,10 @@ impl Drop for Busy {
 }
 
 #[derive(Debug, Default)]
-struct Pages {
-    oracle: Oracle,
+pub(super) struct Pages {
+    pub(super) oracle: Oracle,
     trace: Trace,
-    marks: Marks,
+    pub(super) marks: Marks,
     /// The first thing that was wrong.
     fault: Option<Fault>,
     /// Blows when the server's host dies.
@@ -58,8 +57,8 @@ struct Pages {
     other_fuse: Fuse,
     /// Of the pool's connections, with their numbers.
     clogs: Vec<(u64, Clog)>,
-    /// Dials that are under way, by host.
-    dials: BTreeMap<String, u32>,
+    /// What becomes of the pool's connections.
+    pub(super) fates: Fates,
     /// The ends that are recorded already: of several connections the first is.
     witnessed: Vec<Role>,
 }
@@ -78,7 +77,7 @@ impl Book {
         book
     }
 
-    fn open(&self) -> MutexGuard<'_, Pages> {
+    pub(super) fn open(&self) -> MutexGuard<'_, Pages> {
         // A task that has panicked is told by the simulation itself.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,6 +127,7 @@ impl Book {
     /// The client gives request `n` up.
     pub(super) fn give_up(&self, n: u64) {
         self.mark("reset by client");
+        self.gives_up_in_a_dial(n);
         self.tell(n, format_args!("is given up"), |oracle| {
             oracle.gave_up(n)?;
             oracle.failed(n, Retry::Never)
@@ -286,18 +286,6 @@ impl Book {
         self.open().clogs.clone()
     }
 
-    /// A dial of the pool's begins or ends; there is never more than one to a host.
-    pub(super) fn dials(&self, host: &str, begins: bool) {
-        let mut pages = self.open();
-        let dials = pages.dials.entry(host.to_owned()).or_default();
-        *dials = if begins { *dials + 1 } else { *dials - 1 };
-        let many = *dials > 1;
-        drop(pages);
-        if many {
-            self.fault(Fault::run(format!("two dials to {host} at once")));
-        }
-    }
-
     /// Whether this end of a connection is to be recorded.
     pub(super) fn takes_witness(&self, side: Role) -> bool {
         let mut pages = self.open();
@@ -343,11 +331,15 @@ impl Book {
             (None, Ok(())) => pages.oracle.finish(),
         };
         let ends: Ends = judged?;
+        let mut marks = pages.marks.clone();
+        if pages.server_fuse.has_taken_nothing() || pages.other_fuse.has_taken_nothing() {
+            marks.hit("H05");
+        }
         Ok(Outcome {
             hash: pages.trace.hash(),
             events: pages.trace.events(),
             ends,
-            marks: pages.marks.clone(),
+            marks,
         })
     }
 }

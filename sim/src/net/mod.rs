@@ -9,6 +9,7 @@ mod book;
 mod h2_peer;
 mod plan;
 mod pool_client;
+mod races;
 mod raddle_client;
 mod raddle_server;
 mod socket;
@@ -159,6 +160,7 @@ async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> tu
                     if timeout(millis(after), served).await.is_err() {
                         book.note(format_args!("the server's connection was dropped"));
                         book.mark("cut");
+                        book.server_left();
                     }
                 });
             }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use raddle_core::Retry;
+use raddle_core::{Retry, Role};
 use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
 use tokio::{
     task::JoinSet,
@@ -31,6 +31,9 @@ const HEALED: u64 = 12_000;
 const TRIES: u64 = 4;
 const PAUSE: u64 = 2_000;
 
+/// Milliseconds in which a connection ends that nobody wants any more when it is there.
+const LATE_MAX: u64 = 60_000;
+
 /// Opens the pool's connections over the simulated network.
 struct Dialer {
     book: Book,
@@ -45,15 +48,21 @@ impl Connect for Dialer {
         let tape = self.tape.lock().expect("nobody panics here").fork();
         let first = !self.dialed.swap(true, Ordering::Relaxed);
         Box::pin(async move {
-            book.dials(target.host(), true);
-            let opened = open(&book, tape, &target, first).await;
-            book.dials(target.host(), false);
+            let era = book.dial_begins(target.host());
+            let opened = open(&book, tape, &target, first, era).await;
+            book.dial_ends(target.host(), era);
             opened
         })
     }
 }
 
-async fn open(book: &Book, tape: Tape, target: &Target, first: bool) -> Result<Client, Error> {
+async fn open(
+    book: &Book,
+    tape: Tape,
+    target: &Target,
+    first: bool,
+    era: u32,
+) -> Result<Client, Error> {
     book.note(format_args!("the pool dials {target}"));
     let clog = book.add_clog();
     let socket = super::dial(target.host(), book, tape, clog).await;
@@ -64,12 +73,23 @@ async fn open(book: &Book, tape: Tape, target: &Target, first: bool) -> Result<C
         Some(Cut::ClientDrops(after)) if first => Some(millis(after)),
         _ => None,
     };
+    let host = target.host().to_owned();
     tokio::spawn(async move {
-        let end = timeout(dropped.unwrap_or(Duration::from_secs(86_400)), driver).await;
-        if let Ok(Err(error)) = &end {
-            watched.accused("the pool", error.violation());
+        let late = watched.is_late(era).then(|| millis(LATE_MAX));
+        let limit = dropped.or(late).unwrap_or(Duration::from_secs(86_400));
+        let end = timeout(limit, driver).await;
+        match &end {
+            Ok(Err(error)) => {
+                watched.accused("the pool", error.violation());
+                watched.connection_failed(error);
+            }
+            Err(_) if dropped.is_none() && late.is_some() => {
+                watched.fault(Fault::run("what was dialed before the drain is kept"));
+            }
+            _ => {}
         }
         watched.note(format_args!("a connection of the pool's ends: {end:?}"));
+        watched.has_ended(&host);
     });
     Ok(client)
 }
@@ -87,6 +107,16 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
         dialed: AtomicBool::new(false),
     };
     let pool = Pool::new(dialer, config);
+    if let Some((Role::Client, after)) = book.plan.drain {
+        let (pool, book) = (pool.clone(), book.clone());
+        tokio::spawn(async move {
+            sleep(millis(after)).await;
+            book.note(format_args!("the pool drains"));
+            book.mark("drain by client");
+            book.pool_drains();
+            pool.drain();
+        });
+    }
     let mut workers = JoinSet::new();
     for worker in 0..book.plan.workers {
         workers.spawn(work(pool.clone(), worker, book.clone()));

@@ -33,6 +33,7 @@ pub(super) async fn run(io: Socket, book: Book) {
         let end = driver.await;
         if let Err(error) = &end {
             watched.accused("our client", error.violation());
+            watched.connection_failed(error);
         }
         watched.note(format_args!("our client's driver ends: {end:?}"));
     });
@@ -89,12 +90,16 @@ async fn work(client: Client, worker: usize, book: Book) {
 /// Lets the task that made a request ask for its answer once, and another one from there on.
 async fn handed_over(
     mut response: raddle_io::ResponseFuture,
+    book: &Book,
 ) -> Result<http::Response<RecvBody>, Error> {
     let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut response).poll(cx))).await;
     match asked {
         Poll::Ready(result) => result,
         Poll::Pending => match Handed(tokio::spawn(response)).await {
-            Ok(result) => result,
+            Ok(result) => {
+                book.mark("J01");
+                result
+            }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         },
     }
@@ -141,7 +146,7 @@ async fn exchange(mut client: Client, request: &Request, book: &Book) {
     let response = client.call(whole);
     drop(client);
     let answer = match request.handed_over {
-        true => handed_over(response).await,
+        true => handed_over(response, book).await,
         false => response.await,
     };
     match answer {

@@ -115,14 +115,14 @@ pub(super) async fn swizzle(book: Book, mut tape: Tape) {
     let mut clogs = book.clogs();
     shuffle(&mut clogs, &mut tape);
     clogs.truncate(1 + tape.index(clogs.len().max(1)));
-    if clogs.len() > 1 {
-        book.mark("swizzle");
-    }
     for stalled in [true, false] {
         for (number, clog) in &clogs {
             book.note(format_args!("connection {number} is stalled: {stalled}"));
             clog.set(stalled);
             tokio::time::sleep(millis(gap)).await;
+        }
+        if stalled && clogs.len() > 1 {
+            book.all_stalled();
         }
         shuffle(&mut clogs, &mut tape);
     }

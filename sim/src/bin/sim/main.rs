@@ -82,7 +82,8 @@ struct RunArgs {
     /// Fail also when a race was never hit.
     #[arg(long)]
     every_race: bool,
-    /// Stop after so many seconds, wherever that is.
+    /// Stop after so many seconds, wherever that is; with `--every-race`, after up to four times that for those that
+    /// are not hit yet.
     #[arg(long, value_name = "SECONDS")]
     time_max: Option<u64>,
 }

@@ -14,6 +14,9 @@ use serde_json::json;
 
 use crate::{RunArgs, Wrong, command, progress::Progress};
 
+/// How many times its time a campaign goes on that has not met every race and has to.
+const PATIENCE: u64 = 4;
+
 /// What a campaign has come to.
 #[derive(Default)]
 struct Sum {
@@ -37,9 +40,15 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
             one(args, world, seed, &mut sum);
             let hit = hit(&all, args.tier, &sum.marks);
             progress.step(sum.runs, (hit, all.len()), sum.failures);
+            // On a slow machine the races that have to be met get more time, and not for ever.
+            let patience = if args.every_race && hit < all.len() {
+                PATIENCE
+            } else {
+                1
+            };
             let late = args
                 .time_max
-                .is_some_and(|max| progress.elapsed().as_secs() >= max);
+                .is_some_and(|max| progress.elapsed().as_secs() >= max.saturating_mul(patience));
             if sum.failures >= args.failures_max || late || stop.load(Ordering::Relaxed) {
                 break 'seeds;
             }

@@ -1,0 +1,104 @@
+//! The races that show from outside of a connection: what else goes on when a request, a dial or a connection ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raddle_core::Violation;
+
+use super::{book::Book, plan::Cut, weather};
+use crate::outcome::Fault;
+
+/// What becomes of the pool's connections.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    /// How often the pool has drained. A dial from before counts no more.
+    era: u32,
+    /// Dials that are under way, by host.
+    dials: BTreeMap<String, u32>,
+    /// Hosts to which a connection has ended since the last dial to them.
+    ended: BTreeSet<String>,
+}
+
+impl Book {
+    /// A dial of the pool's begins; there is never more than one to a host. Answers its era.
+    pub(super) fn dial_begins(&self, host: &str) -> u32 {
+        let mut pages = self.open();
+        let fates = &mut pages.fates;
+        let dials = fates.dials.entry(host.to_owned()).or_default();
+        *dials += 1;
+        let (many, replaces, era) = (*dials > 1, fates.ended.remove(host), fates.era);
+        if replaces {
+            pages.marks.hit("P13");
+        }
+        drop(pages);
+        if many {
+            self.fault(Fault::run(format!("two dials to {host} at once")));
+        }
+        era
+    }
+
+    /// A dial that began in this era ends.
+    pub(super) fn dial_ends(&self, host: &str, era: u32) {
+        let mut pages = self.open();
+        if pages.fates.era == era
+            && let Some(dials) = pages.fates.dials.get_mut(host)
+        {
+            *dials -= 1;
+        }
+    }
+
+    /// Whether the pool has drained since a dial of this era began.
+    pub(super) fn is_late(&self, era: u32) -> bool {
+        self.open().fates.era != era
+    }
+
+    /// The pool is about to drain.
+    pub(super) fn pool_drains(&self) {
+        let mut pages = self.open();
+        pages.fates.era += 1;
+        let dials = std::mem::take(&mut pages.fates.dials);
+        if dials.values().any(|&dials| dials > 0) {
+            pages.marks.hit("P10");
+        }
+    }
+
+    /// A connection of the pool's to this host has ended.
+    pub(super) fn has_ended(&self, host: &str) {
+        self.open().fates.ended.insert(host.to_owned());
+    }
+
+    /// Request `n` of the pool's is given up while its host is dialed.
+    pub(super) fn gives_up_in_a_dial(&self, n: u64) {
+        let host = weather::SERVERS[(n % self.plan.pool.servers) as usize];
+        let mut pages = self.open();
+        if self.plan.pooled && pages.fates.dials.get(host).is_some_and(|&dials| dials > 0) {
+            pages.marks.hit("P02");
+        }
+    }
+
+    /// Several connections of the pool's stand still.
+    pub(super) fn all_stalled(&self) {
+        self.mark_in_progress("P17");
+    }
+
+    /// The server's connection was dropped, without TLS's goodbye.
+    pub(super) fn server_left(&self) {
+        if self.plan.tls {
+            self.mark_in_progress("H03");
+        }
+    }
+
+    /// A connection of ours has failed with requests on it.
+    pub(super) fn connection_failed(&self, error: &raddle_io::Error) {
+        let lost = matches!(self.plan.cut, Some(Cut::Partition(..)));
+        if lost && error.violation() == Some(Violation::PingTimeout) {
+            self.mark("F06");
+        }
+    }
+
+    fn mark_in_progress(&self, mark: &'static str) {
+        let mut pages = self.open();
+        if pages.oracle.unended().next().is_some() {
+            pages.marks.hit(mark);
+        }
+    }
+}
