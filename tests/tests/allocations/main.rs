@@ -2,6 +2,7 @@
 //! stated number of bytes for what is idle. The figures only go down.
 
 mod pair;
+mod spares;
 
 use bytes::Bytes;
 use pair::Pair;

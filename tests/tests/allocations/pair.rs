@@ -5,6 +5,7 @@ use raddle_core::{
     Config, Connection, Event, FieldsBuilder, RequestHead, ResponseHead, Role, StreamHandle, Then,
     Timestamp, Transmit,
 };
+use raddle_tests::counting;
 
 /// Free space before a read, as in the adapter.
 const READ_BYTES: usize = 16 * 1024 + 512;
@@ -146,6 +147,18 @@ impl Pair {
     /// Bytes of bodies that both have received.
     pub(crate) fn received(&self) -> usize {
         self.client.received + self.server.received
+    }
+
+    /// Messages that have ended at the client.
+    pub(crate) fn client_ended(&self) -> usize {
+        self.client.ended
+    }
+
+    /// Bytes that the client's engine held on the heap, which it gives back.
+    pub(crate) fn drop_client(self) -> i64 {
+        let before = counting::live();
+        drop(self.client.connection);
+        before - counting::live()
     }
 
     /// Opens streams with a body in both directions that does not end; the handles of both ends.
