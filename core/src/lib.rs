@@ -85,10 +85,10 @@ mod violation;
 mod wire;
 
 pub use config::Config;
-#[doc(hidden)]
-#[doc(hidden)]
-pub use connection::Audit;
 pub use connection::Gauges;
+#[doc(hidden)]
+#[doc(hidden)]
+pub use connection::{Audit, StreamAudit};
 pub use connection::{Connection, Input, Lifecycle, MemoryFootprint, TransportEnd, Waiting};
 pub use error::{ConnectionError, OpenError, Origin, Retry, SendError, StreamError};
 pub use event::{Event, Then};

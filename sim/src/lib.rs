@@ -12,6 +12,7 @@
 
 pub mod campaign;
 pub mod case;
+mod conservation;
 #[cfg(feature = "network")]
 pub mod faulty;
 pub mod fuzzed;

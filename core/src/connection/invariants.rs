@@ -1,6 +1,11 @@
 //! What holds between any two calls.
 
 use super::Connection;
+use crate::{
+    config::WINDOW_INITIAL,
+    id::StreamId,
+    stream::{RecvState, SendState},
+};
 
 /// What an engine keeps, for those who keep account of the same from outside.
 #[doc(hidden)]
@@ -10,13 +15,39 @@ pub struct Audit {
     pub held: u64,
     /// Bytes that the peer may send on the connection.
     pub window: i64,
+    /// Bytes that we may send on the connection.
+    pub send_window: i64,
     /// Streams in the table.
     pub live: usize,
     /// Streams that count against a limit.
     pub counted: usize,
 }
 
+/// The windows of one stream, for those who keep account of the same from outside.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamAudit {
+    /// Bytes that we may send, unless nothing will be sent any more and nobody counts.
+    pub send_window: Option<i64>,
+    /// Bytes that the peer may send, while it may.
+    pub window: Option<i64>,
+}
+
 impl Connection {
+    /// The windows of a stream that is in the table. For simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn audit_stream(&self, id: StreamId) -> Option<StreamAudit> {
+        let stream = self.streams.get(self.streams.find(id)?)?;
+        let sends = stream.send.state != SendState::Reset && !stream.is_closed();
+        let base = self.streams.initial_window();
+        let receives = matches!(stream.recv.state, RecvState::Head | RecvState::Body);
+        Some(StreamAudit {
+            send_window: sends.then(|| stream.send.window.window(base)),
+            window: receives.then(|| stream.recv.credit.window()),
+        })
+    }
+
     /// What can be counted from outside, too. For simulation.
     #[doc(hidden)]
     #[must_use]
@@ -24,6 +55,7 @@ impl Connection {
         Audit {
             held: self.credit.held(),
             window: self.credit.window(),
+            send_window: self.window.window(WINDOW_INITIAL),
             live: self.streams.live(),
             counted: self.streams.counted(),
         }
@@ -42,7 +74,7 @@ impl Connection {
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
     #[cfg(feature = "planted")]
     #[doc(hidden)]
-    pub fn skip_to(&mut self, id: crate::StreamId) {
+    pub fn skip_to(&mut self, id: StreamId) {
         self.next_id = self.next_id.and(Some(id));
     }
 

@@ -25,7 +25,7 @@ use bytes::{Bytes, BytesMut};
 pub use explain::Waiting;
 pub use footprint::{Gauges, MemoryFootprint};
 #[doc(hidden)]
-pub use invariants::Audit;
+pub use invariants::{Audit, StreamAudit};
 pub use lifecycle::{Lifecycle, TransportEnd};
 pub use receive::Input;
 

@@ -6,7 +6,12 @@ use bytes::{Bytes, BytesMut};
 use raddle_core::{Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
 
 use super::{Hop, plan::Plan};
-use crate::{outcome::Fault, pair::pipe::Pipe, wire::Observer};
+use crate::{
+    conservation::{Half, conserved},
+    outcome::Fault,
+    pair::pipe::Pipe,
+    wire::Observer,
+};
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -81,6 +86,12 @@ impl Link {
         }
     }
 
+    /// I-10 over both ends, of streams when nothing is on its way.
+    pub(super) fn conserved(&self) -> Result<(), Fault> {
+        let rest = self.up.next().is_none() && self.down.next().is_none();
+        conserved(self.client.half(), self.server.half(), rest)
+    }
+
     /// What `role` writes into.
     pub(super) fn outgoing(&mut self, role: Role) -> &mut Pipe {
         match role {
@@ -153,6 +164,13 @@ impl Side {
         }
         self.conn.release(stream, bytes);
         self.dirty = true;
+    }
+
+    fn half(&self) -> Half<'_> {
+        Half {
+            conn: &self.conn,
+            observer: &self.observer,
+        }
     }
 
     /// I-10: what the engine counts as handed out is what the application has.

@@ -375,6 +375,7 @@ impl<'t> World<'t> {
             if !side.dirty {
                 side.conn.check();
                 side.audit()?;
+                self.links[at].conserved()?;
             }
             self.hang_up(at, role);
         }

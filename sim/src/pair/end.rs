@@ -10,6 +10,7 @@ use raddle_core::{
 
 use super::plan::Plan;
 use crate::{
+    conservation::Half,
     oracle::Message,
     outcome::{Fault, Marks},
     tape::Tape,
@@ -264,6 +265,14 @@ impl End {
         marks.add_to("frames", self.conn.stats().frames_received);
         marks.add_to("blocks compared", self.observer.blocks());
         marks.add_to("turns awaited", self.observer.crowded());
+    }
+
+    /// It, to be compared with its peer.
+    pub(super) fn half(&self) -> Half<'_> {
+        Half {
+            conn: &self.conn,
+            observer: &self.observer,
+        }
     }
 
     /// I-10: what the engine counts as handed out is what the application has.

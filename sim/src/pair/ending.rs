@@ -1,9 +1,15 @@
 //! How a run ends, and what is said of one that does not.
 
 use super::World;
-use crate::outcome::Fault;
+use crate::{conservation::conserved, outcome::Fault};
 
 impl World<'_> {
+    /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, which is often enough.
+    pub(super) fn conserved(&self) -> Result<(), Fault> {
+        let rest = self.up.next().is_none() && self.down.next().is_none();
+        conserved(self.client.half(), self.server.half(), rest)
+    }
+
     /// Everything has ended: nothing may be left over.
     pub(super) fn finish(&self) -> Result<(), Fault> {
         self.oracle.finish()?;

@@ -197,6 +197,7 @@ impl<'t> World<'t> {
         for _ in 0..STEPS_MAX {
             self.settle(Role::Client)?;
             self.settle(Role::Server)?;
+            self.conserved()?;
             if self.is_over() {
                 return self.finish();
             }

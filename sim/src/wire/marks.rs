@@ -45,6 +45,7 @@ impl Seen {
 impl Observer {
     /// A frame is read, whose effect is still to come.
     pub(super) fn mark_taken(&mut self, frame: &Frame) {
+        self.note_taken(frame);
         let id = frame.stream;
         let mut seen = self.seen;
         match frame.kind {
@@ -177,6 +178,7 @@ impl Observer {
 
     /// A frame is sent, whose effect is still to come.
     pub(super) fn mark_sent(&mut self, frame: &Frame) {
+        self.note_sent(frame);
         let id = frame.stream;
         let mut seen = self.seen;
         if frame.kind == kind::GOAWAY {

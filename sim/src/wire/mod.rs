@@ -3,6 +3,7 @@
 //! Nothing here is shared with the engine: frames are cut, settings are read and header blocks decoded once more, from the text of the
 //! RFCs.
 
+mod account;
 mod fairness;
 mod frame;
 mod hpack;
@@ -10,6 +11,7 @@ mod marks;
 mod messages;
 mod observer;
 
+pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;
 pub(crate) use frame::{Frame, Frames, kind};
 pub(crate) use hpack::lines;

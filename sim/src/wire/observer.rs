@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Frame, Frames,
+    account::Account,
     fairness::{Fairness, Urgency},
     kind,
     marks::Seen,
@@ -39,6 +40,11 @@ pub(crate) struct Observer {
     pub(super) seen: Seen,
     /// The peer's SETTINGS were read.
     pub(super) greeted: bool,
+    /// What has passed of the connection's windows.
+    pub(super) account: Account,
+    /// The window that its own SETTINGS give to streams, and whether the peer has acknowledged them.
+    pub(super) announced: i64,
+    pub(super) acknowledged: bool,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +58,8 @@ pub(super) struct Stream {
     pub(super) reset_late: bool,
     /// Above the peer's initial window.
     pub(super) offset: i64,
+    /// What has passed of its windows.
+    pub(super) account: Account,
     pub(super) counted: bool,
     /// Bytes of DATA that were sent.
     pub(super) data: usize,
@@ -100,6 +108,9 @@ impl Observer {
             fairness: Fairness::default(),
             seen: Seen::default(),
             greeted: false,
+            account: Account::default(),
+            announced: 65_535,
+            acknowledged: false,
         }
     }
 
