@@ -48,6 +48,17 @@ impl Connection {
         })
     }
 
+    /// Digests of HPACK's dynamic tables: the encoder's and the decoder's. Between two blocks each is that of the peer's
+    /// other one. For simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn audit_tables(&self) -> [u64; 2] {
+        [
+            self.hpack_out.table_fingerprint(),
+            self.hpack_in.table_fingerprint(),
+        ]
+    }
+
     /// What can be counted from outside, too. For simulation.
     #[doc(hidden)]
     #[must_use]

@@ -115,6 +115,10 @@ impl Side {
         let mut conn = Connection::new(role, plan.config(hop, role), Timestamp(now));
         #[cfg(feature = "planted")]
         crate::mutants::plant(&mut conn);
+        let mut observer = Observer::new(role == Role::Client);
+        if plan.follows_tables {
+            observer.follow_tables();
+        }
         Self {
             conn,
             out: Transmit::new(),
@@ -123,7 +127,7 @@ impl Side {
             dirty: true,
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
-            observer: Observer::new(role == Role::Client),
+            observer,
             closed: false,
             hung_up: false,
         }
@@ -150,7 +154,12 @@ impl Side {
             old -= skipped;
             self.observer.sent(&part[skipped..])?;
         }
-        Ok(())
+        self.observer.encoder_agrees(&self.conn)
+    }
+
+    /// I-12: this side has read what `peer` has sent.
+    pub(super) fn decoder_agrees(&mut self, peer: &Self) -> Result<(), Fault> {
+        self.observer.decoder_agrees(&self.conn, &peer.observer)
     }
 
     pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {

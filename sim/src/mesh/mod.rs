@@ -352,9 +352,15 @@ impl<'t> World<'t> {
 
     fn settle(&mut self, at: usize, role: Role) -> Result<(), Fault> {
         let now = Timestamp(self.now);
-        let side = self.links[at].raw(role);
+        let link = &mut self.links[at];
+        let (side, peer) = match role {
+            Role::Client => (&mut link.client, &link.server),
+            Role::Server => (&mut link.server, &link.client),
+        };
         if std::mem::take(&mut side.unread) {
-            match side.handle_input(now) {
+            let verdict = side.handle_input(now);
+            side.decoder_agrees(peer)?;
+            match verdict {
                 Input::NeedMore { .. } => {}
                 Input::EventsFull => (side.unread, side.dirty) = (true, true),
                 Input::Closed => side.input.clear(),

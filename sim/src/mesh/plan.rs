@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) picks_any: bool,
     /// Readers give credit back late.
     pub(super) slow_readers: bool,
+    /// HPACK's tables are compared after each block.
+    pub(super) follows_tables: bool,
     pub(super) troubles: Vec<(u64, Trouble)>,
 }
 
@@ -111,6 +113,7 @@ impl Plan {
             budget,
             picks_any,
             slow_readers,
+            follows_tables: tape.lane("tables").chance(1, 4),
             troubles: troubles(tape.lane("troubles")),
         }
     }

@@ -157,7 +157,17 @@ impl End {
             old -= skipped;
             self.observer.sent(&part[skipped..])?;
         }
-        Ok(())
+        self.observer.encoder_agrees(&self.conn)
+    }
+
+    /// From here on, HPACK's tables are compared after each block.
+    pub(super) fn follow_tables(&mut self) {
+        self.observer.follow_tables();
+    }
+
+    /// I-12: this end has read what `peer` has sent.
+    pub(super) fn decoder_agrees(&mut self, peer: &Self) -> Result<(), Fault> {
+        self.observer.decoder_agrees(&self.conn, &peer.observer)
     }
 
     /// Tells what the application has done to streams that are on the wire by now.

@@ -1,9 +1,44 @@
 //! How a run ends, and what is said of one that does not.
 
-use super::World;
+use bytes::Buf;
+use raddle_core::{Lifecycle, Role, TransportEnd};
+
+use super::{World, end::End};
 use crate::{conservation::conserved, outcome::Fault};
 
 impl World<'_> {
+    /// Closes the transport when the engine has no more use for it.
+    pub(super) fn hang_up(&mut self, role: Role) {
+        let end = self.end(role);
+        if end.hung_up || end.conn.lifecycle() != Lifecycle::Closed || end.out.has_remaining() {
+            return;
+        }
+        end.hung_up = true;
+        self.log(format_args!("{role:?}: hangs up"));
+        let pipe = match role {
+            Role::Client => &mut self.up,
+            Role::Server => &mut self.down,
+        };
+        pipe.end(TransportEnd::Eof, self.now, self.tape);
+    }
+
+    /// Drains once every request has ended. Answers whether it did so now.
+    pub(super) fn begin_end(&mut self) -> bool {
+        if self.ending || self.unmade > 0 || self.oracle.unended().next().is_some() {
+            return false;
+        }
+        self.ending = true;
+        let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
+        self.log(format_args!("{role:?}: drains at the end"));
+        self.end(role).conn.drain();
+        true
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        let is_over = |end: &End| end.closed && end.hung_up;
+        self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
+    }
+
     /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, which is often enough.
     pub(super) fn conserved(&self) -> Result<(), Fault> {
         let rest = self.up.next().is_none() && self.down.next().is_none();

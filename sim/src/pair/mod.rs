@@ -18,7 +18,7 @@ mod streams;
 use std::collections::BTreeMap;
 
 use bytes::Buf;
-use raddle_core::{Input, Lifecycle, Role, StreamHandle, Timestamp, TransportEnd};
+use raddle_core::{Input, Role, StreamHandle, Timestamp, TransportEnd};
 
 pub use self::planted::Planted;
 use self::{
@@ -148,6 +148,10 @@ impl<'t> World<'t> {
         let plan = &world.plan;
         world.lists.resize_with(plan.requests.len(), Lists::default);
         world.trace.comment(|| format!("{plan:?}"));
+        if world.plan.features.tables {
+            world.client.follow_tables();
+            world.server.follow_tables();
+        }
         for n in 0..world.plan.requests.len() {
             let at = world.plan.requests[n].at;
             world.later(at, Task::Open(n as u64));
@@ -334,7 +338,7 @@ impl<'t> World<'t> {
     /// Gives one end turns until it has nothing more to do at this moment.
     fn settle(&mut self, role: Role) -> Result<(), Fault> {
         for turn in 0..TURNS_MAX {
-            let mut moved = self.read(role);
+            let mut moved = self.read(role)?;
             while let Some(event) = self.end(role).conn.poll_event() {
                 moved = true;
                 for event in self.plant(role, event) {
@@ -357,13 +361,17 @@ impl<'t> World<'t> {
         Err(self.stuck(&format!("I-23: {role:?} spins")))
     }
 
-    fn read(&mut self, role: Role) -> bool {
+    fn read(&mut self, role: Role) -> Result<bool, Fault> {
         let now = Timestamp(self.now);
-        let end = self.end(role);
+        let (end, peer) = match role {
+            Role::Client => (&mut self.client, &self.server),
+            Role::Server => (&mut self.server, &self.client),
+        };
         if !std::mem::take(&mut end.unread) {
-            return false;
+            return Ok(false);
         }
         let verdict = end.handle_input(now);
+        end.decoder_agrees(peer)?;
         match verdict {
             Input::NeedMore { .. } => {}
             Input::EventsFull => {
@@ -372,7 +380,7 @@ impl<'t> World<'t> {
             }
             Input::Closed => end.input.clear(),
         }
-        true
+        Ok(true)
     }
 
     /// Cuts frames and gives them to the transport; answers whether there were any.
@@ -413,37 +421,5 @@ impl<'t> World<'t> {
                 .pick(&[TransportEnd::Eof, TransportEnd::Failed]);
             pipe.end(how, self.now, self.tape);
         }
-    }
-
-    /// Closes the transport when the engine has no more use for it.
-    fn hang_up(&mut self, role: Role) {
-        let end = self.end(role);
-        if end.hung_up || end.conn.lifecycle() != Lifecycle::Closed || end.out.has_remaining() {
-            return;
-        }
-        end.hung_up = true;
-        self.log(format_args!("{role:?}: hangs up"));
-        let pipe = match role {
-            Role::Client => &mut self.up,
-            Role::Server => &mut self.down,
-        };
-        pipe.end(TransportEnd::Eof, self.now, self.tape);
-    }
-
-    /// Drains once every request has ended. Answers whether it did so now.
-    fn begin_end(&mut self) -> bool {
-        if self.ending || self.unmade > 0 || self.oracle.unended().next().is_some() {
-            return false;
-        }
-        self.ending = true;
-        let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
-        self.log(format_args!("{role:?}: drains at the end"));
-        self.end(role).conn.drain();
-        true
-    }
-
-    fn is_over(&self) -> bool {
-        let is_over = |end: &End| end.closed && end.hung_up;
-        self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
     }
 }

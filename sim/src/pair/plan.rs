@@ -74,6 +74,8 @@ pub(super) struct Features {
     pub(super) slow_server: bool,
     /// Heads hold more than they need.
     pub(super) fields: bool,
+    /// HPACK's tables are compared after each block.
+    pub(super) tables: bool,
 }
 
 impl Plan {
@@ -103,6 +105,7 @@ impl Plan {
             slow_writers: tape.chance(1, 3),
             slow_server: tape.chance(1, 2),
             fields: tape.lane("fields").chance(1, 3),
+            tables: tape.lane("tables").chance(1, 4),
         };
         let style = style(tape.lane("style"), many);
         let calm = profile == Profile::Liveness;

@@ -44,6 +44,7 @@ impl Observer {
     /// A frame is read.
     pub(super) fn note_taken(&mut self, frame: &Frame) {
         match frame.kind {
+            kind::HEADERS | kind::CONTINUATION => self.messages.block_read(frame.ends_headers()),
             kind::SETTINGS if frame.is_ack() => self.acknowledged = true,
             kind::DATA => self.note(frame, |account| {
                 account.data_read += frame.payload.len() as i64;

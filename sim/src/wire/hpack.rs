@@ -181,6 +181,20 @@ impl Decoder {
         self.size_max
     }
 
+    /// A digest of the entries, from the oldest to the newest: FNV-1a over each name and value with its length before it.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut digest: u64 = 0xcbf2_9ce4_8422_2325;
+        for (name, value) in self.table.iter().rev() {
+            for part in [name, value] {
+                let len = (part.len() as u64).to_le_bytes();
+                for &byte in len.iter().chain(part) {
+                    digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+            }
+        }
+        digest
+    }
+
     /// Decodes a block into lines; answers the smallest size that it announces, if it announces any.
     pub(crate) fn decode(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Frame, hpack::Decoder, observer::wrong};
+use super::{Frame, hpack::Decoder, observer::wrong, tables::Tables};
 use crate::outcome::Fault;
 
 const PADDED: u8 = 8;
@@ -21,6 +21,8 @@ enum Phase {
 pub(super) struct Messages {
     client: bool,
     decoder: Decoder,
+    /// The tables after each block, when they are wanted.
+    pub(super) tables: Option<Tables>,
     /// What the peer lets the table be, and the smallest that it was since the last block.
     table_max: usize,
     table_smallest: Option<usize>,
@@ -41,6 +43,7 @@ impl Messages {
         Self {
             client,
             decoder: Decoder::new(),
+            tables: None,
             table_max: 4_096,
             table_smallest: None,
             block: Vec::new(),
@@ -113,6 +116,9 @@ impl Messages {
             .decoder
             .decode(block, &mut self.lines)
             .map_err(|what| wrong(format!("I-12: {what}, in {block:02x?}")))?;
+        if let Some(tables) = &mut self.tables {
+            tables.push(self.decoder.digest());
+        }
         // RFC 7541 §4.2: of several sizes between two blocks the smallest is announced.
         if let Some(smallest) = self.table_smallest.take()
             && smallest < told_before

@@ -10,6 +10,7 @@ mod hpack;
 mod marks;
 mod messages;
 mod observer;
+mod tables;
 
 pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;
