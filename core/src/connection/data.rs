@@ -136,9 +136,7 @@ impl Connection {
     fn drop_data(&mut self, empty: bool, flow_len: u32, now: Timestamp) -> Result<(), Fault> {
         if empty {
             // It costs no window, so that nothing else bounds it.
-            self.buckets
-                .charge(Cause::Reset, now)
-                .map_err(Fault::connection)?;
+            self.charge_late(now).map_err(Fault::connection)?;
         }
         self.stats.data_bytes_dropped += u64::from(flow_len);
         self.credit.release(u64::from(flow_len));

@@ -11,6 +11,9 @@ use crate::{
 const HEADER_SHARE: usize = 2_048;
 /// Frames that an honest peer may have sent on a stream before it hears that we have reset it.
 const LATE_FRAMES: u32 = 4;
+/// Such frames that are awaited at most: those of as many streams as a client may give up at once. Who saves them up, by
+/// requests that an application gives up without the peer's doing, gets that many frames read for nothing.
+const LATE_FRAMES_MAX: u32 = 1 << 16;
 
 impl Connection {
     /// Counts a violation under the defence that it ran into, if it ran into one.
@@ -45,7 +48,17 @@ impl Connection {
     /// Explains what a peer may still send on a stream that we have just reset: a head, trailers, and resets that
     /// cross ours.
     pub(super) fn expect_late_frames(&mut self) {
-        self.buckets.refund(Cause::Reset, LATE_FRAMES);
+        self.late_frames = LATE_FRAMES_MAX.min(self.late_frames + LATE_FRAMES);
+    }
+
+    /// Takes account of a frame on a stream that is gone: it is no fault, but it brings nothing either. Those that our own
+    /// resets explain are free.
+    pub(super) fn charge_late(&mut self, now: Timestamp) -> Result<(), Violation> {
+        if self.late_frames > 0 {
+            self.late_frames -= 1;
+            return Ok(());
+        }
+        self.buckets.charge(Cause::Reset, now)
     }
 
     /// Charges what could not be answered since the last input. Who asks for what it then refuses to hear makes the

@@ -69,11 +69,7 @@ impl Connection {
             || (self.plants.has(Planted::RefusedListSticks)
                 && self.stats.defences.header_lists_refused > 0);
         match self.target(stream)? {
-            // What was under way when we reset the stream is no fault, but it brings nothing either.
-            Target::Ignore => self
-                .buckets
-                .charge(Cause::Reset, now)
-                .map_err(Fault::connection),
+            Target::Ignore => self.charge_late(now).map_err(Fault::connection),
             Target::New if self.role == Role::Server => {
                 self.on_request(stream, fields, over, end_stream)
             }

@@ -126,6 +126,8 @@ pub struct Connection {
     opened_before_tidy: u64,
 
     events: VecDeque<Event>,
+    /// Frames that may still come on streams that we have reset.
+    late_frames: u32,
     /// Answers that the peer's limit forbade, and that are not charged yet.
     unanswerable: u32,
     /// Whether `openable` was zero when it was last looked at.
@@ -214,6 +216,7 @@ impl Connection {
             quiet_pings: 0,
             opened_before_tidy: 0,
             events: VecDeque::new(),
+            late_frames: 0,
             unanswerable: 0,
             starved: false,
             plants: Plants::default(),

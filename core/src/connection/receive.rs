@@ -195,11 +195,8 @@ impl Connection {
                     .refuse(id, ErrorCode::STREAM_CLOSED)
                     .map_err(Fault::connection);
             }
-            // Late ones are no fault, but they bring nothing either. RFC 9113 §5.4.2: and no RST_STREAM answers them.
-            return self
-                .buckets
-                .charge(Cause::Reset, now)
-                .map_err(Fault::connection);
+            // RFC 9113 §5.4.2: no RST_STREAM answers a late one.
+            return self.charge_late(now).map_err(Fault::connection);
         };
         let role = self.role;
         let Some(stream) = self
