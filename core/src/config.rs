@@ -83,7 +83,8 @@ pub struct Config {
     /// Time from the first to the last frame of one header block. CONTINUATION cannot be interleaved, so a slow block
     /// stops the whole connection. 5 s carry 64 KiB at 100 kbit/s.
     pub header_block_timeout: Duration,
-    /// Silence, while streams are open, after which we send a PING. `None` turns liveness checks off. 30 s find a peer that
+    /// Silence, while streams are open, after which we send a PING. Until anything arrives after that no new streams
+    /// begin: those that wait are safe to send elsewhere should the peer be gone. `None` turns liveness checks off. 30 s find a peer that
     /// has vanished before most callers lose their patience, and cost 34 bytes each time.
     pub keep_alive_interval: Option<Duration>,
     /// As `keep_alive_interval`, if that is shorter, after two such PINGs that brought nothing but their answers. Servers of

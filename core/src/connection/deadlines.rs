@@ -109,6 +109,7 @@ impl Connection {
             // Where too many are out already, the answer to any of them will do.
             let _ = self.pings.request(Purpose::KeepAlive);
             self.ping_end = u64::MAX;
+            self.suspect = true;
             self.quiet_pings = self.quiet_pings.saturating_add(1);
         }
         if !self.timers.is_set(Timer::KeepAliveAck) {

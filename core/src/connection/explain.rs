@@ -11,6 +11,8 @@ pub enum Waiting {
     Nothing,
     /// For a stream to end, because the peer's limit of concurrent streams is reached.
     Slot,
+    /// For any sign of life of the peer, which has been silent and has not answered a PING yet.
+    Liveness,
     /// For the peer to open the stream's window.
     StreamWindow,
     /// For the peer to open the connection's window, which other streams of ours have used up.
@@ -36,6 +38,9 @@ impl Connection {
             return Waiting::Nothing;
         };
         if !found.is_bound() {
+            if self.suspect {
+                return Waiting::Liveness;
+            }
             let free = self.slots_taken() < self.concurrent_streams();
             return if free {
                 Waiting::Transport

@@ -114,6 +114,8 @@ pub struct Connection {
     timers: Timers,
     /// When the peer was last heard of.
     last_input: Timestamp,
+    /// Whether a silence has led to a PING, and nothing at all has come since.
+    suspect: bool,
     /// How far the transport had come when a deadline for writing was last set.
     written: u64,
     /// Where the last PING of ours ends in the output, counted as `written`.
@@ -210,6 +212,7 @@ impl Connection {
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
             last_input: now,
+            suspect: false,
             written: 0,
             ping_end: 0,
             idle_since: None,
@@ -252,11 +255,11 @@ impl Connection {
             .map(|stream| stream.id)
     }
 
-    /// How many more requests [`open`](Self::open) would take that need not wait for another stream to end.
-    /// Always 0 on a server.
+    /// How many more requests [`open`](Self::open) would take that need not wait for another stream to end. 0 while a
+    /// silent peer has not answered the PING of [`Config::keep_alive_interval`], and always on a server.
     #[must_use]
     pub fn openable(&self) -> usize {
-        if !self.takes_requests() {
+        if !self.takes_requests() || self.suspect {
             return 0;
         }
         self.concurrent_streams()

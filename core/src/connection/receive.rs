@@ -38,6 +38,7 @@ impl Connection {
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
         if !input.is_empty() {
             self.last_input = now;
+            self.suspect = false;
         }
         let before = input.len();
         let verdict = self.read_frames(input, now);
