@@ -2,6 +2,7 @@
 
 use super::*;
 
+// GOAWAY woke every stream as if it were done: status 0 looked like an answer, and requests that were never processed
 // were not sent again.
 #[test]
 fn origin_09_goaway_gives_a_verdict_to_what_was_not_processed_and_lets_the_rest_finish() {

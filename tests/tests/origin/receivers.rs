@@ -22,6 +22,7 @@ fn origin_04_ping_and_settings_are_answered() {
     }
 }
 
+// HEADERS for a finished stream was skipped without decoding: the HPACK tables parted ways, and a later response
 // carried wrong fields.
 #[test]
 fn origin_05_a_late_header_block_still_teaches_hpack() {

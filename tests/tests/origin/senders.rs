@@ -30,6 +30,7 @@ fn origin_01_two_senders_never_share_a_slot() {
     }
 }
 
+// Only the connection's WINDOW_UPDATE was read: stream windows, SETTINGS_INITIAL_WINDOW_SIZE and the peer's frame size
 // were ignored, and the peer was overrun.
 #[test]
 fn origin_02_neither_window_nor_the_frame_size_is_overrun() {
@@ -98,6 +99,7 @@ fn origin_03_credit_comes_back() {
     }
 }
 
+// A timeout forgot the stream without RST_STREAM: the backend worked on, the slot count leaked, and late DATA was never
 // credited.
 #[test]
 fn origin_08_a_cancelled_stream_is_reset_its_slot_freed_and_late_data_credited() {
@@ -132,6 +134,7 @@ fn origin_08_a_cancelled_stream_is_reset_its_slot_freed_and_late_data_credited()
     assert_eq!(end.connection.stats().data_bytes_dropped, received);
 }
 
+// The stream was handed over when END_STREAM arrived although the request body was still being sent: the rest of the
 // upload wrote to a slot that was free again.
 #[test]
 fn origin_18_an_early_response_keeps_the_stream_until_the_upload_ends() {
