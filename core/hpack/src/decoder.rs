@@ -245,7 +245,7 @@ impl Decoder {
         Ok(Some(rest))
     }
 
-    #[inline]
+    #[inline(always)]
     fn reference(&mut self, index: u32, sink: &mut dyn Sink) -> Result<(), DecodeError> {
         let (name, value) = lookup(&self.table, index)?;
         self.meter.field(name, value, false, sink);

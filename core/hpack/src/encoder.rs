@@ -93,6 +93,9 @@ impl Encoder {
         if size != self.table.max_size() {
             self.change_size(self.size, out);
         }
+        if self.fields.is_empty() && self.table.len() > 0 {
+            self.search_again();
+        }
     }
 
     /// Appends one field. Names must be in lower case already (RFC 9113 §8.2);
@@ -174,9 +177,28 @@ impl Encoder {
         self.table.fingerprint()
     }
 
-    /// Gives back memory that was needed for blocks and that the table does not need.
+    /// Gives back memory that was needed for blocks and that the table does not
+    /// need. What finds fields in the table is built again, for as long as one
+    /// pass over it, by the next [`begin`](Self::begin). Not for within a block.
     pub fn shrink(&mut self) {
         self.table.shrink();
+        self.fields.forget();
+        self.names.forget();
+        self.recent = Recent::new();
+    }
+
+    /// Makes what finds fields in the table anew.
+    #[cold]
+    fn search_again(&mut self) {
+        for index in (0..self.table.len()).rev() {
+            let (name, value) = self.table.get(index).unwrap_or_default();
+            let name_hash = hash::bytes(0, name);
+            let hash = hash::bytes(name_hash, value);
+            self.fields.insert_again(hash, index, &self.table);
+            if static_table::find_name(name, name_hash).is_none() {
+                self.names.insert_again(name_hash, index, &self.table);
+            }
+        }
     }
 
     /// Octets of memory allocated: the table, and what finds fields in it.

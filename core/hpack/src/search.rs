@@ -92,6 +92,26 @@ impl Search {
         bucket[chosen] = Slot { hash, serial };
     }
 
+    /// Whether nothing was remembered yet, or all of it was forgotten.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Gives back all memory. What was remembered is found no more until it is inserted again.
+    pub(crate) fn forget(&mut self) {
+        self.buckets = Vec::new();
+    }
+
+    /// Remembers that the entry of `table` with dynamic index `index` has `hash`, after [`forget`](Self::forget), the
+    /// oldest entry first.
+    pub(crate) fn insert_again(&mut self, hash: u32, index: usize, table: &Table) {
+        if self.is_empty() {
+            self.grow(table);
+        }
+        let serial = table.inserted().wrapping_sub(index as u32);
+        self.place(hash, serial, table.inserted());
+    }
+
     /// Octets of memory allocated.
     pub(crate) fn memory_footprint(&self) -> usize {
         self.buckets.capacity() * size_of::<[Slot; WAYS]>()

@@ -9,13 +9,21 @@ pub(crate) const ENTRY_OVERHEAD: usize = 32;
 /// Size both ends start with, before any SETTINGS (RFC 9113 §6.5.2).
 pub(crate) const INITIAL_SIZE: u32 = 4096;
 
+/// An entry in 8 octets.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// Position in the stream of all octets ever inserted, modulo 2^32.
     start: u32,
-    name_len: u32,
-    value_len: u32,
+    /// Octets of the name and of the value; [`LONG`] for both when one of them
+    /// has no room here.
+    lens: [u16; 2],
 }
+
+/// In place of lengths: they stand in front of the octets.
+const LONG: u16 = u16::MAX;
+
+/// Octets of lengths that stand there.
+const PREFIX: usize = 8;
 
 /// Entries in insertion order. Their octets stand in one buffer, each entry in
 /// one piece, so that a field can be handed out as two slices.
@@ -71,12 +79,36 @@ impl Table {
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let at = self.entries.len().checked_sub(index.checked_add(1)?)?;
-        let entry = self.entries.get(at)?;
-        let start = entry.start.wrapping_sub(self.base) as usize;
-        let middle = start + entry.name_len as usize;
-        let end = middle + entry.value_len as usize;
-        let field = self.bytes.get(start..end)?;
-        field.split_at_checked(entry.name_len as usize)
+        let &entry = self.entries.get(at)?;
+        let (name_len, value_len) = self.lens(entry);
+        let start = self.position(entry);
+        let field = self.bytes.get(start..start + name_len + value_len)?;
+        field.split_at_checked(name_len)
+    }
+
+    /// Where in the buffer the name of `entry` begins.
+    #[inline]
+    fn position(&self, entry: Entry) -> usize {
+        entry.start.wrapping_sub(self.base) as usize
+    }
+
+    /// Octets of the name and of the value of `entry`.
+    #[inline]
+    fn lens(&self, entry: Entry) -> (usize, usize) {
+        match entry.lens {
+            [LONG, LONG] => self.long_lens(entry),
+            [name, value] => (usize::from(name), usize::from(value)),
+        }
+    }
+
+    #[cold]
+    fn long_lens(&self, entry: Entry) -> (usize, usize) {
+        let before = self.bytes.get(..self.position(entry)).unwrap_or_default();
+        let Some(&[n0, n1, n2, n3, v0, v1, v2, v3]) = before.last_chunk::<PREFIX>() else {
+            return (0, 0);
+        };
+        let len = |octets| u32::from_le_bytes(octets) as usize;
+        (len([n0, n1, n2, n3]), len([v0, v1, v2, v3]))
     }
 
     /// Changes the maximum size and evicts to fit (RFC 7541 §4.3).
@@ -96,19 +128,24 @@ impl Table {
             let Some(entry) = self.entries.pop_front() else {
                 return;
             };
-            self.size -= entry.name_len as usize + entry.value_len as usize + ENTRY_OVERHEAD;
+            let (name_len, value_len) = self.lens(entry);
+            self.size -= name_len + value_len + ENTRY_OVERHEAD;
         }
     }
 
     /// Inserts a field; whether it is now in the table (RFC 7541 §4.4).
     #[inline]
     pub(crate) fn insert(&mut self, name: &[u8], value: &[u8]) -> bool {
-        let Some(start) = self.admit(name.len(), value.len()) else {
+        let needed = name.len() + value.len() + ENTRY_OVERHEAD;
+        if needed > self.max_size {
+            self.clear();
             return false;
-        };
+        }
+        self.evict_to(self.max_size - needed);
+        self.make_room(PREFIX + name.len() + value.len());
+        self.push(name.len(), value.len());
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
-        self.push(start, name.len(), value.len());
         true
     }
 
@@ -116,62 +153,46 @@ impl Table {
     /// entry it refers to may be evicted by this very insertion.
     #[inline]
     pub(crate) fn insert_with_name_of(&mut self, index: usize, value: &[u8]) -> bool {
-        let Some(at) = self.entries.len().checked_sub(index + 1) else {
+        let at = self.entries.len().checked_sub(index + 1);
+        let Some(&named) = at.and_then(|at| self.entries.get(at)) else {
             return false;
         };
-        let Some(&Entry {
-            start: from,
-            name_len,
-            ..
-        }) = self.entries.get(at)
-        else {
-            return false;
-        };
-        let needed = name_len as usize + value.len() + ENTRY_OVERHEAD;
+        let (name_len, _) = self.lens(named);
+        let needed = name_len + value.len() + ENTRY_OVERHEAD;
         if needed > self.max_size {
             self.clear();
             return false;
         }
-        // Copy the name before evicting, while its octets are certain to stay.
-        self.make_room(name_len as usize + value.len());
-        let from = from.wrapping_sub(self.base) as usize;
-        let start = self.end();
-        self.bytes
-            .extend_from_within(from..from + name_len as usize);
-        self.bytes.extend_from_slice(value);
+        // Making room moves octets and drops those of evicted entries; evicting
+        // touches none.
+        self.make_room(PREFIX + name_len + value.len());
+        let from = self.position(named);
         self.evict_to(self.max_size - needed);
-        self.push(start, name_len as usize, value.len());
+        self.push(name_len, value.len());
+        self.bytes.extend_from_within(from..from + name_len);
+        self.bytes.extend_from_slice(value);
         true
     }
 
-    /// Evicts for a new entry and makes room; its position, `None` when the
-    /// entry is larger than the table, which is then empty.
+    /// Adds an entry whose octets are to follow, for which there is room.
     #[inline]
-    fn admit(&mut self, name_len: usize, value_len: usize) -> Option<u32> {
-        let needed = name_len + value_len + ENTRY_OVERHEAD;
-        if needed > self.max_size {
-            self.clear();
-            return None;
-        }
-        self.evict_to(self.max_size - needed);
-        self.make_room(name_len + value_len);
-        Some(self.end())
-    }
-
-    #[inline]
-    fn end(&self) -> u32 {
-        self.base.wrapping_add(self.bytes.len() as u32)
-    }
-
-    #[inline]
-    fn push(&mut self, start: u32, name_len: usize, value_len: usize) {
+    fn push(&mut self, name_len: usize, value_len: usize) {
         self.size += name_len + value_len + ENTRY_OVERHEAD;
         self.inserted = self.inserted.wrapping_add(1);
-        self.entries.push_back(Entry {
-            start,
-            name_len: name_len as u32,
-            value_len: value_len as u32,
-        });
+        let lens = if name_len.max(value_len) < usize::from(LONG) {
+            [name_len as u16, value_len as u16]
+        } else {
+            self.put_long_lens(name_len as u32, value_len as u32);
+            [LONG, LONG]
+        };
+        let start = self.base.wrapping_add(self.bytes.len() as u32);
+        self.entries.push_back(Entry { start, lens });
+    }
+
+    #[cold]
+    fn put_long_lens(&mut self, name_len: u32, value_len: u32) {
+        self.bytes.extend_from_slice(&name_len.to_le_bytes());
+        self.bytes.extend_from_slice(&value_len.to_le_bytes());
     }
 
     #[inline]
@@ -195,10 +216,11 @@ impl Table {
         self.bytes.reserve(len);
     }
 
-    /// Where the octets of the oldest entry begin.
+    /// Where what belongs to the oldest entry begins.
     fn live_from(&self) -> usize {
         match self.entries.front() {
-            Some(oldest) => oldest.start.wrapping_sub(self.base) as usize,
+            Some(&oldest) if oldest.lens == [LONG, LONG] => self.position(oldest) - PREFIX,
+            Some(&oldest) => self.position(oldest),
             None => self.bytes.len(),
         }
     }
@@ -240,6 +262,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::vec::Vec;
 
     use super::Table;
     use crate::hash;
@@ -279,6 +302,49 @@ mod tests {
         assert_eq!(table.get(0), Some((&b"name"[..], &[b'y'; 50][..])));
         assert_eq!(table.len(), 1);
         assert!(!table.insert_with_name_of(0, &[b'z'; 65]));
+        assert_eq!((table.len(), table.size()), (0, 0));
+    }
+
+    /// Lengths of 65,535 and more stand elsewhere than others.
+    #[test]
+    fn long_fields_are_entries_as_others_are() {
+        let text = |len: usize, seed: usize| -> Vec<u8> {
+            (0..len).map(|at| (at * 31 + seed) as u8).collect()
+        };
+        let mut table = Table::new(600_000);
+        let mut expected = Vec::new();
+        for (round, len) in [65_534, 65_535, 65_536, 3, 200_000, 70_000]
+            .into_iter()
+            .cycle()
+            .take(40)
+            .enumerate()
+        {
+            let (name, value) = match round % 4 {
+                0 => (text(len, round), text(5, round)),
+                1 => (text(5, round), text(len, round)),
+                2 => (text(len / 2, round), text(len, round)),
+                _ => {
+                    let (name, _): &(Vec<u8>, Vec<u8>) = expected.last().unwrap();
+                    (name.clone(), text(len, round))
+                }
+            };
+            let inserted = match round % 4 {
+                3 => table.insert_with_name_of(0, &value),
+                _ => table.insert(&name, &value),
+            };
+            assert!(inserted);
+            expected.push((name, value));
+            if round % 5 == 4 {
+                table.shrink();
+            }
+            let mut size = 0;
+            for (index, (name, value)) in expected.iter().rev().take(table.len()).enumerate() {
+                assert_eq!(table.get(index), Some((&name[..], &value[..])), "{round}");
+                size += name.len() + value.len() + 32;
+            }
+            assert!(table.size() == size && size <= 600_000);
+        }
+        table.clear();
         assert_eq!((table.len(), table.size()), (0, 0));
     }
 

@@ -183,3 +183,36 @@ fn an_encoder_finds_nearly_every_entry_of_a_large_table() {
         .count();
     assert!(found >= 1450, "{found} of 1500");
 }
+
+/// What an encoder gives back when nobody uses it is made again, and no field is sent in another way for it.
+#[test]
+fn a_shrunk_encoder_finds_what_it_found() {
+    let (mut kept, mut shrunk) = (Encoder::new(4096), Encoder::new(4096));
+    for round in 0..200 {
+        let id = format!("{round:0>20}");
+        let lists: [(&str, &str); 4] = [
+            (":authority", "example.com"),
+            ("x-name", "value"),
+            ("x-request-id", &id),
+            ("x-other", if round % 7 < 3 { "one" } else { "two" }),
+        ];
+        let block = |encoder: &mut Encoder| {
+            let mut out = BytesMut::new();
+            encoder.begin(&mut out);
+            for (name, value) in lists {
+                encoder.field(name.as_bytes(), value.as_bytes(), Indexing::Auto, &mut out);
+            }
+            out
+        };
+        assert_eq!(block(&mut kept), block(&mut shrunk), "round {round}");
+        if round % 5 == 0 {
+            let before = shrunk.memory_footprint();
+            shrunk.shrink();
+            assert!(shrunk.memory_footprint() < before.min(4_096));
+            // Twice in a row is as good as once.
+            shrunk.shrink();
+        }
+    }
+    assert!(kept.table_size() > 3_900, "the table is full");
+    assert_eq!(kept.table_fingerprint(), shrunk.table_fingerprint());
+}
