@@ -208,7 +208,9 @@ impl fmt::Debug for FieldsIter<'_> {
 pub struct FieldsBuilder {
     block: BytesMut,
     count: u32,
+    /// Bytes of the next piece of memory, and of the largest.
     slab_bytes: usize,
+    slab_bytes_max: usize,
     /// Bytes of the piece of memory in use that finished lists have taken. They stay allocated with the rest of it.
     given: usize,
 }
@@ -223,10 +225,16 @@ impl FieldsBuilder {
     /// A builder that takes `slab_bytes` of memory at a time, for many lists. It allocates at the first field.
     #[must_use]
     pub fn with_slab_bytes(slab_bytes: usize) -> Self {
+        Self::growing(slab_bytes, slab_bytes)
+    }
+
+    /// A builder whose first piece of memory has `first` bytes, and each after it twice as many, up to `most`.
+    pub(super) fn growing(first: usize, most: usize) -> Self {
         Self {
             block: BytesMut::new(),
             count: 0,
-            slab_bytes,
+            slab_bytes: first,
+            slab_bytes_max: most,
             given: 0,
         }
     }
@@ -315,11 +323,15 @@ impl FieldsBuilder {
             Some(len) => (len, name, value),
             None => (ENTRY_HEAD, &[][..], &[][..]),
         };
-        if self.block.capacity() == 0 {
-            self.block = BytesMut::with_capacity(len.max(self.slab_bytes));
+        // The same piece again when no list has a part of it, or else another.
+        if !self.block.try_reclaim(len) {
+            // Twice what is there at least, so that a long list is not copied for each of its fields.
+            let least = self.block.len() + len.max(self.block.len());
+            let mut block = BytesMut::with_capacity(least.max(self.slab_bytes));
+            block.extend_from_slice(&self.block);
+            self.block = block;
+            self.slab_bytes = (2 * self.slab_bytes).min(self.slab_bytes_max);
         }
-        self.block.reserve(len);
-        // Another piece, or the same one with nothing of it given.
         self.given = 0;
         self.put(name, value, sensitive);
     }

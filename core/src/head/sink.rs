@@ -7,6 +7,8 @@ use super::{Fields, FieldsBuilder};
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
 /// one piece serves about ten; a head that is kept for long keeps one piece alive.
 const SLAB_BYTES: usize = 4096;
+/// The first piece is smaller, for connections that carry one request, and grows to that.
+const SLAB_BYTES_FIRST: usize = 1024;
 
 /// Larger lists get memory of their own. They would leave much of a piece unused, so that memory which nobody counts
 /// would be kept for them.
@@ -30,7 +32,7 @@ impl BlockSink {
     /// A sink that has allocated nothing yet.
     pub(crate) fn new() -> Self {
         Self {
-            fields: FieldsBuilder::with_slab_bytes(SLAB_BYTES),
+            fields: FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES),
             produced: 0,
             crumbs: 0,
         }
@@ -49,7 +51,7 @@ impl BlockSink {
     /// Gives back the memory that no list has, unless a block is under way.
     pub(crate) fn shrink(&mut self) {
         if self.fields.bytes() == 0 {
-            self.fields = FieldsBuilder::with_slab_bytes(SLAB_BYTES);
+            self.fields = FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES);
         }
     }
 
