@@ -29,8 +29,6 @@ const QUIET_PINGS: u8 = 2;
 /// How long a connection without streams keeps the memory that it needed for many: long enough that traffic with
 /// pauses allocates nothing, short enough that idle connections are small.
 const TIDY_AFTER: Duration = Duration::from_secs(5);
-/// Places for events that it keeps then.
-const EVENTS_KEPT: usize = 8;
 
 impl Connection {
     /// Tells that `now` has reached the deadline that `poll_timeout` named.
@@ -199,7 +197,7 @@ impl Connection {
             return;
         }
         self.streams.tidy();
-        self.events.shrink_to(EVENTS_KEPT);
+        self.events.shrink_to_fit();
         self.sink.shrink();
         self.small = BytesMut::new();
         self.small_given = 0;

@@ -164,6 +164,7 @@ impl Streams {
         self.slots = Vec::new();
         self.free = Vec::new();
         self.ids = Ids::default();
+        self.closed.forget();
         self.lists.parked = Parked::default();
         self.spares = Spares::default();
     }

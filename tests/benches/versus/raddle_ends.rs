@@ -20,7 +20,7 @@ use crate::{
 /// Free space in the buffer before a read, as in raddle's adapter.
 const READ_BYTES: usize = 16 * 1024 + 512;
 /// How long a connection is idle before it is measured.
-const IDLE: Duration = Duration::from_secs(6);
+const IDLE: Duration = Duration::from_secs(11);
 /// Memory of a kept builder of heads.
 const HEADS_BYTES: usize = 4 * 1024;
 
