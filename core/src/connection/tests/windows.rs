@@ -15,11 +15,12 @@ const MIB: u32 = 1024 * 1024;
 /// How long bytes are on their way, in steps.
 const DELAY: usize = 4;
 
-/// A client that uploads over a path with a delay, to a server which reads, or does not.
+/// A client that uploads over a path with a delay, to a server which reads some streams.
 struct Upload {
     pair: Pair,
     sent: StreamHandle,
-    reads: bool,
+    /// Whether the server reads the stream with this identifier.
+    reads: fn(u32) -> bool,
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
 }
@@ -33,7 +34,7 @@ impl Upload {
         Self {
             pair,
             sent,
-            reads: true,
+            reads: |_| true,
             up: VecDeque::from(vec![Vec::new(); DELAY]),
             down: VecDeque::from(vec![Vec::new(); DELAY]),
         }
@@ -67,7 +68,7 @@ impl Upload {
         server.input(&self.up.pop_front().unwrap(), *now);
         for event in server.take_events() {
             if let Event::Data { stream, data, .. } = event
-                && self.reads
+                && (self.reads)(server.connection.stream_id(stream).unwrap().to_u32())
             {
                 server.connection.release(stream, data.len());
             }
@@ -81,6 +82,11 @@ impl Upload {
         for _ in 0..count {
             self.step(bytes);
         }
+    }
+
+    fn next_stream(&mut self) {
+        let client = &mut self.pair.client.connection;
+        self.sent = client.open(post("/"), Then::More).unwrap();
     }
 
     fn window(&self) -> u32 {
@@ -112,18 +118,45 @@ fn windows_grow_until_one_stream_fills_the_path_and_shrink_with_it() {
 #[test]
 fn a_stream_that_nobody_reads_keeps_the_window_it_has() {
     let mut upload = Upload::new(Config::default());
-    upload.reads = false;
+    upload.reads = |_| false;
     upload.steps(100, MIB as usize);
     assert_eq!((upload.held(), upload.window()), (256 * 1024, MIB));
     // Another has the rest of the connection's window to itself.
-    upload.sent = upload
-        .pair
-        .client
-        .connection
-        .open(post("/"), Then::More)
-        .unwrap();
+    upload.next_stream();
     upload.steps(100, MIB as usize);
     assert_eq!((upload.held(), upload.window()), (512 * 1024, MIB));
+}
+
+#[test]
+fn a_stream_that_nobody_reads_does_not_grow_with_those_beside_it() {
+    let mut upload = Upload::new(Config::default());
+    upload.reads = |id| id != 1;
+    let unread = upload.sent;
+    upload.steps(10, 10 * 1024);
+    upload.next_stream();
+    upload.steps(400, MIB as usize);
+    assert_eq!((upload.held(), upload.window()), (100 * 1024, 8 * MIB));
+    upload.sent = unread;
+    upload.steps(100, MIB as usize);
+    assert_eq!(upload.held(), 256 * 1024);
+}
+
+#[test]
+fn what_is_held_without_a_reader_shrinks_with_the_windows() {
+    let mut upload = Upload::new(Config::default());
+    upload.steps(400, MIB as usize);
+    assert_eq!(upload.window(), 8 * MIB);
+    // What the peer was promised it keeps, so that the windows themselves follow as they are used.
+    upload.steps(4_000, 4 * 1024);
+    assert_eq!(upload.window(), MIB);
+    upload.reads = |_| false;
+    upload.steps(100, MIB as usize);
+    assert_eq!(upload.held(), 256 * 1024, "by one stream");
+    for _ in 0..5 {
+        upload.next_stream();
+        upload.steps(100, MIB as usize);
+    }
+    assert_eq!(upload.held(), u64::from(MIB), "by all of them");
 }
 
 #[test]
