@@ -36,6 +36,8 @@ mod shared;
 mod slots;
 mod state;
 mod sync;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod turn;

@@ -11,7 +11,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Kind},
     planted::{self, Planted},
     state::State,
+    sync::{Mutex, MutexGuard},
     turn::Turn,
 };
 
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     start: Instant,
 }
 
-struct Writer {
+pub(crate) struct Writer {
     io: Box<dyn AsyncWrite + Send + Unpin>,
     out: Transmit,
     /// Bytes were written that the transport may keep in a buffer of its own.
@@ -255,7 +256,7 @@ impl Shared {
     }
 
     /// Runs something under the write lock, and again when meanwhile somebody has left bytes to its holder.
-    fn with_writer<R>(&self, run: impl FnMut(&mut Writer) -> R) -> R {
+    pub(crate) fn with_writer<R>(&self, run: impl FnMut(&mut Writer) -> R) -> R {
         self.writer.look(run, || self.flush_more())
     }
 
@@ -324,89 +325,5 @@ pub(crate) fn wake_all(wakes: Vec<Waker>) {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{
-        OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
-    };
-
-    use raddle_core::{Config, Role};
-
-    use super::*;
-
-    /// A transport that takes nothing at first and is ready again before its caller has let the write lock go: the
-    /// driver, woken for it, finds the lock taken.
-    #[derive(Clone, Default)]
-    struct Trap {
-        shared: Arc<OnceLock<Weak<Shared>>>,
-        refused: Arc<AtomicBool>,
-        written: Arc<Mutex<Vec<u8>>>,
-    }
-
-    impl AsyncWrite for Trap {
-        fn poll_write(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            if !self.refused.swap(true, Ordering::SeqCst) {
-                self.shared.get().unwrap().upgrade().unwrap().flush();
-                return Poll::Pending;
-            }
-            self.written.lock().unwrap().extend_from_slice(bytes);
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[test]
-    fn who_finds_the_write_lock_taken_is_not_forgotten() {
-        let trap = Trap::default();
-        let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
-        let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
-        trap.shared.set(Arc::downgrade(&shared)).unwrap();
-        shared.lock().driver = Some(Waker::noop().clone());
-        shared.flush();
-        assert!(trap.refused.load(Ordering::SeqCst));
-        assert!(
-            trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
-            "nobody else will come and write it"
-        );
-    }
-
-    #[test]
-    fn who_finds_the_write_lock_taken_by_a_look_is_not_forgotten() {
-        let trap = Trap::default();
-        trap.refused.store(true, Ordering::SeqCst);
-        let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
-        let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
-        shared.lock().driver = Some(Waker::noop().clone());
-        // The driver looks whether everything is written, and in just that moment somebody wants to write.
-        let mut looks = 0;
-        shared.with_writer(|_| {
-            looks += 1;
-            if looks == 1 {
-                shared.flush();
-            }
-        });
-        assert_eq!(
-            looks, 2,
-            "what was seen before the write is not true any more"
-        );
-        assert!(
-            trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
-            "nobody else will come and write it"
-        );
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::{PoisonError, TryLockError};
 
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, TriedMutex, TriedMutexGuard, fence};
 
 /// Guards what one at a time works on, for everybody.
 pub(crate) struct Turn<T> {
-    held: Mutex<T>,
+    held: TriedMutex<T>,
     /// Somebody found it held since its holder last looked.
     missed: AtomicBool,
 }
@@ -14,7 +14,7 @@ pub(crate) struct Turn<T> {
 impl<T> Turn<T> {
     pub(crate) fn new(guarded: T) -> Self {
         Self {
-            held: Mutex::new(guarded),
+            held: TriedMutex::new(guarded),
             missed: AtomicBool::new(false),
         }
     }
@@ -57,7 +57,7 @@ impl<T> Turn<T> {
     }
 
     /// It is held by the caller, or whoever holds it will look again.
-    fn try_hold(&self) -> Option<MutexGuard<'_, T>> {
+    fn try_hold(&self) -> Option<TriedMutexGuard<'_, T>> {
         self.attempt().or_else(|| {
             self.missed.store(true, Ordering::Relaxed);
             // The holder may have looked just before that, and gone. Of the two fences one comes first: then either
@@ -67,7 +67,7 @@ impl<T> Turn<T> {
         })
     }
 
-    fn attempt(&self) -> Option<MutexGuard<'_, T>> {
+    fn attempt(&self) -> Option<TriedMutexGuard<'_, T>> {
         match self.held.try_lock() {
             Ok(held) => Some(held),
             // What a panic has left is a piece of output, cut where it was; nobody need hang for it.

@@ -9,79 +9,11 @@ use loom::{
     thread,
 };
 
-/// What the code under test gets in place of the standard library's.
-mod sync {
-    use std::{
-        ops::{Deref, DerefMut},
-        sync::{self, LockResult, TryLockError, TryLockResult},
-    };
-
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
-
-    /// A lock as the standard library makes them. Loom's own says nothing of the order in memory when it is tried in
-    /// vain, and lets nobody come in before it is let go.
-    pub(crate) struct Mutex<T> {
-        locked: AtomicBool,
-        value: sync::Mutex<T>,
-    }
-
-    pub(crate) struct MutexGuard<'a, T> {
-        locked: &'a AtomicBool,
-        value: Option<sync::MutexGuard<'a, T>>,
-    }
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self {
-                locked: AtomicBool::new(false),
-                value: sync::Mutex::new(value),
-            }
-        }
-
-        pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-            self.locked
-                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-                .map_err(|_| TryLockError::WouldBlock)?;
-            Ok(MutexGuard {
-                locked: &self.locked,
-                value: Some(self.value.try_lock().expect("one at a time has the flag")),
-            })
-        }
-
-        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-            loop {
-                if let Ok(guard) = self.try_lock() {
-                    return Ok(guard);
-                }
-                loom::thread::yield_now();
-            }
-        }
-    }
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            self.value.as_ref().expect("until it is dropped")
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            self.value.as_mut().expect("until it is dropped")
-        }
-    }
-
-    impl<T> Drop for MutexGuard<'_, T> {
-        fn drop(&mut self) {
-            self.value = None;
-            self.locked.store(false, Ordering::Release);
-        }
-    }
-}
 #[path = "../src/permits.rs"]
 #[allow(dead_code, reason = "each model uses its part")]
 mod permits;
+#[path = "support/loom_sync.rs"]
+mod sync;
 #[path = "../src/turn.rs"]
 #[allow(dead_code, reason = "each model uses its part")]
 mod turn;

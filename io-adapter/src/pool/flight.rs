@@ -1,40 +1,64 @@
 //! A dial: it belongs to the pool, and tells everybody who waits for it how it ended.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::Inner;
 use crate::{
     client::Client,
     dial::Target,
     error::{Error, Kind},
+    sync::{Mutex, MutexGuard, spawn},
 };
 
 /// Where those who wait for a dial hear of its end.
 #[derive(Clone)]
-pub(super) struct Dial(watch::Receiver<Option<Result<(), Error>>>);
+pub(super) struct Dial(Arc<End>);
 
 /// Where a dial tells its end.
-pub(super) struct Done(watch::Sender<Option<Result<(), Error>>>);
+pub(super) struct Done(Arc<End>);
+
+/// How a dial ended, once it has, for everybody. They are woken in the order in which they came.
+#[derive(Default)]
+struct End {
+    told: Mutex<Option<Result<(), Error>>>,
+    telling: Notify,
+}
 
 /// Both ends of what a dial will tell.
 pub(super) fn dial() -> (Done, Dial) {
-    let (done, dial) = watch::channel(None);
-    (Done(done), Dial(dial))
+    let end = Arc::new(End::default());
+    (Done(Arc::clone(&end)), Dial(end))
+}
+
+impl End {
+    fn told(&self) -> MutexGuard<'_, Option<Result<(), Error>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Dial {
     /// How the dial ended.
-    pub(super) async fn ended(&mut self) -> Result<(), Error> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(ended) => ended.clone().unwrap_or(Ok(())),
-            // Whoever dials says so in every case; with the pool itself gone nobody asks.
-            Err(_) => Err(Error::new(Kind::Closed)),
+    pub(super) async fn ended(&self) -> Result<(), Error> {
+        loop {
+            // Made before the look: what is told after that wakes it.
+            let telling = self.0.telling.notified();
+            if let Some(ended) = &*self.0.told() {
+                return ended.clone();
+            }
+            telling.await;
         }
+    }
+}
+
+impl Done {
+    fn tell(self, ended: Result<(), Error>) {
+        *self.0.told() = Some(ended);
+        self.0.telling.notify_waiters();
     }
 }
 
@@ -57,7 +81,7 @@ impl Flight {
             token,
             done: Some(done),
         };
-        tokio::spawn(async move {
+        spawn(async move {
             let Some(inner) = flight.inner.upgrade() else {
                 return;
             };
@@ -72,7 +96,7 @@ impl Flight {
     }
 
     fn land(&mut self, result: Result<Client, Error>) {
-        let Some(Done(done)) = self.done.take() else {
+        let Some(done) = self.done.take() else {
             return;
         };
         let told = match &result {
@@ -82,8 +106,7 @@ impl Flight {
         if let Some(inner) = self.inner.upgrade() {
             inner.dialed(&self.target, self.token, result);
         }
-        // Nobody may be waiting any more.
-        let _ = done.send(Some(told));
+        done.tell(told);
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -29,6 +29,7 @@ use crate::{
     dial::{Dialer, Target},
     error::{BoxError, Error, Kind},
     planted::{self, Planted},
+    sync::{Mutex, MutexGuard},
 };
 use origin::Origin;
 
@@ -240,6 +241,11 @@ where
 }
 
 impl Pool {
+    /// A connection to `target` that keeps a place for one stream.
+    pub(crate) async fn acquire(&self, target: &Target) -> Result<Client, Error> {
+        self.inner.acquire(target).await
+    }
+
     async fn send<B>(self, request: Request<B>) -> Result<Response<RecvBody>, Error>
     where
         B: Body + Send + 'static,
@@ -254,7 +260,7 @@ impl Pool {
         let (parts, body) = request.into_parts();
         let (whole, mut body) = (body.is_end_stream(), Some(body));
         loop {
-            let mut client = self.inner.acquire(&target).await?;
+            let mut client = self.acquire(&target).await?;
             let result = match body.take() {
                 Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
                     Ok(response) => response.await,

@@ -271,34 +271,3 @@ impl Origin {
         self.connections.into_iter().map(|entry| entry.client)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begins(choice: &Choice) -> bool {
-        matches!(choice, Choice::Wait(wait) if wait.begun.is_some())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn between_looking_and_dialing_there_is_no_room_for_another() {
-        let (mut origin, mut gone) = (Origin::default(), Vec::new());
-        let config = PoolConfig::default();
-        let mut choose = |origin: &mut Origin, token| {
-            origin.choose(&config, token, &mut Line::default(), &mut gone)
-        };
-        // Both look before anything else has happened; one of them dials.
-        assert!(begins(&choose(&mut origin, 1)));
-        assert!(!begins(&choose(&mut origin, 2)));
-        let (near, _far) = tokio::io::duplex(1_024);
-        let (client, _driver) = crate::connect(near, crate::Config::default())
-            .await
-            .unwrap();
-        // One that began before a drain ends; the dial in progress is still the only one.
-        assert!(origin.dialed(9, Ok(client.clone()), &config).is_some());
-        assert!(!begins(&choose(&mut origin, 3)));
-        assert!(origin.dialed(1, Ok(client), &config).is_none());
-        assert!(matches!(choose(&mut origin, 4), Choice::Use(_)));
-        assert_eq!(origin.connections(), 1);
-    }
-}

@@ -54,7 +54,7 @@ impl Inner {
         loop {
             let alone = line.is_empty();
             let dialed = async {
-                match &mut wait.dial {
+                match &wait.dial {
                     Some(dial) => dial.ended().await,
                     None => pending().await,
                 }
@@ -95,12 +95,14 @@ impl Inner {
             .touch(target, &self.config, &mut gone)
             .map(|origin| origin.choose(&self.config, token, line, &mut gone));
         drop(state);
-        drop(gone);
         if let Ok(Choice::Wait(wait)) = &mut choice
             && let Some(done) = wait.begun.take()
         {
             Flight::start(self, target.clone(), token, done);
         }
+        // After that: a connection that is let go writes its last words, and the transport is not ours. Were it to
+        // panic, the dial would be remembered and never begin.
+        drop(gone);
         choice
     }
 

@@ -1,0 +1,88 @@
+//! Tests of the write lock with locks of the system. They stand apart from it because loom's models take its source in.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use raddle_core::{Config, Connection, Role, Timestamp};
+use tokio::{io::AsyncWrite, time::Instant};
+
+use crate::shared::Shared;
+
+/// A transport that takes nothing at first and is ready again before its caller has let the write lock go: the
+/// driver, woken for it, finds the lock taken.
+#[derive(Clone, Default)]
+struct Trap {
+    shared: Arc<OnceLock<Weak<Shared>>>,
+    refused: Arc<AtomicBool>,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncWrite for Trap {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.refused.swap(true, Ordering::SeqCst) {
+            self.shared.get().unwrap().upgrade().unwrap().flush();
+            return Poll::Pending;
+        }
+        self.written.lock().unwrap().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn who_finds_the_write_lock_taken_is_not_forgotten() {
+    let trap = Trap::default();
+    let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
+    let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+    trap.shared.set(Arc::downgrade(&shared)).unwrap();
+    shared.lock().driver = Some(Waker::noop().clone());
+    shared.flush();
+    assert!(trap.refused.load(Ordering::SeqCst));
+    assert!(
+        trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
+        "nobody else will come and write it"
+    );
+}
+
+#[test]
+fn who_finds_the_write_lock_taken_by_a_look_is_not_forgotten() {
+    let trap = Trap::default();
+    trap.refused.store(true, Ordering::SeqCst);
+    let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
+    let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+    shared.lock().driver = Some(Waker::noop().clone());
+    // The driver looks whether everything is written, and in just that moment somebody wants to write.
+    let mut looks = 0;
+    shared.with_writer(|_| {
+        looks += 1;
+        if looks == 1 {
+            shared.flush();
+        }
+    });
+    assert_eq!(
+        looks, 2,
+        "what was seen before the write is not true any more"
+    );
+    assert!(
+        trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
+        "nobody else will come and write it"
+    );
+}
