@@ -134,27 +134,27 @@ fn a_stream_that_nobody_reads_does_not_grow_with_those_beside_it() {
     let unread = upload.sent;
     upload.steps(10, 10 * 1024);
     upload.next_stream();
-    upload.steps(400, MIB as usize);
-    assert_eq!((upload.held(), upload.window()), (100 * 1024, 8 * MIB));
+    upload.steps(160, MIB as usize);
+    assert_eq!((upload.held(), upload.window()), (100 * 1024, 4 * MIB));
     upload.sent = unread;
-    upload.steps(100, MIB as usize);
+    upload.steps(20, MIB as usize);
     assert_eq!(upload.held(), 256 * 1024);
 }
 
 #[test]
 fn what_is_held_without_a_reader_shrinks_with_the_windows() {
     let mut upload = Upload::new(Config::default());
-    upload.steps(400, MIB as usize);
-    assert_eq!(upload.window(), 8 * MIB);
+    upload.steps(160, MIB as usize);
+    assert_eq!(upload.window(), 4 * MIB);
     // What the peer was promised it keeps, so that the windows themselves follow as they are used.
-    upload.steps(4_000, 4 * 1024);
+    upload.steps(1_200, 8 * 1024);
     assert_eq!(upload.window(), MIB);
     upload.reads = |_| false;
-    upload.steps(100, MIB as usize);
+    upload.steps(20, MIB as usize);
     assert_eq!(upload.held(), 256 * 1024, "by one stream");
     for _ in 0..5 {
         upload.next_stream();
-        upload.steps(100, MIB as usize);
+        upload.steps(20, MIB as usize);
     }
     assert_eq!(upload.held(), u64::from(MIB), "by all of them");
 }
