@@ -81,13 +81,13 @@ impl Front {
             let connection = Connection {
                 tls: Arc::clone(&self.tls),
                 limits: self.limits.clone(),
-                service: ProxyService {
-                    proxy: Arc::clone(&self.proxy),
-                    client: Client {
+                service: ProxyService::new(
+                    Arc::clone(&self.proxy),
+                    Client {
                         address: address.ip(),
                         encrypted: true,
                     },
-                },
+                ),
                 guard: guard.clone(),
             };
             tokio::spawn(async move {
@@ -161,14 +161,20 @@ impl Connection {
     }
 }
 
-/// The proxy, for one client.
+/// The proxy, for one client: the service behind each connection of the front.
 #[derive(Clone, Debug)]
-struct ProxyService {
+pub struct ProxyService {
     proxy: Arc<Proxy>,
     client: Client,
 }
 
 impl ProxyService {
+    /// What answers the requests of `client`.
+    #[must_use]
+    pub fn new(proxy: Arc<Proxy>, client: Client) -> Self {
+        Self { proxy, client }
+    }
+
     async fn answer(&self, request: Request<AnyBody>) -> Response<AnyBody> {
         self.proxy.answer(request, self.client).await
     }

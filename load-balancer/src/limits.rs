@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use raddle_io::Config;
+
 /// The bounds that a process works under. `Default` is what the binaries use; tests make them smaller.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -22,6 +24,11 @@ pub struct Limits {
     /// Connections to one backend. Two backends make eight, each with 100 or more streams: enough for thousands of
     /// requests at once.
     pub backend_connections_max: usize,
+    /// Bytes of one response that wait at a backend's connection when its client does not read. The connection has a
+    /// window for as many streams as one client may open, and one more, so that no client stands in another's way: a
+    /// connection is shared, and a window of it that is full stops every stream. 64 KiB carry 100 MB/s over half a
+    /// millisecond; both windows grow in step, up to four times that, on a path that fills them.
+    pub backend_stream_window_bytes: u32,
     /// Backends in all. The choice looks at each one.
     pub backends_max: usize,
     /// From the start of a dial until the connection can be used, TLS included.
@@ -64,6 +71,7 @@ impl Default for Limits {
             http1_head_bytes_max: 64 * 1024,
             http2_streams_max: 250,
             backend_connections_max: 4,
+            backend_stream_window_bytes: 64 * 1024,
             backends_max: 256,
             dial: Duration::from_secs(5),
             response_head: Duration::from_secs(60),
@@ -77,6 +85,21 @@ impl Default for Limits {
             back_off_max: Duration::from_secs(10),
             passes_max: 4,
             drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// How connections to backends behave.
+    #[must_use]
+    pub fn backend_config(&self) -> Config {
+        let streams = self.http2_streams_max.saturating_add(1);
+        let window = self.backend_stream_window_bytes.saturating_mul(streams);
+        Config {
+            stream_window_bytes: self.backend_stream_window_bytes,
+            connection_window_bytes: window,
+            connection_window_bytes_max: window.saturating_mul(4),
+            ..Config::default()
         }
     }
 }

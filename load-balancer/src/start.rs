@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use raddle_io::{Config, Dialer, Pool, PoolConfig, Target, tls};
+use raddle_io::{Dialer, Pool, PoolConfig, Target, tls};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
@@ -94,7 +94,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     } else {
         tls::Trust::Public
     };
-    let dialer = Dialer::new(Config::default())
+    let dialer = Dialer::new(limits.backend_config())
         .tls(tls::Connector::new(trust))
         .timeout(limits.dial);
     let pool = PoolConfig {

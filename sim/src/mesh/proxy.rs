@@ -83,6 +83,9 @@ impl World<'_> {
             };
             return self.begin(n, Some(near), then, upload);
         }
+        if self.attempts[near].answered {
+            self.marks.hit("L07");
+        }
         if let Some(upload) = upload {
             self.drop_upload(&upload);
         }
