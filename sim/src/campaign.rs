@@ -12,7 +12,7 @@ use crate::{
     trace::Trace,
 };
 
-/// One run of this many is run twice, to see that it takes the same course.
+/// One run of this many is run twice, to see that it takes the same course; and another one, with input in crumbs.
 const TWICE_EVERY: u64 = 100;
 
 /// What a run is about.
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Runs a seed; some of them twice (I-32).
+    /// Runs a seed; some of them twice (I-32, I-05).
     ///
     /// # Errors
     /// What was wrong.
@@ -151,6 +151,11 @@ impl World {
         let outcome = self.run(&mut Tape::from_seed(seed))?;
         if seed.is_multiple_of(TWICE_EVERY) {
             runner::repeats(&outcome, &mut Tape::from_seed(seed), |tape, trace| {
+                self.attempt(tape, trace)
+            })?;
+        } else if seed % TWICE_EVERY == TWICE_EVERY / 2 && self.tier() == 0 {
+            let mut tape = Tape::from_seed(seed);
+            runner::repeats_in_crumbs(&outcome, &mut tape, |tape, trace| {
                 self.attempt(tape, trace)
             })?;
         }

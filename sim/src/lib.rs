@@ -13,6 +13,7 @@
 pub mod campaign;
 pub mod case;
 mod conservation;
+mod crumbs;
 #[cfg(feature = "network")]
 pub mod faulty;
 pub mod fuzzed;

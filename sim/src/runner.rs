@@ -59,14 +59,39 @@ pub fn repeats(
     tape: &mut Tape,
     world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
 ) -> Result<(), Fault> {
-    let again = guarded(tape, &mut Trace::keeping(0), &world);
+    let mut same = tape.clone();
+    let what = "I-32: the same tape takes another course";
+    same_course(first, [tape, &mut same], what, world)
+}
+
+/// Runs `world` once more from a fresh `tape`, with engines that read what arrives in crumbs, and compares (I-05).
+///
+/// # Errors
+/// When the course is another one, with the first event that differs.
+pub fn repeats_in_crumbs(
+    first: &Outcome,
+    tape: &mut Tape,
+    world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<(), Fault> {
+    let mut crumbs = tape.clone().in_crumbs();
+    let what = "I-05: cut in other pieces, the same bytes take another course";
+    same_course(first, [tape, &mut crumbs], what, world)
+}
+
+fn same_course(
+    first: &Outcome,
+    [tape, other]: [&mut Tape; 2],
+    what: &str,
+    world: impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
+) -> Result<(), Fault> {
+    let again = guarded(other, &mut Trace::keeping(0), &world);
     if again.as_ref().is_ok_and(|again| again.hash == first.hash) {
         return Ok(());
     }
     let (_, one) = told(tape, &world, usize::MAX);
-    let (_, other) = told(tape, &world, usize::MAX);
+    let (result, other) = told(other, &world, usize::MAX);
     let differs = one.lines().zip(other.lines()).position(|(a, b)| a != b);
-    let what = match differs {
+    let mut text = match differs {
         Some(at) => {
             let line = |trace: &Trace| trace.lines().nth(at).unwrap_or_default().to_owned();
             format!(
@@ -77,9 +102,10 @@ pub fn repeats(
         }
         None => "but its text, when kept, is the same".to_owned(),
     };
-    Err(Fault::run(format!(
-        "I-32: the same tape takes another course: {what}"
-    )))
+    if let Err(fault) = result {
+        text += &format!("; and it fails: {}", fault.what);
+    }
+    Err(Fault::run(format!("{what}: {text}")))
 }
 
 /// Keeps panics of the engine from being printed where they happen: they are told with their run.

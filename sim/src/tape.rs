@@ -25,6 +25,8 @@ pub struct Tape {
     current: usize,
     /// Whether what is drawn is written down.
     records: bool,
+    /// Whether engines read what arrives in crumbs. No choice of the tape's, because it has to make no difference.
+    crumbs: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -93,9 +95,23 @@ impl Tape {
             lanes: Vec::new(),
             current: 0,
             records: false,
+            crumbs: false,
         };
         tape.lane(MAIN);
         tape
+    }
+
+    /// The same choices, for a run whose engines read what arrives in crumbs.
+    #[must_use]
+    pub fn in_crumbs(mut self) -> Self {
+        self.crumbs = true;
+        self
+    }
+
+    /// Whether engines read what arrives in crumbs in this run.
+    #[must_use]
+    pub fn reads_in_crumbs(&self) -> bool {
+        self.crumbs
     }
 
     /// Writes down what is drawn from here on, for [`recorded`](Self::recorded).

@@ -87,6 +87,31 @@ fn a_run_that_depends_on_the_runs_before_it_is_found() {
     );
 }
 
+// I-05, the same way: a reader that tells one piece from two.
+#[test]
+fn a_run_that_depends_on_how_its_input_is_cut_is_found() {
+    let world = |tape: &mut Tape, trace: &mut raddle_sim::trace::Trace| {
+        trace.push("begins");
+        trace.push(match tape.reads_in_crumbs() {
+            false => "hears `ab`",
+            true => "hears `a`, then `b`",
+        });
+        Ok(raddle_sim::outcome::Outcome {
+            hash: trace.hash(),
+            events: trace.events(),
+            ends: Default::default(),
+            marks: Default::default(),
+        })
+    };
+    let first = runner::run(&mut Tape::from_seed(1), world).expect("nothing is wrong with it");
+    let mut tape = Tape::from_seed(1);
+    let fault = runner::repeats_in_crumbs(&first, &mut tape, world).expect_err("it differs");
+    assert!(
+        fault.what.contains("I-05") && fault.what.contains("event 1"),
+        "{fault}"
+    );
+}
+
 #[test]
 fn a_failure_shrinks_to_the_choices_that_make_it() {
     let fails = |tape: &mut Tape| {

@@ -8,6 +8,7 @@ use raddle_core::{Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, T
 use super::{Hop, plan::Plan};
 use crate::{
     conservation::{Half, conserved},
+    crumbs,
     outcome::Fault,
     pair::pipe::Pipe,
     wire::Observer,
@@ -139,9 +140,9 @@ impl Side {
         (self.unread, self.dirty) = (true, true);
     }
 
-    pub(super) fn handle_input(&mut self, now: Timestamp) -> Input {
+    pub(super) fn handle_input(&mut self, now: Timestamp, crumbs: bool) -> Input {
         let before = self.input.len();
-        let verdict = self.conn.handle_input(&mut self.input, now);
+        let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
         self.observer.read(before - self.input.len());
         verdict
     }

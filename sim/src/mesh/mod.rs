@@ -70,6 +70,12 @@ pub(crate) fn attempt(
     let calm = tape.lane("again").chance(1, 8).then(|| plan.calm());
     let mut world = World::new(tape, trace, plan);
     world.drive()?;
+    for link in &world.links {
+        for side in [&link.client, &link.server] {
+            let frames = side.conn.stats().frames_received;
+            world.marks.add_to("frames", frames);
+        }
+    }
     let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
     let ends = world.oracle.ends();
     if let Some(calm) = calm {
@@ -358,7 +364,7 @@ impl<'t> World<'t> {
             Role::Server => (&mut link.server, &link.client),
         };
         if std::mem::take(&mut side.unread) {
-            let verdict = side.handle_input(now);
+            let verdict = side.handle_input(now, self.tape.reads_in_crumbs());
             side.decoder_agrees(peer)?;
             match verdict {
                 Input::NeedMore { .. } => {}

@@ -11,6 +11,7 @@ use raddle_core::{
 use super::plan::Plan;
 use crate::{
     conservation::Half,
+    crumbs,
     oracle::Message,
     outcome::{Fault, Marks},
     tape::Tape,
@@ -128,10 +129,10 @@ impl End {
     }
 
     /// Lets the engine read, and the observer see what it has read.
-    pub(super) fn handle_input(&mut self, now: Timestamp) -> Input {
+    pub(super) fn handle_input(&mut self, now: Timestamp, crumbs: bool) -> Input {
         let before = self.input.len();
         let (waiting, lifecycle) = (self.conn.waiting(), self.conn.lifecycle());
-        let verdict = self.conn.handle_input(&mut self.input, now);
+        let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
         self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());
         verdict

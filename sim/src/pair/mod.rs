@@ -370,7 +370,7 @@ impl<'t> World<'t> {
         if !std::mem::take(&mut end.unread) {
             return Ok(false);
         }
-        let verdict = end.handle_input(now);
+        let verdict = end.handle_input(now, self.tape.reads_in_crumbs());
         end.decoder_agrees(peer)?;
         match verdict {
             Input::NeedMore { .. } => {}

@@ -12,6 +12,7 @@ use raddle_core::{Config, Connection, Lifecycle, Role, Timestamp, Transmit};
 
 use self::{app::App, dead::Cost, peer::Peer};
 use crate::{
+    crumbs,
     oracle::Ends,
     outcome::{Fault, Marks, Outcome},
     tape::Tape,
@@ -193,7 +194,12 @@ impl<'t> World<'t> {
         let mut cost = Cost::begin(&self.conn);
         for _ in 0..TURNS_MAX {
             let before = self.input.len();
-            self.conn.handle_input(&mut self.input, now);
+            crumbs::read(
+                &mut self.conn,
+                &mut self.input,
+                now,
+                self.tape.reads_in_crumbs(),
+            );
             let read = before - self.input.len();
             cost.bytes += read;
             self.observer.read(read);
