@@ -3,8 +3,9 @@
 //!
 //! A window smaller than the path's bandwidth times its delay makes the sender wait for our updates; a larger one only
 //! lets more pile up when nobody reads. So a PING goes out when much arrives, and what arrives until its answer is
-//! there is one sample. A sample that nearly fills a stream's window doubles both; a row of samples that fill a small
-//! part of it halves them.
+//! there is one sample. A sample that nearly fills a stream's window makes both four times as large, one that fills half
+//! of it twice; a row of samples that fill a small part of it halves them. A window that is more than twice what arrives
+//! never makes the sender wait, although our updates come only for half of it.
 
 use core::time::Duration;
 
@@ -26,6 +27,10 @@ pub(crate) struct Probe {
     /// What has arrived since the last sample began.
     arrived: u64,
     sampling: bool,
+    /// The windows have grown by the last sample: what the next one brings was on its way before the sender knew.
+    grown: bool,
+    /// The next sample is the first that shows what the larger windows are good for.
+    tried: bool,
     /// No sample begins before.
     next: Timestamp,
     small: u8,
@@ -41,6 +46,8 @@ impl Probe {
             stream_least,
             arrived: 0,
             sampling: false,
+            grown: false,
+            tried: false,
             next: now,
             small: 0,
         }
@@ -74,18 +81,26 @@ impl Probe {
     pub(crate) fn end(&mut self, held: u64, now: Timestamp) {
         let sample = self.arrived;
         self.sampling = false;
+        if core::mem::take(&mut self.grown) {
+            self.tried = true;
+            return;
+        }
+        let tried = core::mem::take(&mut self.tried);
         let window = u64::from(self.stream_window());
-        if sample >= window / 3 * 2 {
+        if sample >= window / 2 {
             self.small = 0;
             // A larger window helps nobody who reads slower than the path brings.
             if self.window < self.most && held <= window / 2 {
-                self.window = self.window.saturating_mul(2).min(self.most);
+                let factor = if sample >= window / 3 * 2 { 4 } else { 2 };
+                self.window = self.window.saturating_mul(factor).min(self.most);
+                self.grown = true;
                 return;
             }
         } else if sample >= window / 4 {
             self.small = 0;
         } else {
-            self.small += 1;
+            // Growth by the larger step may have been too much.
+            self.small += if tried { SMALL_MAX } else { 1 };
             if self.small >= SMALL_MAX {
                 self.small = 0;
                 self.window = (self.window / 2).max(self.least);
@@ -107,25 +122,41 @@ mod tests {
         Probe::new(STREAM, LEAST, MOST, Timestamp(0))
     }
 
-    /// One sample in which `bytes` arrive.
+    /// One sample in which `bytes` arrive, and if the windows grow by it the one behind it, which does not count.
     fn sample(probe: &mut Probe, bytes: u32, now: Timestamp) {
-        assert!(probe.received(1, true, now));
-        probe.begin();
-        probe.received(bytes, true, now);
-        probe.end(0, now);
+        let before = probe.window();
+        for _ in 0..2 {
+            assert!(probe.received(1, true, now));
+            probe.begin();
+            probe.received(bytes, true, now);
+            probe.end(0, now);
+            if probe.window() <= before {
+                break;
+            }
+        }
     }
 
     #[test]
-    fn a_full_window_doubles_up_to_the_most() {
+    fn a_window_that_is_filled_grows_up_to_the_most() {
         let mut probe = probe();
-        for times in [2, 4, 8, 8] {
-            let full = probe.stream_window();
-            sample(&mut probe, full, Timestamp(0));
+        for (part, times) in [(2, 2), (1, 8), (1, 8)] {
+            let bytes = probe.stream_window() / part;
+            sample(&mut probe, bytes, Timestamp(0));
             assert_eq!(probe.window(), times * LEAST);
         }
         assert!(!probe.received(1, true, Timestamp(0)), "and then rests");
         assert!(probe.received(1, true, Timestamp(0).after(REST)));
         assert!(!probe.received(1, false, Timestamp(0).after(REST)));
+    }
+
+    #[test]
+    fn a_step_that_was_too_large_is_taken_back_by_half() {
+        let mut probe = probe();
+        sample(&mut probe, STREAM * 2 / 3, Timestamp(0));
+        assert_eq!(probe.window(), 4 * LEAST);
+        sample(&mut probe, STREAM * 2 / 3, Timestamp(0));
+        assert_eq!(probe.window(), 2 * LEAST);
+        assert!(!probe.received(1, true, Timestamp(0)), "and then rests");
     }
 
     #[test]
@@ -164,7 +195,7 @@ mod tests {
             now = now.after(REST);
             let bytes = if round % 3 == 0 { STREAM } else { 1_000 };
             sample(&mut probe, bytes, now);
-            assert_eq!(probe.window(), 2 * LEAST);
+            assert_eq!(probe.window(), 4 * LEAST);
         }
     }
 

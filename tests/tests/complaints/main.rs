@@ -2,6 +2,7 @@
 //! with the reports that it comes from; complaints that an older test answers are named there, too.
 
 mod ends;
+mod path;
 mod streams;
 mod windows;
 

@@ -1,5 +1,6 @@
 //! Flow control: deadlocks, starvation, windows that are too small or cost too much.
 
+use crate::path::Path;
 use crate::*;
 
 const MIB: u32 = 1 << 20;
@@ -146,6 +147,56 @@ fn fill(pair: &mut Pair, bytes: usize) {
         assert!(pair.carry(), "{} bytes do not fit", body.len());
     }
     pair.settle();
+}
+
+// Windows that were too small for the path made a fast line slow; windows that were large enough cost memory for ever.
+#[test]
+fn one_stream_fills_a_long_fast_path_after_ten_round_trips_and_its_window_shrinks_again() {
+    /// A gigabit per second, in one step.
+    const LINE: usize = 1_250_000;
+    /// A stream has a quarter of it, which is twice what is on the way at once.
+    const BUDGET: u32 = 128 * MIB;
+    let config = Config {
+        connection_window_bytes_max: BUDGET,
+        ..Config::default()
+    };
+    // 100 ms there and back.
+    let mut path = Path::new(5, config);
+    for _ in 0..100 {
+        path.step(LINE);
+    }
+    let before = path.arrived;
+    for _ in 0..50 {
+        path.step(LINE);
+    }
+    let share = (path.arrived - before) as f64 / (50 * LINE) as f64;
+    assert!(share >= 0.9, "{share} of the line");
+    // A reader that stops holds no more than its stream's part of the budget.
+    path.reads = false;
+    for _ in 0..50 {
+        path.step(LINE);
+    }
+    let held = path.unread();
+    assert!(held <= u64::from(BUDGET / 4), "{held} bytes");
+    let window = path.server.connection.receive_window();
+    assert!(window <= BUDGET, "{window}");
+    // Little traffic needs little window.
+    path.reads = true;
+    path.server
+        .connection
+        .release(request_of(&path), held as usize);
+    for _ in 0..3_000 {
+        path.step(32 * 1024);
+    }
+    let window = path.server.connection.receive_window();
+    assert!(window <= 4 * MIB, "{window} for 320 KiB in a round trip");
+    assert_eq!(path.unread(), 0);
+}
+
+/// The server's handle of the upload.
+fn request_of(path: &Path) -> StreamHandle {
+    let mut holders = path.server.connection.holders();
+    holders.next().expect("bytes are held").0
 }
 
 // Small messages cost a node each, and whoever sent many of them was taken for an attacker.
