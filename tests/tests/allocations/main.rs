@@ -1,6 +1,7 @@
 //! What the engine asks of the heap: nothing for streams that are under way, a counted few times for a request, and a
 //! stated number of bytes for what is idle. The figures only go down.
 
+mod account;
 mod pair;
 mod spares;
 

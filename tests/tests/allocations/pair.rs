@@ -2,13 +2,15 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Event, FieldsBuilder, RequestHead, ResponseHead, Role, StreamHandle, Then,
-    Timestamp, Transmit,
+    Config, Connection, Event, Fields, FieldsBuilder, RequestHead, ResponseHead, Role,
+    StreamHandle, Then, Timestamp, Transmit,
 };
 use raddle_tests::counting;
 
 /// Free space before a read, as in the adapter.
 const READ_BYTES: usize = 16 * 1024 + 512;
+/// What many heads share.
+const SLAB_BYTES: usize = 4_096;
 
 /// One end.
 pub(crate) struct End {
@@ -37,7 +39,7 @@ impl End {
             connection: Connection::new(role, config, Timestamp(0)),
             inbox: BytesMut::new(),
             out: Transmit::new(),
-            heads: FieldsBuilder::with_slab_bytes(4_096),
+            heads: FieldsBuilder::with_slab_bytes(SLAB_BYTES),
             now: Timestamp(0),
             received: 0,
             ended: 0,
@@ -52,6 +54,14 @@ impl End {
             .send_data(stream, piece, Then::More)
             .unwrap();
         assert!(piece.is_empty(), "the buffer takes a piece");
+    }
+
+    /// A list of fields that shares its memory with those before and after it.
+    pub(crate) fn fields(&mut self, fields: &[(&str, &str)]) -> Fields {
+        for (name, value) in fields {
+            self.heads.push(name.as_bytes(), value.as_bytes(), false);
+        }
+        self.heads.finish()
     }
 
     pub(crate) fn input(&mut self, mut bytes: &[u8]) {
@@ -154,41 +164,42 @@ impl Pair {
         self.client.ended
     }
 
-    /// Bytes that the client's engine held on the heap, which it gives back.
-    pub(crate) fn drop_client(self) -> i64 {
-        let before = counting::live();
-        drop(self.client.connection);
-        before - counting::live()
+    /// Bytes that the engines of client and server held on the heap, which they give back.
+    pub(crate) fn end(self) -> [i64; 2] {
+        [self.client, self.server].map(|end| {
+            let before = counting::live();
+            drop(end.connection);
+            before - counting::live()
+        })
     }
 
-    /// Opens streams with a body in both directions that does not end; the handles of both ends.
-    pub(crate) fn open_uploads(&mut self, count: usize) -> Vec<(StreamHandle, StreamHandle)> {
+    /// Opens streams with a body that does not end; the handles of both ends.
+    pub(crate) fn open_requests(&mut self, count: usize) -> Vec<(StreamHandle, StreamHandle)> {
         let head = RequestHead::new(b"POST", b"https", Some(b"test"), b"/").finish();
         let open = |pair: &mut Self| {
-            let up = pair
-                .client
-                .connection
-                .open(head.clone(), Then::More)
-                .unwrap();
+            let client = &mut pair.client.connection;
+            let up = client.open(head.clone(), Then::More).unwrap();
             pair.settle();
-            let down = pair.server.requests.pop().unwrap();
-            let head = ResponseHead::new(200).finish();
-            pair.server
-                .connection
-                .respond(down, head, Then::More)
-                .unwrap();
-            (up, down)
+            (up, pair.server.requests.pop().unwrap())
         };
         (0..count).map(|_| open(self)).collect()
     }
 
+    /// Opens streams with a body in both directions that does not end; the handles of both ends.
+    pub(crate) fn open_uploads(&mut self, count: usize) -> Vec<(StreamHandle, StreamHandle)> {
+        let streams = self.open_requests(count);
+        for &(_, down) in &streams {
+            let head = ResponseHead::new(200).finish();
+            let server = &mut self.server.connection;
+            server.respond(down, head, Then::More).unwrap();
+        }
+        self.settle();
+        streams
+    }
+
     /// Asks for something that nobody answers yet.
     pub(crate) fn open_get(&mut self) -> StreamHandle {
-        let heads = &mut self.client.heads;
-        for (name, value) in GET {
-            heads.push(name.as_bytes(), value.as_bytes(), false);
-        }
-        let head = RequestHead::from_fields(heads.finish());
+        let head = RequestHead::from_fields(self.client.fields(&GET));
         self.client.connection.open(head, Then::End).unwrap()
     }
 
@@ -202,11 +213,7 @@ impl Pair {
         }
         self.settle();
         while let Some(stream) = self.server.requests.pop() {
-            let heads = &mut self.server.heads;
-            heads.push(b":status", b"200", false);
-            heads.push(b"content-type", b"text/plain", false);
-            heads.push(b"content-length", b"100", false);
-            let head = ResponseHead::from_fields(heads.finish());
+            let head = ResponseHead::from_fields(self.server.fields(&ANSWER));
             let connection = &mut self.server.connection;
             connection.respond(stream, head, Then::More).unwrap();
             let mut body = Bytes::from_static(&[7; 100]);
@@ -223,9 +230,12 @@ impl Pair {
         of(&self.client) + of(&self.server) + self.wire.capacity()
     }
 
-    /// Forgets the heads of requests that were kept.
+    /// Forgets the heads of requests that were kept, and what was to become heads.
     pub(crate) fn drop_heads(&mut self) {
-        self.server.kept = Vec::new();
+        for end in [&mut self.client, &mut self.server] {
+            end.kept = Vec::new();
+            end.heads = FieldsBuilder::with_slab_bytes(SLAB_BYTES);
+        }
     }
 
     /// What both engines say that they keep, in bytes.
@@ -235,7 +245,18 @@ impl Pair {
     }
 }
 
-const GET: [(&str, &str); 8] = [
+/// SETTINGS_MAX_CONCURRENT_STREAMS of 0.
+pub(crate) const NO_STREAMS: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
+/// SETTINGS_INITIAL_WINDOW_SIZE of 0.
+pub(crate) const NO_WINDOWS: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+
+const ANSWER: [(&str, &str); 3] = [
+    (":status", "200"),
+    ("content-type", "text/plain"),
+    ("content-length", "100"),
+];
+
+pub(crate) const GET: [(&str, &str); 8] = [
     (":method", "GET"),
     (":scheme", "https"),
     (":authority", "example.org"),
