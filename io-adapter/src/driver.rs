@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use raddle_core::{Input, Lifecycle, Timestamp, TransportEnd};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf},
@@ -23,7 +23,8 @@ use crate::{
 
 /// Free space in the buffer before a read. One TLS record, one frame of the smallest maximum size, and their heads.
 const READ_BYTES: usize = 16 * 1024 + 512;
-/// Reads in one turn, after which other tasks get theirs.
+/// Reads that bring something before what there is to say is written, and other tasks get their turn: whoever has an
+/// answer does not wait until a burst of the peer's has been read.
 const READS_MAX: usize = 16;
 /// Reads of what had arrived when writing failed: a mebibyte, for a peer that goes on sending nevertheless.
 const LAST_READS_MAX: usize = 64;
@@ -48,6 +49,8 @@ pub struct Driver<T> {
     buffer: BytesMut,
     timer: Option<(Timestamp, Pin<Box<Sleep>>)>,
     reading: Reading,
+    /// Reads since output was last written.
+    reads: usize,
     yields: u32,
     /// The state's count of commands when the driver last looked.
     commands: u64,
@@ -83,6 +86,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             buffer: BytesMut::new(),
             timer: None,
             reading: Reading::On,
+            reads: 0,
             yields: 0,
             commands: 0,
             goodbye: None,
@@ -91,7 +95,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
 
     /// Reads what there is, a bounded number of times. Answers whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        for _ in 0..READS_MAX {
+        while self.reads < READS_MAX {
             match self.read_once(cx) {
                 Read::Nothing => return false,
                 Read::Some => {}
@@ -110,13 +114,17 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             return Read::Nothing;
         }
         self.buffer.reserve(READ_BYTES);
-        match pin!(self.io.read_buf(&mut self.buffer)).poll(cx) {
+        let mut room = (&mut self.buffer).limit(READ_BYTES);
+        match pin!(self.io.read_buf(&mut room)).poll(cx) {
             Poll::Pending => return Read::Nothing,
             Poll::Ready(Ok(0)) => {
                 self.reading = Reading::Off;
                 self.shared.end(TransportEnd::Eof, None);
             }
-            Poll::Ready(Ok(_)) => return self.input(),
+            Poll::Ready(Ok(_)) => {
+                self.reads += 1;
+                return self.input();
+            }
             Poll::Ready(Err(error)) => {
                 self.reading = Reading::Off;
                 self.shared.end(TransportEnd::Failed, Some(error));
@@ -218,7 +226,8 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         let mut state = self.shared.lock();
         let coming = state.outstanding > 0 || (state.flush_due && state.commands != self.commands);
         self.commands = state.commands;
-        if coming && state.gathers() && self.yields < YIELDS_MAX {
+        let read_enough = self.reads >= READS_MAX;
+        if coming && state.gathers() && self.yields < YIELDS_MAX && !read_enough {
             self.yields += 1;
             return true;
         }
@@ -292,6 +301,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        this.reads = 0;
         if this.shared.flush() {
             this.end_if_broken(cx);
         }
