@@ -5,10 +5,13 @@ mod account;
 mod pair;
 mod spares;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use pair::Pair;
-use raddle_core::{Config, Connection, ErrorCode};
-use raddle_tests::counting::{self, Counting};
+use raddle_core::{Config, Connection, ErrorCode, Event, Role, Timestamp, Transmit};
+use raddle_tests::{
+    counting::{self, Counting},
+    wire,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -65,6 +68,44 @@ fn a_request_costs_a_counted_few_allocations() {
     assert!(
         calls <= CALLS_PER_1000_GETS_MAX,
         "{calls} allocations for 1,000 requests"
+    );
+}
+
+#[test]
+fn ten_thousand_streams_that_nobody_reads_cost_the_window_and_a_stated_part_each() {
+    const STREAMS: u32 = 10_000;
+    let config = Config {
+        concurrent_streams_max: STREAMS,
+        ..Config::default()
+    };
+    let window = i64::from(config.connection_window_bytes);
+    let mut server = Connection::new(Role::Server, config, Timestamp(0));
+    let mut inbox = BytesMut::from(wire::PREFACE);
+    inbox.extend_from_slice(&[wire::settings(&[]), wire::settings_ack()].concat());
+    let mut out = Transmit::new();
+    // What the application was given and has not read.
+    let mut unread = Vec::with_capacity(STREAMS as usize);
+    let before = counting::live();
+    for n in 0..STREAMS {
+        let id = 2 * n + 1;
+        inbox.extend_from_slice(&wire::headers(id, wire::POST, false));
+        // As much as the connection's window takes, and single frames of it.
+        inbox.extend_from_slice(&wire::data(id, &[7; 104], false));
+        server.handle_input(&mut inbox, Timestamp(0));
+        while let Some(event) = server.poll_event() {
+            if let Event::Data { data, .. } = event {
+                unread.push(data);
+            }
+        }
+        server.poll_transmit(&mut out, Timestamp(0));
+        out.advance(out.remaining());
+    }
+    assert_eq!((server.error(), unread.len()), (None, STREAMS as usize));
+    let cost = counting::live() - before - window;
+    println!("{} bytes per stream beside the window", cost / 10_000);
+    assert!(
+        cost <= i64::from(STREAMS) * STREAM_BYTES_MAX,
+        "{cost} bytes"
     );
 }
 

@@ -1,6 +1,7 @@
 //! What users of HTTP/2 libraries and pools complain about most, played against ours. `docs/scenarios.md` has the list,
 //! with the reports that it comes from; complaints that an older test answers are named there, too.
 
+mod adapter;
 mod ends;
 mod path;
 mod streams;
