@@ -103,7 +103,7 @@ impl Upload {
 fn windows_grow_until_one_stream_fills_the_path_and_shrink_with_it() {
     let mut upload = Upload::new(Config::default());
     assert_eq!(upload.window(), MIB);
-    // 80 ms at 6 MiB/s are half a mebibyte, which a stream's window then holds one and a half times at least.
+    // 80 ms at 6 MiB/s are half a mebibyte, which a stream's window then holds twice.
     upload.steps(400, 64 * 1024);
     assert_eq!(upload.window(), 4 * MIB);
     upload.steps(120, MIB as usize);
@@ -135,7 +135,7 @@ fn a_stream_that_nobody_reads_does_not_grow_with_those_beside_it() {
     upload.steps(10, 10 * 1024);
     upload.next_stream();
     upload.steps(160, MIB as usize);
-    assert_eq!((upload.held(), upload.window()), (100 * 1024, 4 * MIB));
+    assert_eq!((upload.held(), upload.window()), (100 * 1024, 8 * MIB));
     upload.sent = unread;
     upload.steps(20, MIB as usize);
     assert_eq!(upload.held(), 256 * 1024);
@@ -145,9 +145,9 @@ fn a_stream_that_nobody_reads_does_not_grow_with_those_beside_it() {
 fn what_is_held_without_a_reader_shrinks_with_the_windows() {
     let mut upload = Upload::new(Config::default());
     upload.steps(160, MIB as usize);
-    assert_eq!(upload.window(), 4 * MIB);
+    assert_eq!(upload.window(), 8 * MIB);
     // What the peer was promised it keeps, so that the windows themselves follow as they are used.
-    upload.steps(1_200, 8 * 1024);
+    upload.steps(1_600, 8 * 1024);
     assert_eq!(upload.window(), MIB);
     upload.reads = |_| false;
     upload.steps(20, MIB as usize);
