@@ -21,7 +21,8 @@ const DEBUG_MAX: usize = 1_024;
 
 impl Connection {
     /// Opens a stream for a request (RFC 9113 §8.1). The request waits for its turn under the peer's limit of
-    /// concurrent streams; until then it has no identifier and leaves no trace on the wire.
+    /// concurrent streams; until then it has no identifier and leaves no trace on the wire. The connection drains once
+    /// the last of its 2^30 identifiers is used.
     ///
     /// # Errors
     /// The request comes back with the reason. It was not sent, so it may go to another connection.

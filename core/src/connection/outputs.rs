@@ -80,7 +80,7 @@ impl Connection {
     fn streams_want(&self) -> bool {
         let open = self.streams.waiting() > 0
             && !self.suspect
-            && (self.slots_taken() < self.concurrent_streams() || self.next_id.is_none());
+            && self.slots_taken() < self.concurrent_streams();
         let data = self.send_window() > 0 && self.streams.has_sender();
         open || data || self.streams.front(Queue::Control).is_some()
     }

@@ -5,10 +5,9 @@ use bytes::{Buf, BufMut, BytesMut};
 use super::{Connection, GoAway, Lifecycle};
 use crate::{
     config::WINDOW_INITIAL,
-    error::Origin,
     frame::{self, encode},
     head::Field,
-    id::{ErrorCode, Role, StreamHandle, StreamId},
+    id::{Role, StreamId},
     ping::Purpose,
     planted::Planted,
     settings::Local,
@@ -202,8 +201,7 @@ impl Connection {
             return false;
         }
         let Some(id) = self.next_id else {
-            self.refuse_waiting(handle);
-            return true;
+            return false;
         };
         let wraps = self.plants.has(Planted::IdsWrap);
         self.next_id = id.next().or(wraps.then_some(StreamId::from_u32(1)));
@@ -226,25 +224,11 @@ impl Connection {
             );
         }
         self.streams.settle(handle);
-        true
-    }
-
-    /// Fails a request for which there is no identifier left.
-    fn refuse_waiting(&mut self, handle: StreamHandle) {
-        if let Some(stream) = self.streams.get_mut(handle) {
-            let retry = stream.retry(Role::Client, false, false);
-            let code = ErrorCode::REFUSED_STREAM;
-            stream.fail(
-                crate::error::StreamError {
-                    origin: Origin::Local,
-                    code,
-                    violation: None,
-                    retry,
-                },
-                false,
-            );
+        if self.next_id.is_none() {
+            // RFC 9113 §5.1.1: that was the last identifier, and whoever wants another stream needs another connection.
+            self.drain();
         }
-        self.streams.settle(handle);
+        true
     }
 
     /// Bytes of DATA that the connection's window lets pass.

@@ -344,3 +344,29 @@ fn urgent_bodies_go_first() {
         "{order:?}"
     );
 }
+
+// RFC 9113 §5.1.1
+#[test]
+fn behind_the_last_identifier_a_connection_drains() {
+    let mut pair = Pair::established();
+    let client = &mut pair.client.connection;
+    client.next_id = Some(crate::StreamId::MAX);
+    let last = client.open(get("/last"), Then::End).unwrap();
+    let waits = client.open(get("/waits"), Then::End).unwrap();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    assert_eq!(client.stream_id(last), Some(crate::StreamId::MAX));
+    assert_eq!((client.openable(), client.waiting()), (0, 0));
+    let refused = client.open(get("/"), Then::End).map_err(|(error, _)| error);
+    assert_eq!(refused, Err(crate::OpenError::IdsExhausted));
+    let served = request_of(&pair.server.take_events())[0];
+    let head = ResponseHead::new(204).finish();
+    let server = &mut pair.server.connection;
+    server.respond(served, head, Then::End).unwrap();
+    pair.settle();
+    let events = pair.client.take_events();
+    let safe = |event: &Event| matches!(event, Event::Failed { stream, error } if *stream == waits && error.retry == Retry::Safe);
+    assert!(events.iter().any(safe), "{events:?}");
+    assert!(events.contains(&Event::Finished { stream: last }));
+    assert_eq!(events.last(), Some(&Event::Closed { error: None }));
+}
