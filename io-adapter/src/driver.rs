@@ -302,9 +302,9 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
             return Poll::Pending;
         }
         this.reads = 0;
-        if this.shared.flush() {
-            this.end_if_broken(cx);
-        }
+        this.shared.flush();
+        // Whoever met with the failure may hold the write lock still.
+        this.end_if_broken(cx);
         // What the flush has changed may have moved the deadline, even to now; what the engine says then is for the
         // next turn.
         let passed = this.keep_time(cx, true);

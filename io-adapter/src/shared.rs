@@ -121,27 +121,19 @@ impl Shared {
     }
 
     /// Writes what the engine has, until the transport takes no more. Whoever is blocked there is the driver: its waker
-    /// is the one that the transport keeps. Answers whether nothing can be written any more.
-    pub(crate) fn flush(&self) -> bool {
-        self.writer
-            .work(|writer| self.flush_with(writer))
-            .unwrap_or(false)
-    }
-
-    fn flush_more(&self) {
-        // A failure is in the writer, where it is found again.
-        let _failed = self.flush();
+    /// is the one that the transport keeps. A failure is left to the driver, too, in [`State::broken`].
+    pub(crate) fn flush(&self) {
+        self.writer.work(|writer| self.flush_with(writer));
     }
 
     fn wants_transmit(&self) -> bool {
         self.lock().connection.wants_transmit()
     }
 
-    /// Answers whether nothing can be written any more.
-    fn flush_with(&self, writer: &mut Writer) -> bool {
+    fn flush_with(&self, writer: &mut Writer) {
         loop {
             if writer.failed {
-                return true;
+                return;
             }
             let mut wakes = Vec::new();
             let mut state = self.lock();
@@ -160,25 +152,25 @@ impl Shared {
                 if wants {
                     continue;
                 }
-                return false;
+                return;
             }
             let driver = state.driver.clone();
             drop(state);
             wake_all(wakes);
             // Without a driver there is nobody who would go on; `Driver` flushes when it starts.
-            let Some(driver) = driver else { return false };
+            let Some(driver) = driver else { return };
             let forgets = planted::has(Planted::BlockedOutputForgotten);
             let waker = if forgets { Waker::noop() } else { &driver };
             match writer.write(&mut Context::from_waker(waker)) {
                 Poll::Pending => {
                     self.note_blocked(&writer.out);
-                    return false;
+                    return;
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     writer.failed = true;
                     self.fail_writing(error);
-                    return true;
+                    return;
                 }
             }
         }
@@ -234,7 +226,7 @@ impl Shared {
 
     fn is_done(&self, done: impl FnMut(&mut Writer) -> bool) -> bool {
         self.writer
-            .is_done(|| self.wants_transmit(), done, || self.flush_more())
+            .is_done(|| self.wants_transmit(), done, || self.flush())
     }
 
     /// Closes the writing half.
@@ -257,7 +249,7 @@ impl Shared {
 
     /// Runs something under the write lock, and again when meanwhile somebody has left bytes to its holder.
     pub(crate) fn with_writer<R>(&self, run: impl FnMut(&mut Writer) -> R) -> R {
-        self.writer.look(run, || self.flush_more())
+        self.writer.look(run, || self.flush())
     }
 
     /// The error for a request that was not taken because the connection is over: safe to send elsewhere, whatever

@@ -19,19 +19,16 @@ impl<T> Turn<T> {
         }
     }
 
-    /// Does all the work there is, again when others come meanwhile, or leaves it to who holds this now; answers what
-    /// `work` did last.
-    pub(crate) fn work<R>(&self, mut work: impl FnMut(&mut T) -> R) -> Option<R> {
-        let mut result = None;
+    /// Does all the work there is, again when others come meanwhile, or leaves it to who holds this now.
+    pub(crate) fn work(&self, mut work: impl FnMut(&mut T)) {
         while let Some(mut held) = self.try_hold() {
-            result = Some(work(&mut held));
+            work(&mut held);
             drop(held);
             // Also when the work got stuck: whom it was left to may have been turned away meanwhile, and sleep again.
             if !self.was_missed() {
                 break;
             }
         }
-        result
     }
 
     /// Looks at what is guarded; after `work`, once more, when somebody was turned away meanwhile.

@@ -87,11 +87,12 @@ const LAST: &[u8] = b"\0\0\x03\0\x01\0\0\0\x01def";
 /// RST_STREAM(REFUSED_STREAM) of stream 1.
 const REFUSED: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
 
-/// A transport that takes everything, and has brought these bytes: what a read gets, read by read. After them it is
-/// silent, or at its end. It wakes nobody.
+/// A transport that takes everything or fails, and has brought these bytes: what a read gets, read by read. After them
+/// it is silent, or at its end. It wakes nobody.
 struct Pipe {
     reads: std::vec::IntoIter<&'static [u8]>,
     ends: bool,
+    breaks: bool,
 }
 
 impl AsyncRead for Pipe {
@@ -115,6 +116,9 @@ impl AsyncWrite for Pipe {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.breaks {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -129,8 +133,12 @@ impl AsyncWrite for Pipe {
 
 /// A connection to a server that says `reads`.
 fn connected(reads: &[&'static [u8]], ends: bool) -> (Client, Driver<Pipe>) {
-    let reads = Vec::from(reads).into_iter();
-    block_on(client::connect(Pipe { reads, ends }, config())).unwrap()
+    let pipe = Pipe {
+        reads: Vec::from(reads).into_iter(),
+        ends,
+        breaks: false,
+    };
+    block_on(client::connect(pipe, config())).unwrap()
 }
 
 /// One stream at a time.
@@ -231,6 +239,23 @@ fn who_waits_when_the_stream_or_the_connection_ends_hears_of_it() {
             assert_eq!(client.streams(), 0);
         });
     }
+}
+
+#[test]
+fn a_write_that_fails_is_heard_by_the_driver_whoever_wrote() {
+    every_order(|| {
+        let pipe = Pipe {
+            reads: Vec::new().into_iter(),
+            ends: false,
+            breaks: true,
+        };
+        let (mut client, driver) = block_on(client::connect(pipe, config())).unwrap();
+        let driving = sync::thread(move || block_on(driver).unwrap_err().kind());
+        let response = ask(&mut client);
+        assert!(block_on(response).is_err());
+        assert_eq!(driving.join().unwrap(), Kind::Io);
+        assert_eq!(client.streams(), 0);
+    });
 }
 
 /// Dials that open a silent connection, or fail.
