@@ -121,7 +121,7 @@ mod tests {
             let bytes: Vec<u8> = self.out.parts().flatten().copied().collect();
             bytes::Buf::advance(&mut self.out, bytes.len());
             self.observer
-                .sent(&bytes)
+                .sent(&bytes, None)
                 .expect("nothing is wrong with it");
             let bytes = &bytes[..bytes.len() - lost];
             peer.input.extend_from_slice(bytes);

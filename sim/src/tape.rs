@@ -2,6 +2,8 @@
 
 mod file;
 
+use std::{borrow::Cow, ptr};
+
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
@@ -38,7 +40,7 @@ enum Source {
 
 #[derive(Clone, Debug)]
 struct Lane {
-    name: Box<str>,
+    name: Cow<'static, str>,
     generator: Generator,
     /// Its choices, as they were read from a file or written down.
     values: Vec<u64>,
@@ -147,8 +149,13 @@ impl Tape {
 
     /// Draws from the lane `name` from here on.
     pub fn lane(&mut self, name: &'static str) -> &mut Self {
-        // There are about a dozen of them.
-        let found = self.lanes.iter().position(|lane| *lane.name == *name);
+        // There are about a dozen of them. The same name is most often the same text in memory, too.
+        let is = |lane: &Lane| matches!(lane.name, Cow::Borrowed(known) if ptr::eq(known, name));
+        if self.lanes.get(self.current).is_some_and(is) {
+            return self;
+        }
+        let found = self.lanes.iter().position(is);
+        let found = found.or_else(|| self.lanes.iter().position(|lane| lane.name == name));
         self.current = found.unwrap_or_else(|| {
             self.lanes.push(Lane {
                 name: name.into(),

@@ -24,8 +24,8 @@ pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Faul
 impl World<'_> {
     /// Lets every connection come to its end once every request has. Answers whether it did so now.
     pub(super) fn begin_end(&mut self) -> bool {
-        let open = self.requests.iter().any(|request| request.end.is_none());
-        if open || self.oracle.unended().next().is_some() {
+        let open = |request: &Request| request.end.is_none();
+        if self.oracle.is_open() || self.requests.iter().any(open) {
             return false;
         }
         let mut any = false;
@@ -63,6 +63,7 @@ impl World<'_> {
                     return Err(Fault::of(*id as u64, what));
                 }
                 side.blameless()?;
+                side.conn.check();
                 if side.conn.poll_timeout().is_some() {
                     let what = format!("{at} {role:?}: a deadline outlived its connection");
                     return Err(Fault::run(what));

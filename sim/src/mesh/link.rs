@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use raddle_core::{Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
 
 use super::{Hop, plan::Plan};
@@ -10,7 +10,7 @@ use crate::{
     conservation::{Half, conserved},
     crumbs,
     outcome::Fault,
-    pair::pipe::Pipe,
+    pair::{end::FEW, pipe::Pipe},
     wire::Observer,
 };
 
@@ -43,6 +43,8 @@ pub(super) struct Side {
     /// Bytes of each body that its application has.
     taken: BTreeMap<StreamHandle, usize>,
     observer: Observer,
+    /// Times that it had nothing more to do and was not looked at.
+    unseen: usize,
     pub(super) closed: bool,
     pub(super) hung_up: bool,
 }
@@ -100,14 +102,6 @@ impl Link {
             Role::Server => &mut self.down,
         }
     }
-
-    /// What `role` reads from.
-    pub(super) fn incoming(&mut self, role: Role) -> &mut Pipe {
-        match role {
-            Role::Client => &mut self.down,
-            Role::Server => &mut self.up,
-        }
-    }
 }
 
 impl Side {
@@ -129,12 +123,13 @@ impl Side {
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
             observer,
+            unseen: 0,
             closed: false,
             hung_up: false,
         }
     }
 
-    pub(super) fn arrive(&mut self, bytes: &Bytes) {
+    pub(super) fn arrive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         self.observer.arrived(bytes);
         (self.unread, self.dirty) = (true, true);
@@ -153,7 +148,7 @@ impl Side {
         for part in self.out.parts() {
             let skipped = old.min(part.len());
             old -= skipped;
-            self.observer.sent(&part[skipped..])?;
+            self.observer.sent(&part[skipped..], None)?;
         }
         self.observer.encoder_agrees(&self.conn)
     }
@@ -174,6 +169,14 @@ impl Side {
         }
         self.conn.release(stream, bytes);
         self.dirty = true;
+    }
+
+    /// Whether all its streams are to be looked at, which is not every time where there are many.
+    pub(super) fn is_due(&mut self) -> bool {
+        self.unseen += 1;
+        let due = self.unseen > self.streams.len() / FEW;
+        self.unseen *= usize::from(!due);
+        due
     }
 
     fn half(&self) -> Half<'_> {

@@ -301,27 +301,25 @@ impl<'t> World<'t> {
         let mut any = false;
         loop {
             let (now, link) = (self.now, &mut self.links[at]);
-            let Some(piece) = link.incoming(role).read(now) else {
-                return any;
+            let (side, other, pipe) = match role {
+                Role::Client => (&mut link.client, &mut link.server, &mut link.down),
+                Role::Server => (&mut link.server, &mut link.client, &mut link.up),
             };
-            match piece {
-                Piece::Bytes(bytes) => {
-                    link.raw(role).arrive(&bytes);
+            match pipe.read(now) {
+                None => return any,
+                Some(Piece::Bytes(bytes)) => {
+                    side.arrive(bytes);
                     // There is room in it again.
-                    let other = match role {
-                        Role::Client => &mut link.server,
-                        Role::Server => &mut link.client,
-                    };
                     other.dirty |= other.out.has_remaining();
                 }
                 // What has arrived before it is read before it.
-                piece @ Piece::End(_) if link.raw(role).unread => {
-                    link.incoming(role).unread(piece, now);
-                    link.raw(role).dirty = true;
+                Some(Piece::End(how)) if side.unread => {
+                    pipe.unread(how, now);
+                    side.dirty = true;
                     return true;
                 }
-                Piece::End(how) => {
-                    let side = self.side(at, role);
+                Some(Piece::End(how)) => {
+                    side.dirty = true;
                     side.conn.handle_transport_end(how, Timestamp(now));
                     self.log(format_args!("{at} {role:?}: transport ends by {how:?}"));
                 }
@@ -384,7 +382,7 @@ impl<'t> World<'t> {
             self.links[at].raw(role).dirty = true;
         } else {
             let side = self.links[at].raw(role);
-            if !side.dirty {
+            if !side.dirty && side.is_due() {
                 side.conn.check();
                 side.audit()?;
                 self.links[at].conserved()?;

@@ -18,6 +18,9 @@ use crate::{
     wire::{Observer, Urgency},
 };
 
+/// Streams of which a look at all costs no more than what else happens.
+pub(crate) const FEW: usize = 4;
+
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) conn: Connection,
@@ -26,6 +29,8 @@ pub(super) struct End {
     pub(super) input: BytesMut,
     /// Bytes have arrived since the engine was last asked, or it stopped for want of room for events.
     pub(super) unread: bool,
+    /// Something has happened to it since it had nothing more to do.
+    pub(super) dirty: bool,
     pub(super) streams: BTreeMap<StreamHandle, Live>,
     /// Bytes of each body that the application has and has not given back.
     /// `None` when it wants no more of it: what was handed out before comes, but costs nothing.
@@ -44,6 +49,8 @@ pub(super) struct End {
     left_waiting: bool,
     /// A body moved when another stream held what it had been given.
     others_hold: bool,
+    /// Times that it had nothing more to do and was not looked at.
+    unseen: usize,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -114,6 +121,7 @@ impl End {
             out: Transmit::new(),
             input: BytesMut::new(),
             unread: false,
+            dirty: true,
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
             held: 0,
@@ -123,6 +131,7 @@ impl End {
             lists: Vec::new(),
             left_waiting: false,
             others_hold: false,
+            unseen: 0,
             closed: false,
             hung_up: false,
         }
@@ -142,7 +151,7 @@ impl End {
     pub(super) fn arrive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         self.observer.arrived(bytes);
-        self.unread = true;
+        (self.unread, self.dirty) = (true, true);
     }
 
     /// Lets the observer see all of the output but the first `before` bytes.
@@ -156,7 +165,7 @@ impl End {
         for part in self.out.parts() {
             let skipped = old.min(part.len());
             old -= skipped;
-            self.observer.sent(&part[skipped..])?;
+            self.observer.sent(&part[skipped..], None)?;
         }
         self.observer.encoder_agrees(&self.conn)
     }
@@ -286,8 +295,19 @@ impl End {
         }
     }
 
+    /// What holds whenever it has nothing more to do. It walks all streams: where there are many, not every time.
+    pub(super) fn look(&mut self) -> Result<(), Fault> {
+        self.unseen += 1;
+        if self.unseen <= self.streams.len() / FEW {
+            return Ok(());
+        }
+        self.unseen = 0;
+        self.conn.check();
+        self.audit()
+    }
+
     /// I-10: what the engine counts as handed out is what the application has.
-    pub(super) fn audit(&self) -> Result<(), Fault> {
+    fn audit(&self) -> Result<(), Fault> {
         let audit = self.conn.audit();
         if audit.held != self.held {
             return Err(Fault::run(format!(

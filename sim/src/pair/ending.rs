@@ -3,7 +3,10 @@
 use bytes::Buf;
 use raddle_core::{Lifecycle, Role, TransportEnd};
 
-use super::{World, end::End};
+use super::{
+    World,
+    end::{End, FEW},
+};
 use crate::{conservation::conserved, outcome::Fault};
 
 impl World<'_> {
@@ -24,13 +27,13 @@ impl World<'_> {
 
     /// Drains once every request has ended. Answers whether it did so now.
     pub(super) fn begin_end(&mut self) -> bool {
-        if self.ending || self.unmade > 0 || self.oracle.unended().next().is_some() {
+        if self.ending || self.unmade > 0 || self.oracle.is_open() {
             return false;
         }
         self.ending = true;
         let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
         self.log(format_args!("{role:?}: drains at the end"));
-        self.end(role).conn.drain();
+        self.touch(role).conn.drain();
         true
     }
 
@@ -39,9 +42,12 @@ impl World<'_> {
         self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
     }
 
-    /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, which is often enough.
-    pub(super) fn conserved(&self) -> Result<(), Fault> {
+    /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, and
+    /// where there are many not every time.
+    pub(super) fn conserved(&mut self) -> Result<(), Fault> {
         let rest = self.up.next().is_none() && self.down.next().is_none();
+        let rest = rest && self.unseen >= self.client.streams.len() / FEW;
+        self.unseen = if rest { 0 } else { self.unseen + 1 };
         conserved(self.client.half(), self.server.half(), rest)
     }
 
@@ -59,6 +65,7 @@ impl World<'_> {
                 ));
             }
             end.blameless()?;
+            end.conn.check();
             if end.conn.poll_timeout().is_some() {
                 return Err(Fault::run("I-16: a deadline outlived its connection"));
             }

@@ -14,11 +14,12 @@ mod planted;
 mod recording;
 mod server;
 mod streams;
+mod trouble;
 
 use std::collections::BTreeMap;
 
 use bytes::Buf;
-use raddle_core::{Input, Role, StreamHandle, Timestamp, TransportEnd};
+use raddle_core::{Input, Role, StreamHandle, Timestamp};
 
 pub use self::planted::Planted;
 use self::{
@@ -29,7 +30,7 @@ use self::{
 };
 use crate::{
     campaign::Profile,
-    oracle::{Oracle, Way},
+    oracle::Oracle,
     outcome::{Fault, Marks, Outcome},
     runner,
     tape::Tape,
@@ -107,6 +108,8 @@ struct World<'t> {
     /// Requests that are still to be made.
     unmade: usize,
     planted: Option<Planted>,
+    /// Moments since streams were compared over both ends.
+    unseen: usize,
     /// The last drain has begun.
     ending: bool,
     /// When it has to have come to its end, in nanoseconds.
@@ -137,6 +140,7 @@ impl<'t> World<'t> {
             entries: 0,
             unmade: plan.requests.len(),
             planted,
+            unseen: 0,
             ending: false,
             until: plan.budget().unwrap_or(NANOS_MAX),
             oracle: Oracle::default(),
@@ -166,6 +170,13 @@ impl<'t> World<'t> {
     fn later(&mut self, delay: u64, task: Task) {
         self.entries += 1;
         self.agenda.insert((self.now + delay, self.entries), task);
+    }
+
+    /// One end, to do something with it: it may have something to say.
+    fn touch(&mut self, role: Role) -> &mut End {
+        let end = self.end(role);
+        end.dirty = true;
+        end
     }
 
     fn end(&mut self, role: Role) -> &mut End {
@@ -199,9 +210,16 @@ impl<'t> World<'t> {
 
     fn drive(&mut self) -> Result<(), Fault> {
         for _ in 0..STEPS_MAX {
-            self.settle(Role::Client)?;
-            self.settle(Role::Server)?;
-            self.conserved()?;
+            let mut moved = false;
+            for role in [Role::Client, Role::Server] {
+                if std::mem::take(&mut self.end(role).dirty) {
+                    self.settle(role)?;
+                    moved = true;
+                }
+            }
+            if moved {
+                self.conserved()?;
+            }
             if self.is_over() {
                 return self.finish();
             }
@@ -242,8 +260,12 @@ impl<'t> World<'t> {
             self.perform(task)?;
         } else {
             let now = Timestamp(self.now);
-            self.client.conn.handle_timeout(now);
-            self.server.conn.handle_timeout(now);
+            for end in [&mut self.client, &mut self.server] {
+                if end.conn.poll_timeout().is_some_and(|at| at <= now) {
+                    end.dirty = true;
+                    end.conn.handle_timeout(now);
+                }
+            }
         }
         Ok(())
     }
@@ -253,22 +275,25 @@ impl<'t> World<'t> {
         let mut any = false;
         loop {
             let now = self.now;
-            let (end, pipe) = match role {
-                Role::Client => (&mut self.client, &mut self.down),
-                Role::Server => (&mut self.server, &mut self.up),
+            let (end, pipe, peer) = match role {
+                Role::Client => (&mut self.client, &mut self.down, &mut self.server),
+                Role::Server => (&mut self.server, &mut self.up, &mut self.client),
             };
             match pipe.read(now) {
                 None => return any,
                 Some(Piece::Bytes(bytes)) => {
-                    end.arrive(&bytes);
-                    self.record_arrival(role, &bytes);
+                    end.arrive(bytes);
+                    // There is room in the pipe again.
+                    peer.dirty |= peer.out.has_remaining();
+                    recording::arrival(self.trace, now, role, bytes);
                 }
                 // What has arrived before it is read before it.
                 Some(Piece::End(how)) if end.unread => {
-                    pipe.unread(Piece::End(how), now);
+                    pipe.unread(how, now);
                     return true;
                 }
                 Some(Piece::End(how)) => {
+                    end.dirty = true;
                     end.conn.handle_transport_end(how, Timestamp(now));
                     self.record_transport_end(role, how);
                     self.log(format_args!("{role:?}: transport ends by {how:?}"));
@@ -282,6 +307,14 @@ impl<'t> World<'t> {
     }
 
     fn perform(&mut self, task: Task) -> Result<(), Fault> {
+        match task {
+            Task::Open(_) | Task::GiveUp(..) => self.client.dirty = true,
+            Task::Answer(_) | Task::Reset(..) => self.server.dirty = true,
+            Task::Urge(role, ..) | Task::Write(role, _) | Task::Release(role, ..) => {
+                self.end(role).dirty = true;
+            }
+            Task::Trouble(_) => {}
+        }
         match task {
             Task::Open(n) => self.open(n),
             Task::GiveUp(n, handle) => self.give_up(n, handle),
@@ -303,55 +336,24 @@ impl<'t> World<'t> {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble) {
-        self.log(format_args!("{trouble:?}"));
-        match trouble {
-            Trouble::Drain(role) => {
-                self.marks.hit(match role {
-                    Role::Client => "drain by client",
-                    Role::Server => "drain by server",
-                });
-                self.end(role).conn.drain();
-            }
-            Trouble::Close(role, code) => {
-                self.marks.hit("close");
-                let debug = bytes::Bytes::from_static(b"simulated");
-                self.end(role).conn.close(code, debug);
-            }
-            Trouble::Stall(way, long) => {
-                self.marks.hit("stall");
-                let until = self.now + long;
-                self.record_stall(way, until);
-                match way {
-                    Way::Up => self.up.stall(until),
-                    Way::Down => self.down.stall(until),
-                }
-            }
-            Trouble::Ping(role) => {
-                if self.end(role).conn.ping().is_some() {
-                    self.marks.hit("ping");
-                }
-            }
-        }
-    }
-
     /// Gives one end turns until it has nothing more to do at this moment.
     fn settle(&mut self, role: Role) -> Result<(), Fault> {
         for turn in 0..TURNS_MAX {
             let mut moved = self.read(role)?;
             while let Some(event) = self.end(role).conn.poll_event() {
                 moved = true;
+                if self.planted.is_none() {
+                    self.event(role, event)?;
+                    continue;
+                }
                 for event in self.plant(role, event) {
                     self.event(role, event)?;
                 }
             }
             moved |= self.transmit(role)?;
             if !moved {
-                // It walks all streams: only when something may have changed.
                 if turn > 0 {
-                    let end = self.end(role);
-                    end.conn.check();
-                    end.audit()?;
+                    self.end(role).look()?;
                 }
                 self.hang_up(role);
                 self.record_waits(role);
@@ -404,22 +406,5 @@ impl<'t> World<'t> {
             self.cut();
         }
         Ok(cut > 0)
-    }
-
-    /// The transport breaks: what is on its way may be lost, and both ends hear of it in some way.
-    fn cut(&mut self) {
-        self.log(format_args!("the transport breaks"));
-        self.record_break();
-        self.marks.hit("cut");
-        for pipe in [&mut self.up, &mut self.down] {
-            if self.tape.lane("break").chance(1, 2) {
-                pipe.lose(self.tape);
-            }
-            let how = self
-                .tape
-                .lane("break")
-                .pick(&[TransportEnd::Eof, TransportEnd::Failed]);
-            pipe.end(how, self.now, self.tape);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use raddle_core::{Transmit, TransportEnd};
 
 use crate::tape::Tape;
@@ -20,10 +20,20 @@ pub(crate) struct Style {
     pub(crate) gathers: bool,
 }
 
+/// Bytes that have arrived and are still kept.
+const DONE_MAX: usize = 65_536;
+
 /// What arrives.
 #[derive(Debug)]
-pub(crate) enum Piece {
-    Bytes(Bytes),
+pub(crate) enum Piece<'p> {
+    Bytes(&'p [u8]),
+    End(TransportEnd),
+}
+
+/// What is on its way: so many bytes, or the end.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Bytes(usize),
     End(TransportEnd),
 }
 
@@ -32,7 +42,10 @@ pub(crate) struct Pipe {
     /// The lane of the tape that it draws from.
     lane: &'static str,
     style: Style,
-    pieces: VecDeque<(u64, Piece)>,
+    pieces: VecDeque<(u64, Step)>,
+    /// The bytes, of which those before `at` have arrived.
+    store: Vec<u8>,
+    at: usize,
     /// Bytes on their way.
     held: usize,
     full: bool,
@@ -50,6 +63,8 @@ impl Pipe {
             lane,
             style,
             pieces: VecDeque::new(),
+            store: Vec::new(),
+            at: 0,
             held: 0,
             full: false,
             last: 0,
@@ -84,13 +99,27 @@ impl Pipe {
                 *left -= len;
             }
             self.held += len;
-            let piece = Piece::Bytes(out.copy_to_bytes(len));
-            self.push(piece, now, tape);
+            self.take(out, len);
+            self.push(Step::Bytes(len), now, tape);
         }
         false
     }
 
-    fn push(&mut self, piece: Piece, now: u64, tape: &mut Tape) {
+    fn take(&mut self, out: &mut Transmit, mut len: usize) {
+        if self.at == self.store.len() || self.at > DONE_MAX {
+            self.store.drain(..self.at);
+            self.at = 0;
+        }
+        while len > 0 {
+            let chunk = out.chunk();
+            let some = chunk.len().min(len);
+            self.store.extend_from_slice(&chunk[..some]);
+            out.advance(some);
+            len -= some;
+        }
+    }
+
+    fn push(&mut self, piece: Step, now: u64, tape: &mut Tape) {
         let (low, high) = self.style.latency;
         self.last = self.last.max(now + tape.lane(self.lane).between(low, high));
         self.pieces.push_back((self.last, piece));
@@ -99,7 +128,7 @@ impl Pipe {
     /// Ends this direction behind what is on its way.
     pub(crate) fn end(&mut self, end: TransportEnd, now: u64, tape: &mut Tape) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.push(Piece::End(end), now, tape);
+            self.push(Step::End(end), now, tape);
         }
     }
 
@@ -108,8 +137,9 @@ impl Pipe {
         let keep = tape.lane(self.lane).index(self.pieces.len() + 1);
         self.pieces.truncate(keep);
         self.held = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        self.store.truncate(self.at + self.held);
         // An end that is lost has to be told anew.
-        self.ended &= matches!(self.pieces.back(), Some((_, Piece::End(_))));
+        self.ended &= matches!(self.pieces.back(), Some((_, Step::End(_))));
     }
 
     /// Holds back everything, what is on its way and what follows, until the moment `until`.
@@ -126,23 +156,27 @@ impl Pipe {
     }
 
     /// The piece that has arrived by `now`.
-    pub(crate) fn read(&mut self, now: u64) -> Option<Piece> {
+    pub(crate) fn read(&mut self, now: u64) -> Option<Piece<'_>> {
         let (_, piece) = self.pieces.pop_front_if(|(arrives, _)| *arrives <= now)?;
-        self.held -= piece.len();
-        Some(piece)
+        let len = piece.len();
+        self.held -= len;
+        self.at += len;
+        Some(match piece {
+            Step::Bytes(len) => Piece::Bytes(&self.store[self.at - len..self.at]),
+            Step::End(how) => Piece::End(how),
+        })
     }
 
-    /// Puts back what was read last.
-    pub(crate) fn unread(&mut self, piece: Piece, now: u64) {
-        self.held += piece.len();
-        self.pieces.push_front((now, piece));
+    /// Puts back the end, which was read last.
+    pub(crate) fn unread(&mut self, end: TransportEnd, now: u64) {
+        self.pieces.push_front((now, Step::End(end)));
     }
 }
 
-impl Piece {
-    fn len(&self) -> usize {
+impl Step {
+    fn len(self) -> usize {
         match self {
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Bytes(len) => len,
             Self::End(_) => 0,
         }
     }

@@ -7,19 +7,20 @@ use raddle_core::{Role, TransportEnd};
 use super::{World, end::End};
 use crate::{
     oracle::Way,
+    trace::Trace,
     view::{FaultKind, Passage},
 };
+
+pub(super) fn arrival(trace: &mut Trace, now: u64, role: Role, bytes: &[u8]) {
+    if let Some(recorder) = &mut trace.recorder {
+        recorder.bytes(now, role, Passage::Received, bytes);
+    }
+}
 
 impl World<'_> {
     pub(super) fn record_note(&mut self, text: fmt::Arguments<'_>) {
         if let Some(recorder) = &mut self.trace.recorder {
             recorder.note(self.now, &text.to_string());
-        }
-    }
-
-    pub(super) fn record_arrival(&mut self, role: Role, bytes: &[u8]) {
-        if let Some(recorder) = &mut self.trace.recorder {
-            recorder.bytes(self.now, role, Passage::Received, bytes);
         }
     }
 

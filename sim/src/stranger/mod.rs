@@ -212,7 +212,8 @@ impl<'t> World<'t> {
             self.note_ids();
             cost.bytes += cut;
             let bytes = self.out.copy_to_bytes(self.out.remaining());
-            let frames = self.observer.sent(&bytes)?;
+            let mut frames = Vec::new();
+            self.observer.sent(&bytes, Some(&mut frames))?;
             for frame in frames {
                 self.trace.note(format_args!("engine: {}", Short(&frame)));
                 self.accept(&frame)?;

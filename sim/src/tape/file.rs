@@ -48,7 +48,7 @@ impl FromStr for Tape {
                 .collect::<Result<Vec<u64>, String>>()?;
             tape.lanes.retain(|lane| *lane.name != *name);
             tape.lanes.push(Lane {
-                name: name.into(),
+                name: name.to_owned().into(),
                 generator: Generator::Mix(0),
                 values,
                 at: 0,

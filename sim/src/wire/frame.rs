@@ -86,6 +86,8 @@ pub(crate) struct Frames {
     end: usize,
     /// The preface of a client still has to pass.
     preface: bool,
+    /// The payload of the last frame, for the next one.
+    spare: Vec<u8>,
 }
 
 impl Frames {
@@ -113,6 +115,11 @@ impl Frames {
         }
     }
 
+    /// Takes back a frame that is done with, for its memory.
+    pub(crate) fn done(&mut self, frame: Frame) {
+        self.spare = frame.payload;
+    }
+
     pub(crate) fn next(&mut self) -> Option<Frame> {
         let rest = self.bytes.get(self.at..self.end)?;
         if self.preface || rest.len() < 9 {
@@ -121,7 +128,14 @@ impl Frames {
         let len = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
         let payload = rest.get(9..9 + len)?;
         let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]) & 0x7fff_ffff;
-        let frame = Frame::new(rest[3], rest[4], stream, payload);
+        let mut frame = Frame {
+            kind: rest[3],
+            flags: rest[4],
+            stream,
+            payload: std::mem::take(&mut self.spare),
+        };
+        frame.payload.clear();
+        frame.payload.extend_from_slice(payload);
         self.at += 9 + len;
         Some(frame)
     }

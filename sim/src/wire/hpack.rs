@@ -85,11 +85,13 @@ const STATIC: [(&str, &str); 61] = [
     ("www-authenticate", ""),
 ];
 
-/// The octets by code: for each length the first code, and where its octets begin in the order of codes.
+/// The octets by code: for each length the first code, and where its octets begin in the order of codes; and for each
+/// beginning of 8 bits the octet of a short code with its length, or a length of 0.
 #[derive(Debug)]
 struct Huffman {
     firsts: [(u32, u16, u16); 31],
     octets: [u16; 257],
+    short: [(u8, u8); 256],
 }
 
 static HUFFMAN: Huffman = Huffman::new();
@@ -98,6 +100,7 @@ impl Huffman {
     const fn new() -> Self {
         let mut firsts = [(0, 0, 0); 31];
         let mut octets = [0; 257];
+        let mut short = [(0, 0); 256];
         let (mut code, mut at, mut len) = (0_u32, 0_u16, 1);
         while len <= 30 {
             code <<= 1;
@@ -105,6 +108,12 @@ impl Huffman {
             let mut octet = 0;
             while octet < 257 {
                 if LENGTHS[octet] as usize == len {
+                    let mut rest = 0;
+                    while len <= 8 && rest < 1 << (8 - len) {
+                        let code = code as usize + (at - begin) as usize;
+                        short[(code << (8 - len)) + rest] = (octet as u8, len as u8);
+                        rest += 1;
+                    }
                     octets[at as usize] = octet as u16;
                     at += 1;
                 }
@@ -114,30 +123,63 @@ impl Huffman {
             code += (at - begin) as u32;
             len += 1;
         }
-        Self { firsts, octets }
+        Self {
+            firsts,
+            octets,
+            short,
+        }
     }
 
     fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        let (mut code, mut len) = (0_u32, 0);
-        for at in 0..bytes.len() * 8 {
-            code = code << 1 | u32::from(bytes[at / 8] >> (7 - at % 8) & 1);
-            len += 1;
-            let (first, begin, count) = self.firsts[len];
-            if code.wrapping_sub(first) < u32::from(count) {
-                match self.octets[usize::from(begin) + (code - first) as usize] {
-                    256 => return Err("EOS in a string".into()),
-                    octet => out.push(octet as u8),
+        let mut rest = bytes.iter();
+        // The lowest `have` bits are still to be decoded.
+        let (mut bits, mut have) = (0_u64, 0_u32);
+        loop {
+            while have <= 32
+                && let Some(&byte) = rest.next()
+            {
+                bits = bits << 8 | u64::from(byte);
+                have += 8;
+            }
+            let next = match have {
+                0..8 => bits << (8 - have),
+                _ => bits >> (have - 8),
+            };
+            let (octet, len) = self.short[(next & 0xff) as usize];
+            if len > 0 && u32::from(len) <= have {
+                out.push(octet);
+                have -= u32::from(len);
+                continue;
+            }
+            match self.long(bits, have) {
+                Some((256, _)) => return Err("EOS in a string".into()),
+                Some((octet, len)) => {
+                    out.push(octet as u8);
+                    have -= len;
                 }
-                (code, len) = (0, 0);
-            } else if len == 30 {
-                return Err("no such code".into());
+                None if have >= 30 => return Err("no such code".into()),
+                None => return padding(bits, have),
             }
         }
-        // RFC 7541 §5.2: padding is the beginning of EOS, and shorter than an octet.
-        if len > 7 || code != (1 << len) - 1 {
-            return Err(format!("{len} bits of padding, {code:b}"));
-        }
-        Ok(())
+    }
+
+    /// The octet of the first code, which is longer than 8 bits, and its length.
+    fn long(&self, bits: u64, have: u32) -> Option<(u16, u32)> {
+        (9..=have.min(30)).find_map(|len| {
+            let code = (bits >> (have - len)) as u32 & ((1 << len) - 1);
+            let (first, begin, count) = self.firsts[len as usize];
+            let nth = code.wrapping_sub(first);
+            (nth < u32::from(count)).then(|| (self.octets[usize::from(begin) + nth as usize], len))
+        })
+    }
+}
+
+/// RFC 7541 §5.2: padding is the beginning of EOS, and shorter than an octet.
+fn padding(bits: u64, len: u32) -> Result<(), String> {
+    let ones = (1 << len) - 1;
+    match len > 7 || bits & ones != ones {
+        true => Err(format!("{len} bits of padding, {:b}", bits & ones)),
+        false => Ok(()),
     }
 }
 
@@ -328,6 +370,34 @@ mod tests {
             expected + "cache-control: no-cache\n"
         );
         assert_eq!((decoder.table.len(), decoder.size), (2, 110));
+    }
+
+    // RFC 7541 appendix B: every octet, beside every other.
+    #[test]
+    fn every_octet_comes_back() {
+        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+        for octets in all.windows(3).chain([&all[..]]) {
+            let (mut code, mut len) = (Vec::new(), 0);
+            for &octet in octets {
+                let at = HUFFMAN.octets.iter().position(|&o| o == u16::from(octet));
+                let at = at.expect("every octet has a code") as u16;
+                let size = LENGTHS[usize::from(octet)];
+                let (first, begin, _) = HUFFMAN.firsts[usize::from(size)];
+                let word = first + u32::from(at - begin);
+                for bit in (0..size).rev() {
+                    if len % 8 == 0 {
+                        code.push(0xff);
+                    }
+                    if word >> bit & 1 == 0 {
+                        code[len / 8] &= !(0x80 >> (len % 8));
+                    }
+                    len += 1;
+                }
+            }
+            let mut out = Vec::new();
+            HUFFMAN.decode(&code, &mut out).expect("a good string");
+            assert_eq!(out, octets);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Races that show on the wire: what one end has sent and read when the next frame comes.
 
+use std::sync::OnceLock;
+
 use super::{Frame, Observer, kind};
 use crate::{outcome::Marks, races};
 
@@ -33,10 +35,14 @@ impl Seen {
 
     /// Counts what was seen as one hit each.
     pub(crate) fn count(&self, marks: &mut Marks) {
-        for race in races::ALL {
-            let seen = place(race.id).is_some_and(|(letter, bit)| self.0[letter] & bit != 0);
-            if seen {
-                marks.hit(race.id);
+        static PLACES: OnceLock<Vec<(&str, usize, u32)>> = OnceLock::new();
+        let places = PLACES.get_or_init(|| {
+            let placed = |race: &races::Race| place(race.id).map(|(at, bit)| (race.id, at, bit));
+            races::ALL.iter().filter_map(placed).collect()
+        });
+        for &(id, letter, bit) in places {
+            if self.0[letter] & bit != 0 {
+                marks.hit(id);
             }
         }
     }

@@ -10,6 +10,7 @@ mod hpack;
 mod marks;
 mod messages;
 mod observer;
+mod questions;
 mod tables;
 
 pub(crate) use account::Account;

@@ -125,6 +125,7 @@ impl Observer {
         while let Some(frame) = self.received.next() {
             self.mark_taken(&frame);
             self.take(&frame);
+            self.received.done(frame);
         }
     }
 
@@ -138,28 +139,6 @@ impl Observer {
     /// The end's application sends a head or trailers, of these lines.
     pub(crate) fn expect(&mut self, stream: u32, lines: Vec<u8>) {
         self.messages.expect(stream, lines);
-    }
-
-    /// Whether nothing was sent on the stream, and no more window given to it than all have.
-    pub(crate) fn is_fresh(&self, stream: u32) -> bool {
-        self.streams
-            .get(&stream)
-            .is_some_and(|stream| stream.data == 0 && stream.offset == 0)
-    }
-
-    /// Races that came to pass.
-    pub(crate) fn seen(&self) -> &Seen {
-        &self.seen
-    }
-
-    /// Turns that somebody had while another waited.
-    pub(crate) fn crowded(&self) -> u64 {
-        self.fairness.crowded
-    }
-
-    /// Header blocks that were decoded a second time and compared with what was sent.
-    pub(crate) fn blocks(&self) -> u64 {
-        self.messages.compared
     }
 
     /// The end's application has said how urgent a stream is; or, unless a frame says it, its head.
@@ -204,47 +183,24 @@ impl Observer {
         self.fairness.tick();
     }
 
-    /// Bytes that the end has written; answers their frames.
-    pub(crate) fn sent(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, Fault> {
+    /// Bytes that the end has written; their frames go to whoever wants them.
+    pub(crate) fn sent(
+        &mut self,
+        bytes: &[u8],
+        mut frames: Option<&mut Vec<Frame>>,
+    ) -> Result<(), Fault> {
         self.sent.push(bytes);
         self.sent.allow(bytes.len());
-        let mut frames = Vec::new();
         while let Some(frame) = self.sent.next() {
             self.mark_sent(&frame);
             self.judge(&frame)
                 .map_err(|fault| wrong(format!("{}, by {frame:?}", fault.what)))?;
-            frames.push(frame);
+            match &mut frames {
+                Some(frames) => frames.push(frame),
+                None => self.sent.done(frame),
+            }
         }
-        Ok(frames)
-    }
-
-    /// Bytes of DATA that were sent on a stream whose end is still to be sent, and those that the windows let pass.
-    pub(crate) fn unfinished(&self, stream: u32) -> Option<(usize, i64)> {
-        let found = self.streams.get(&stream)?;
-        let room = (self.window_base + found.offset).min(self.window);
-        (!found.sent_end && !found.is_closed()).then_some((found.data, room))
-    }
-
-    /// Whether the end of a body is still to be sent on a stream that is open.
-    pub(crate) fn lacks_end(&self, stream: u32) -> bool {
-        self.streams
-            .get(&stream)
-            .is_some_and(|stream| !stream.sent_end && !stream.is_closed())
-    }
-
-    /// The highest stream that a client has opened.
-    pub(crate) fn highest(&self) -> u32 {
-        self.highest
-    }
-
-    /// What has to have been answered when nothing more is to be sent (I-14).
-    pub(crate) fn answered(&self) -> Result<(), Fault> {
-        match (self.settings_owed, self.pings_owed.len()) {
-            (0, 0) => Ok(()),
-            owed => Err(wrong(format!(
-                "I-14: owes (SETTINGS, PING) answers: {owed:?}"
-            ))),
-        }
+        Ok(())
     }
 
     fn take(&mut self, frame: &Frame) {

@@ -129,7 +129,10 @@ mod tests {
         let opened = client.0.open(head, Then::End);
         opened.map_err(|(error, _)| error).expect("there is room");
         let bytes = write(&mut client.0);
-        client.1.sent(&bytes).expect("nothing is wrong with it");
+        client
+            .1
+            .sent(&bytes, None)
+            .expect("nothing is wrong with it");
         server.1.arrived(&bytes);
         server
             .0
@@ -159,7 +162,7 @@ mod tests {
         let mut forged = Vec::new();
         block.write(&mut forged);
         // What it judges of the request is another matter.
-        let _ = sent.sent(&forged);
+        let _ = sent.sent(&forged, None);
         let fault = sent.encoder_agrees(&client).expect_err("one entry more");
         assert!(fault.what.contains("I-12"), "{fault}");
         read.arrived(&forged);

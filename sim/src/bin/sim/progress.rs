@@ -38,7 +38,7 @@ impl Progress {
         self.started.elapsed()
     }
 
-    pub(crate) fn step(&mut self, done: u64, races: (usize, usize), failures: u64) {
+    pub(crate) fn step(&mut self, done: u64, failures: u64, races: impl Fn() -> (usize, usize)) {
         let every = match self.bar {
             Some(_) => BAR_EVERY,
             None => LINE_EVERY,
@@ -48,6 +48,7 @@ impl Progress {
             return;
         }
         self.told = Instant::now();
+        let races = races();
         let rate = done as f64 / self.started.elapsed().as_secs_f64();
         let text = format!(
             "{rate:.0} runs/s, {} of {} races hit, {failures} failures",

@@ -38,17 +38,16 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     'seeds: for seed in first..end {
         for &world in &worlds {
             one(args, world, seed, &mut sum);
-            let hit = hit(&all, args.tier, &sum.marks);
-            progress.step(sum.runs, (hit, all.len()), sum.failures);
-            // On a slow machine the races that have to be met get more time, and not for ever.
-            let patience = if args.every_race && hit < all.len() {
-                PATIENCE
-            } else {
-                1
-            };
-            let late = args
-                .time_max
-                .is_some_and(|max| progress.elapsed().as_secs() >= max.saturating_mul(patience));
+            progress.step(sum.runs, sum.failures, || {
+                (hit(&all, args.tier, &sum.marks), all.len())
+            });
+            let late = args.time_max.is_some_and(|max| {
+                let seconds = progress.elapsed().as_secs();
+                // On a slow machine the races that have to be met get more time, and not for ever.
+                let met = || hit(&all, args.tier, &sum.marks) == all.len();
+                let patient = seconds < max.saturating_mul(PATIENCE) && args.every_race && !met();
+                seconds >= max && !patient
+            });
             if sum.failures >= args.failures_max || late || stop.load(Ordering::Relaxed) {
                 break 'seeds;
             }

@@ -1,0 +1,57 @@
+//! What may be asked of an observer.
+
+use super::{Observer, marks::Seen, observer::wrong};
+use crate::outcome::Fault;
+
+impl Observer {
+    /// Whether nothing was sent on the stream, and no more window given to it than all have.
+    pub(crate) fn is_fresh(&self, stream: u32) -> bool {
+        self.streams
+            .get(&stream)
+            .is_some_and(|stream| stream.data == 0 && stream.offset == 0)
+    }
+
+    /// Races that came to pass.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Turns that somebody had while another waited.
+    pub(crate) fn crowded(&self) -> u64 {
+        self.fairness.crowded
+    }
+
+    /// Header blocks that were decoded a second time and compared with what was sent.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.messages.compared
+    }
+
+    /// Bytes of DATA that were sent on a stream whose end is still to be sent, and those that the windows let pass.
+    pub(crate) fn unfinished(&self, stream: u32) -> Option<(usize, i64)> {
+        let found = self.streams.get(&stream)?;
+        let room = (self.window_base + found.offset).min(self.window);
+        (!found.sent_end && !found.is_closed()).then_some((found.data, room))
+    }
+
+    /// Whether the end of a body is still to be sent on a stream that is open.
+    pub(crate) fn lacks_end(&self, stream: u32) -> bool {
+        self.streams
+            .get(&stream)
+            .is_some_and(|stream| !stream.sent_end && !stream.is_closed())
+    }
+
+    /// The highest stream that a client has opened.
+    pub(crate) fn highest(&self) -> u32 {
+        self.highest
+    }
+
+    /// What has to have been answered when nothing more is to be sent (I-14).
+    pub(crate) fn answered(&self) -> Result<(), Fault> {
+        match (self.settings_owed, self.pings_owed.len()) {
+            (0, 0) => Ok(()),
+            owed => Err(wrong(format!(
+                "I-14: owes (SETTINGS, PING) answers: {owed:?}"
+            ))),
+        }
+    }
+}
