@@ -11,7 +11,7 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamHandle, Then, Timestamp,
+    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamHandle, StreamId, Then, Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -135,6 +135,12 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
+    #[doc(hidden)]
+    pub fn skip_to(&self, id: StreamId) {
+        self.shared.command(|state| state.connection.skip_to(id));
     }
 
     /// How many more streams could be opened at once, beside those that somebody holds a permit for or waits for.

@@ -83,7 +83,6 @@ impl Connection {
     }
 
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
-    #[cfg(feature = "planted")]
     #[doc(hidden)]
     pub fn skip_to(&mut self, id: StreamId) {
         self.next_id = self.next_id.and(Some(id));

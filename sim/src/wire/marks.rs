@@ -190,6 +190,9 @@ impl Observer {
         if frame.kind == kind::GOAWAY {
             seen.hit_if("G12", self.client && self.open > 0);
         }
+        if frame.kind == kind::HEADERS {
+            seen.hit_if("P12", self.client && id == 0x7fff_ffff);
+        }
         if let Some(stream) = self.streams.get(&id).filter(|_| id > 0) {
             let room = self.window_base + stream.offset;
             match frame.kind {
