@@ -23,6 +23,12 @@ use crate::{
 
 /// Free space in the buffer before a read. One TLS record, one frame of the smallest maximum size, and their heads.
 const READ_BYTES: usize = 16 * 1024 + 512;
+/// A frame that lacks this much or more, and no more than the most, is worth a read of just its rest and the next head:
+/// the payload behind it then begins at the front of the buffer, and is not moved there when the buffer is full.
+const WHOLE_BYTES_MIN: usize = 4 * 1024;
+const WHOLE_BYTES_MAX: usize = READ_BYTES - HEAD_BYTES;
+/// The head of a frame (RFC 9113 §4.1).
+const HEAD_BYTES: usize = 9;
 /// Reads that bring something before what there is to say is written, and other tasks get their turn: whoever has an
 /// answer does not wait until a burst of the peer's has been read.
 const READS_MAX: usize = 16;
@@ -47,6 +53,8 @@ pub struct Driver<T> {
     shared: Arc<Shared>,
     io: ReadHalf<T>,
     buffer: BytesMut,
+    /// Bytes that the frame at the front of the buffer still needs.
+    missing: usize,
     timer: Option<(Timestamp, Pin<Box<Sleep>>)>,
     reading: Reading,
     /// Reads since output was last written.
@@ -84,6 +92,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             shared,
             io,
             buffer: BytesMut::new(),
+            missing: 0,
             timer: None,
             reading: Reading::On,
             reads: 0,
@@ -113,9 +122,13 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         if planted::has(Planted::ReaderWaitsForWriter) && !self.shared.is_taken() {
             return Read::Nothing;
         }
-        self.buffer.reserve(READ_BYTES);
-        let mut room = (&mut self.buffer).limit(READ_BYTES);
-        match pin!(self.io.read_buf(&mut room)).poll(cx) {
+        let room = match self.missing {
+            WHOLE_BYTES_MIN..=WHOLE_BYTES_MAX => self.missing + HEAD_BYTES,
+            _ => READ_BYTES,
+        };
+        self.buffer.reserve(room);
+        let mut into = (&mut self.buffer).limit(room);
+        match pin!(self.io.read_buf(&mut into)).poll(cx) {
             Poll::Pending => return Read::Nothing,
             Poll::Ready(Ok(0)) => {
                 self.reading = Reading::Off;
@@ -158,7 +171,10 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             state.process(&mut wakes);
             match input {
                 Input::EventsFull => {}
-                Input::NeedMore { .. } => break,
+                Input::NeedMore { at_least } => {
+                    self.missing = at_least;
+                    break;
+                }
                 Input::Closed => {
                     self.buffer.clear();
                     break;
