@@ -3,9 +3,8 @@
 //! The decoders read what raddle's encoder wrote, all of them the same bytes. The `h2` crate shows its codec only
 //! together with its frames and header maps, which would be another comparison: it is not here.
 
-use std::time::Instant;
-
 use bytes::BytesMut;
+use cpu_time::ThreadTime;
 use raddle_hpack::{Decoder, DecoderConfig, Encoder, Indexing, Sink, Verdict};
 
 use crate::{
@@ -102,7 +101,7 @@ fn round(
 ) -> Option<(f64, usize)> {
     let mut out = BytesMut::with_capacity(1 << 22);
     let mut new_ends = Vec::with_capacity(lists.lists.len());
-    let start = Instant::now();
+    let start = ThreadTime::now();
     let seen = match (engine, direction) {
         (Engine::Raddle, Direction::Encode) => {
             measured(|| encode(lists, &mut out, &mut new_ends));

@@ -19,6 +19,11 @@ use crate::{
 
 /// Free space in the buffer before a read, as in raddle's adapter.
 const READ_BYTES: usize = 16 * 1024 + 512;
+/// Missing bytes of a frame that are worth a read of their own.
+const WHOLE_BYTES_MIN: usize = 4 * 1024;
+const WHOLE_BYTES_MAX: usize = READ_BYTES - HEAD_BYTES;
+/// The head of a frame.
+const HEAD_BYTES: usize = 9;
 /// How long a connection is idle before it is measured.
 const IDLE: Duration = Duration::from_secs(11);
 /// Memory of a kept builder of heads.
@@ -32,6 +37,8 @@ struct Engine {
     out: Transmit,
     heads: FieldsBuilder,
     seen: Seen,
+    /// Bytes that the frame at the front of the inbox still needs.
+    missing: usize,
     /// What `send_data` has not taken yet, in order.
     owed: Vec<(StreamHandle, Bytes)>,
     start: Instant,
@@ -165,6 +172,7 @@ impl Engine {
             out: Transmit::new(),
             heads: FieldsBuilder::with_slab_bytes(HEADS_BYTES),
             seen: Seen::default(),
+            missing: 0,
             owed: Vec::new(),
             start: Instant::now(),
         }
@@ -215,8 +223,14 @@ impl Engine {
         if wire.waiting().is_empty() {
             return false;
         }
-        self.inbox.reserve(READ_BYTES);
-        let room = self.inbox.capacity() - self.inbox.len();
+        // As the adapter does: just the rest of a large frame and the next head, so that the next frame's payload
+        // begins at the front of the buffer and is not moved.
+        let want = match self.missing {
+            WHOLE_BYTES_MIN..=WHOLE_BYTES_MAX => self.missing + HEAD_BYTES,
+            _ => READ_BYTES,
+        };
+        self.inbox.reserve(want);
+        let room = want.min(self.inbox.capacity() - self.inbox.len());
         let len = wire.waiting().len().min(room);
         self.inbox.extend_from_slice(&wire.waiting()[..len]);
         wire.consume(len);
@@ -228,6 +242,9 @@ impl Engine {
         let before = self.inbox.len();
         let input = self.connection.handle_input(&mut self.inbox, now);
         assert_ne!(input, Input::Closed, "the connection goes on");
+        if let Input::NeedMore { at_least } = input {
+            self.missing = at_least;
+        }
         self.inbox.len() < before
     }
 
