@@ -221,4 +221,13 @@ mod tests {
         assert_eq!(ledger.take_update(), 60_000);
         assert_eq!(ledger.window(), 1_000);
     }
+
+    #[test]
+    fn a_quarter_is_not_more_than_a_quarter() {
+        let mut ledger = Inbound::new(100, 100);
+        assert!(ledger.receive(25));
+        assert!(!ledger.is_drawn(4));
+        assert!(ledger.receive(1));
+        assert!(ledger.is_drawn(4));
+    }
 }

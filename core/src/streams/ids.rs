@@ -116,4 +116,21 @@ mod tests {
         ids.remove(id(0));
         assert_eq!(ids.iter().count(), 1);
     }
+
+    #[test]
+    fn a_stream_that_lives_long_keeps_few_of_those_that_come_and_go() {
+        let mut ids = Ids::default();
+        let id = |n: u32| StreamId::from_u32(n * 2 + 1);
+        ids.push(id(0), 0);
+        for n in 1..10_000 {
+            ids.push(id(n), 1);
+            ids.remove(id(n));
+            assert!(
+                ids.ring.len() <= 2 + SWEEP_MIN,
+                "{} entries",
+                ids.ring.len()
+            );
+        }
+        assert_eq!(ids.find(id(0)), Some(0));
+    }
 }

@@ -111,4 +111,28 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn they_leave_by_their_offsets_whoever_has_left_before() {
+        for round in 0..20_u32 {
+            let mut parked = Parked::default();
+            let mut places = vec![0; 100];
+            let mut offsets = vec![None; 100];
+            for slot in 0..100_u32 {
+                let offset = i64::from((100 * round + slot).wrapping_mul(40_503) % 977) - 500;
+                offsets[slot as usize] = Some(offset);
+                parked.push(offset, slot, |slot, at| places[slot as usize] = at);
+            }
+            for slot in (round as usize % 7..100).step_by(7) {
+                offsets[slot] = None;
+                parked.remove(places[slot], |slot, at| places[slot as usize] = at);
+            }
+            let mut left: Vec<_> = offsets.into_iter().flatten().collect();
+            left.sort_unstable_by(|a, b| b.cmp(a));
+            for offset in left {
+                assert_eq!(parked.top().map(|(offset, _)| offset), Some(offset));
+                parked.remove(0, |_, _| ());
+            }
+        }
+    }
 }

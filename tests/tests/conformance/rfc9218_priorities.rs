@@ -42,6 +42,26 @@ fn an_update_may_come_before_its_request_and_after_its_end() {
 }
 
 #[test]
+fn an_update_moves_what_already_waits() {
+    let mut hand = Hand::server();
+    for id in [1, 3, 5] {
+        let stream = hand.request(id, Then::End);
+        hand.respond(stream, Then::More);
+        hand.send(stream, &[0; 40_000], Then::End);
+    }
+    // As much as the connection's window lets pass.
+    hand.frames();
+    hand.says(update(5, b"u=0"));
+    hand.says(update(1, b"u=7"));
+    hand.says(wire::window_update(0, 1_000_000));
+    let frames = hand.frames();
+    let data = frames.iter().filter(|frame| frame.kind == kind::DATA);
+    let mut order: Vec<_> = data.map(|frame| frame.stream).collect();
+    order.dedup();
+    assert_eq!(order, [5, 3, 1]);
+}
+
+#[test]
 fn updates_with_a_wrong_shape_are_errors() {
     use Violation as V;
     for (frame, violation) in [

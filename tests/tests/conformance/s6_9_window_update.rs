@@ -162,3 +162,31 @@ fn our_updates_never_raise_a_window_above_31_bits() {
         .unwrap();
     assert_eq!(update.number(0), WINDOW_MAX - 65_535);
 }
+
+#[test]
+fn a_stream_whose_window_was_closed_hides_no_other() {
+    let mut hand = Hand::server();
+    for id in [1, 3, 5] {
+        let stream = hand.request(id, Then::End);
+        hand.respond(stream, Then::More);
+        hand.send(stream, &[0; 60_000], Then::End);
+    }
+    hand.frames();
+    // The connection's window is used up. All three have window of their own, until the peer takes it from all but one.
+    hand.says(wire::window_update(5, 70_000));
+    hand.says(wire::settings(&[(4, 0)]));
+    hand.frames();
+    assert!(!hand.end.connection.wants_transmit());
+    hand.says(wire::window_update(0, 1_000));
+    assert!(hand.end.connection.wants_transmit());
+    let frames = hand.frames();
+    let data = frames.iter().filter(|frame| frame.kind == kind::DATA);
+    let data: Vec<_> = data
+        .map(|frame| (frame.stream, frame.payload.len()))
+        .collect();
+    assert_eq!(data, [(5, 1_000)]);
+    // And with none of them there is nothing to say, however large the connection's window is.
+    hand.says(wire::window_update(0, 1_000_000));
+    hand.frames();
+    assert!(!hand.end.connection.wants_transmit());
+}
