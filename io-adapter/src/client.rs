@@ -212,7 +212,8 @@ impl Client {
                 .connection
                 .open(head, then)
                 .map_err(|(error, _)| Error::new(Kind::Open(error)))?;
-            state.track(handle);
+            let span = state.span.sent(&parts);
+            state.track(handle, span);
             if empty {
                 state.leave(handle, Half::Writer);
             }

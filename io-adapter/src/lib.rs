@@ -15,6 +15,11 @@
 //! | [`Server`] with requests that nobody accepted | RST_STREAM(REFUSED_STREAM): safe to send again |
 //! | the last [`Client`] | a graceful end, after the streams in progress |
 //! | [`Driver`] | the transport closes; every stream here fails with a verdict |
+//!
+//! What happens can be watched: [`Client::stats`], [`Server::stats`], [`Serve::stats`] and [`Pool::stats`] are counters to
+//! be scraped, those of each defence among them. With the feature `tracing` every connection is a span `http2_connection`
+//! and every request a span `http2_request` with its method, path and status, at the level of debugging; an event at the
+//! end of each says how it ended, and whether the request may be sent again.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -42,6 +47,7 @@ mod tests;
 pub mod tls;
 mod turn;
 mod upload;
+mod watch;
 
 pub use body::RecvBody;
 pub use client::{Client, Informational, ResponseFuture, connect};

@@ -9,7 +9,7 @@ use std::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use raddle_core::{Config, ErrorCode};
+use raddle_core::{Config, ErrorCode, Stats};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
@@ -57,6 +57,12 @@ pub struct Serve<T, S> {
 }
 
 impl<T, S> Serve<T, S> {
+    /// Counters of the connection.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.server.stats()
+    }
+
     /// Announces the end: requests that are on their way are still served, then the connection ends, and with it this
     /// future.
     pub fn graceful_shutdown(self: Pin<&mut Self>)

@@ -10,7 +10,8 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, ResponseHead, Role, StreamHandle, Then, Timestamp,
+    Config, Connection, ErrorCode, ResponseHead, Role, SendError, Stats, StreamHandle, Then,
+    Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -23,7 +24,7 @@ use crate::{
     driver::Driver,
     error::{BoxError, Error, Kind},
     shared::Shared,
-    state::Half,
+    state::{Half, State},
     upload::{Upload, run_or_spawn},
 };
 
@@ -105,6 +106,12 @@ impl Server {
         }
     }
 
+    /// Counters of the connection.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().connection.stats()
+    }
+
     /// Announces the end: requests that are on their way are still served, then the connection ends (RFC 9113 §6.8).
     pub fn drain(&self) {
         self.shared.command(|state| state.connection.drain());
@@ -128,6 +135,21 @@ impl Drop for Server {
             }
             state.connection.drain();
         });
+    }
+}
+
+impl State {
+    /// Gives the engine the head of an answer.
+    fn respond(
+        &mut self,
+        handle: StreamHandle,
+        head: ResponseHead,
+        then: Then,
+    ) -> Result<(), SendError> {
+        if let Some(slot) = self.slot(handle) {
+            slot.span.answered(head.status());
+        }
+        self.connection.respond(handle, head, then)
     }
 }
 
@@ -180,11 +202,9 @@ impl Responder {
             return Err(Error::new(Kind::Closed));
         };
         let upload = Upload::new(Arc::clone(&shared), handle, body, ErrorCode::INTERNAL_ERROR);
-        shared.command_unflushed(|state| {
-            match state.connection.respond(handle, head, Then::More) {
-                Ok(()) | Err(raddle_core::SendError::Gone) => Ok(()),
-                Err(error) => Err(Error::new(Kind::Send(error))),
-            }
+        shared.command_unflushed(|state| match state.respond(handle, head, Then::More) {
+            Ok(()) | Err(raddle_core::SendError::Gone) => Ok(()),
+            Err(error) => Err(Error::new(Kind::Send(error))),
         })?;
         Eager {
             upload,
@@ -216,24 +236,22 @@ impl Responder {
             );
             self.stream = None;
             shared
-                .command_unflushed(|state| state.connection.respond(handle, head, Then::More))
+                .command_unflushed(|state| state.respond(handle, head, Then::More))
                 .map_err(|error| Error::new(Kind::Send(error)))?;
             run_or_spawn(upload, &shared);
             return Ok(());
         }
-        shared.command(
-            |state| match state.connection.respond(handle, head, Then::End) {
-                Ok(()) | Err(raddle_core::SendError::Gone) => {
-                    if let Some(slot) = state.slot(handle) {
-                        slot.given = true;
-                    }
-                    state.leave(handle, Half::Writer);
-                    self.stream = None;
-                    Ok(())
+        shared.command(|state| match state.respond(handle, head, Then::End) {
+            Ok(()) | Err(raddle_core::SendError::Gone) => {
+                if let Some(slot) = state.slot(handle) {
+                    slot.given = true;
                 }
-                Err(error) => Err(Error::new(Kind::Send(error))),
-            },
-        )
+                state.leave(handle, Half::Writer);
+                self.stream = None;
+                Ok(())
+            }
+            Err(error) => Err(Error::new(Kind::Send(error))),
+        })
     }
 
     /// Resets the stream instead of answering.

@@ -13,6 +13,7 @@ use crate::{
     permits::Permits,
     planted::{self, Planted},
     slots::Slots,
+    watch::{ConnectionSpan, StreamSpan},
 };
 
 /// Pieces up to this long are joined with the one before them. A peer that cuts a body into bytes costs a reader who
@@ -25,6 +26,7 @@ const JOINED_BYTES: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) connection: Connection,
+    pub(crate) span: ConnectionSpan,
     slots: Slots,
     pub(crate) live: usize,
     pub(crate) permits: Permits,
@@ -62,6 +64,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) handle: StreamHandle,
+    pub(crate) span: StreamSpan,
     pub(crate) head: Option<ResponseHead>,
     pub(crate) interims: Vec<ResponseHead>,
     pub(crate) data: VecDeque<Bytes>,
@@ -88,6 +91,7 @@ impl Slot {
     pub(crate) fn new(handle: StreamHandle) -> Self {
         Self {
             handle,
+            span: StreamSpan::default(),
             head: None,
             interims: Vec::new(),
             data: VecDeque::new(),
@@ -138,6 +142,7 @@ fn push_piece(pieces: &mut VecDeque<Bytes>, data: Bytes) {
 impl State {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
+            span: ConnectionSpan::new(connection.role()),
             connection,
             slots: Slots::default(),
             live: 0,
@@ -160,9 +165,12 @@ impl State {
     }
 
     /// Makes room for what will be known of a stream.
-    pub(crate) fn track(&mut self, handle: StreamHandle) {
+    pub(crate) fn track(&mut self, handle: StreamHandle, span: StreamSpan) {
         self.live += 1;
-        self.slots.insert(Slot::new(handle));
+        self.slots.insert(Slot {
+            span,
+            ..Slot::new(handle)
+        });
     }
 
     pub(crate) fn slot(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
@@ -293,7 +301,10 @@ impl State {
 
     fn take(&mut self, event: Event, wakes: &mut Vec<Waker>) {
         match event {
-            Event::Ready => self.ready = true,
+            Event::Ready => {
+                self.span.ready();
+                self.ready = true;
+            }
             Event::Request { stream, head, then } => {
                 self.take_request(stream, head, then.is_end(), wakes)
             }
@@ -301,6 +312,7 @@ impl State {
                 self.tell_reader(stream, wakes, |slot| slot.interims.push(head))
             }
             Event::Response { stream, head, then } => self.tell_reader(stream, wakes, |slot| {
+                slot.span.answered(head.status());
                 slot.head = Some(head);
                 slot.ended |= then.is_end();
             }),
@@ -326,8 +338,12 @@ impl State {
                     wakes.extend(waker.take());
                 }
             }
-            Event::Openable | Event::PeerDraining => {}
-            Event::Closed { error } => self.take_closed(error, wakes),
+            Event::Openable => {}
+            Event::PeerDraining => self.span.peer_drains(),
+            Event::Closed { error } => {
+                self.span.closed(error.as_ref());
+                self.take_closed(error, wakes);
+            }
         }
     }
 
@@ -343,7 +359,8 @@ impl State {
             self.connection.reset(stream, ErrorCode::REFUSED_STREAM);
             return;
         }
-        self.track(stream);
+        let span = self.span.received(&head);
+        self.track(stream, span);
         if let Some(slot) = self.slot(stream) {
             slot.ended = ended;
         }
@@ -392,7 +409,10 @@ impl State {
     ) {
         let failed = outcome.is_err();
         let given_up = matches!(&outcome, Err(error) if error.origin != Origin::Transport);
-        self.tell_writer(stream, wakes, |slot| slot.outcome = Some(outcome));
+        self.tell_writer(stream, wakes, |slot| {
+            slot.span.ended(&outcome);
+            slot.outcome = Some(outcome);
+        });
         // A reader that has its message whole has nothing to hear of the end.
         if failed && let Some(slot) = self.slot(stream) {
             wakes.extend(slot.reader.take());

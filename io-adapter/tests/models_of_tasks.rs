@@ -43,6 +43,7 @@ adapter! {
     sync "support/loom_sync.rs"
     turn "../src/turn.rs"
     upload "../src/upload.rs"
+    watch "../src/watch.rs"
 }
 #[cfg(feature = "tls")]
 #[path = "../src/tls.rs"]

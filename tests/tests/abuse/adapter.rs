@@ -98,6 +98,7 @@ async fn v09_requests_that_nobody_accepts() {
     }
     peer.send(&wire::headers(5_001, GET, true)).await;
     settle(&mut peer).await;
+    assert_eq!(server.stats().resets_received, 900);
     // Those that were reset have left the line.
     let (_, responder) = accept_now(&mut server).expect("the last one");
     responder.respond_full(Response::new(Bytes::new()));

@@ -1,0 +1,126 @@
+//! What a subscriber of `tracing` is told of connections and requests.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http_body_util::BodyExt;
+use raddle_io::{Config, ErrorCode};
+use tower_service::Service;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+
+#[path = "support/mod.rs"]
+mod support;
+use support::{Echo, echo, get};
+
+/// Writes down everything, with spans by their numbers.
+#[derive(Clone, Default)]
+struct Notes {
+    last: Arc<AtomicU64>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Notes {
+    fn note(&self, mut line: String, fields: impl FnOnce(&mut Fields<'_>)) {
+        fields(&mut Fields(&mut line));
+        self.lines.lock().unwrap().push(line);
+    }
+
+    /// Where the first line stands that contains all of these.
+    fn find(&self, parts: &[&str]) -> usize {
+        let lines = self.lines.lock().unwrap();
+        let found = lines
+            .iter()
+            .position(|line| parts.iter().all(|part| line.contains(part)));
+        found.unwrap_or_else(|| panic!("{parts:?} is not in {lines:#?}"))
+    }
+}
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Notes {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("raddle_io")
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let line = format!("open {id} {}", span.metadata().name());
+        self.note(line, |fields| span.record(fields));
+        Id::from_u64(id)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.note(format!("record {}", span.into_u64()), |fields| {
+            values.record(fields);
+        });
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let span = event.parent().map(Id::into_u64).unwrap_or_default();
+        self.note(format!("event {span}"), |fields| event.record(fields));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+
+    fn try_close(&self, id: Id) -> bool {
+        self.note(format!("close {}", id.into_u64()), |_| ());
+        true
+    }
+}
+
+#[tokio::test]
+async fn requests_are_spans_of_either_side_and_say_how_they_ended() {
+    let notes = Notes::default();
+    let told = tracing::subscriber::set_default(notes.clone());
+    let (near, far) = tokio::io::duplex(65_536);
+    let serving = raddle_io::serve_connection(far, Echo(echo), Config::default());
+    tokio::spawn(serving);
+    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let driver = tokio::spawn(driver);
+    let response = client.call(get("/seen?secret=1")).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    drop(client.call(get("/given-up")));
+    client.ping().await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    drop(told);
+
+    notes.find(&["open", "http2_connection", "role=\"client\""]);
+    notes.find(&["open", "http2_connection", "role=\"server\""]);
+    notes.find(&["the peer's settings have arrived"]);
+    let asked = notes.find(&["open", "http2_request", "method=\"GET\"", "path=\"/seen\""]);
+    let answered = notes.find(&["record", "status=200"]);
+    let finished = notes.find(&["event", "finished"]);
+    assert!(asked < answered && answered < finished);
+    let cancel = ErrorCode::CANCEL.to_string();
+    notes.find(&["event", "failed", &cancel, "by this side", "retry="]);
+    notes.find(&["event", "failed", &cancel, "by the peer"]);
+    notes.find(&["event", "the connection is over"]);
+    let lines = notes.lines.lock().unwrap();
+    let count = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
+    assert_eq!(count("open"), 2 + 2 * 2, "{lines:#?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:#?}"
+    );
+    assert!(count("close") >= 3, "{lines:#?}");
+}
