@@ -143,6 +143,17 @@ impl Client {
         self.shared.command(|state| state.connection.skip_to(id));
     }
 
+    /// The error for a connection that has ended before it was of use to anybody.
+    pub(crate) fn unused_error(&self) -> Error {
+        const TEXT: &str = "it ended before a request could be sent";
+        match &self.shared.lock().closed {
+            Some(error) if error.kind() != Kind::Closed => {
+                Error::connect(format!("{TEXT}: {error}"))
+            }
+            _ => Error::connect(TEXT),
+        }
+    }
+
     /// How many more streams could be opened at once, beside those that somebody holds a permit for or waits for.
     pub(crate) fn free(&self) -> usize {
         let state = self.shared.lock();

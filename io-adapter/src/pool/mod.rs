@@ -6,6 +6,7 @@
 
 mod flight;
 mod origin;
+mod reap;
 mod wait;
 
 use std::{
@@ -51,7 +52,7 @@ impl Connect for Dialer {
     }
 }
 
-/// The bounds of a pool.
+/// The bounds of a pool. Numbers of nothing count as one.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
     /// Connections to one origin. Four carry hundreds of streams; more share one bottleneck.
@@ -68,7 +69,7 @@ pub struct PoolConfig {
     pub dial_max: Duration,
     /// How long a connection without streams is kept.
     pub idle_max: Duration,
-    /// After a failed dial, requests fail at once for so long, and twice as long after each further failure, up to 64
+    /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
     /// How often a request is sent again when its verdict is `Safe`, and it has no body or no part of its body has been
@@ -132,6 +133,8 @@ struct State {
     last_token: u64,
     /// Orders the origins by use.
     uses: u64,
+    /// Somebody looks after idle connections.
+    reaps: bool,
     stats: PoolStats,
 }
 
@@ -158,7 +161,7 @@ impl Pool {
         let origins = state.origins.len();
         let (mut connections, mut streams) = (0, 0);
         for origin in state.origins.values_mut() {
-            origin.retire_closed(&mut gone);
+            origin.retire_closed(&self.inner.config, &mut gone);
             connections += origin.connections();
             streams += origin.streams();
         }
@@ -195,7 +198,7 @@ impl State {
         gone: &mut Vec<Client>,
     ) -> Result<&mut Origin, Error> {
         self.uses += 1;
-        if !self.origins.contains_key(target) && self.origins.len() >= config.origins_max {
+        if !self.origins.contains_key(target) && self.origins.len() >= config.origins_max.max(1) {
             let unused = self
                 .origins
                 .iter()

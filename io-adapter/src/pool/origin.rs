@@ -22,6 +22,10 @@ use crate::{
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 /// How often a back-off doubles.
 const DOUBLINGS_MAX: u32 = 6;
+/// No connection is let go before those who waited for it have had their turn.
+const IDLE_MIN: Duration = Duration::from_millis(1);
+/// What is never, for a clock that cannot count to [`Duration::MAX`].
+const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 #[derive(Default)]
 pub(super) struct Origin {
@@ -31,7 +35,7 @@ pub(super) struct Origin {
     /// Shared with everybody who waits for a stream, or for a connection.
     places: Arc<()>,
     pub(super) last_use: u64,
-    /// How many dials in a row have failed, the last error, and until when nobody tries again.
+    /// How many dials in a row have brought nothing of use, the last error, and until when nobody tries again.
     failures: u32,
     failing: Option<(Instant, Error)>,
 }
@@ -40,6 +44,8 @@ struct Entry {
     token: u64,
     client: Client,
     last_use: Instant,
+    /// Until a request is sent here, the dial has proved nothing.
+    unused_since: Option<Instant>,
 }
 
 /// What a request is to do.
@@ -98,7 +104,7 @@ impl Origin {
         line: &mut Line,
         gone: &mut Vec<Client>,
     ) -> Choice {
-        self.retire_closed(gone);
+        self.retire_closed(config, gone);
         if let Some(client) = self.free() {
             return Choice::Use(client);
         }
@@ -113,7 +119,7 @@ impl Origin {
             return Choice::Failing(error.clone());
         }
         let again = backs_off.map(|(until, _)| *until);
-        if !self.join(line, config.waiting_max, gone) {
+        if !self.join(line, config.waiting_max.max(1), gone) {
             return Choice::Failing(Error::with_source(
                 Kind::PoolExhausted,
                 "too many requests wait for a free stream",
@@ -156,6 +162,8 @@ impl Origin {
             return None;
         }
         best.last_use = Instant::now();
+        best.unused_since = None;
+        self.failures = 0;
         Some(client)
     }
 
@@ -203,57 +211,59 @@ impl Origin {
         match result {
             Ok(client) => {
                 debug_assert!(self.connections.len() < config.connections_max.max(1));
-                self.failures = 0;
                 self.failing = None;
+                let now = Instant::now();
                 self.connections.push(Entry {
                     token,
                     client,
-                    last_use: Instant::now(),
+                    last_use: now,
+                    unused_since: Some(now),
                 });
             }
-            Err(error) => {
-                let pause = config.back_off.max(BACK_OFF_MIN);
-                let pause = pause * (1 << self.failures.min(DOUBLINGS_MAX));
-                self.failures = self.failures.saturating_add(1);
-                self.failing = Some((Instant::now() + pause, error));
-            }
+            Err(error) => self.back_off(config, Instant::now(), error),
         }
         None
     }
 
-    /// Lets go of connections that take no more requests; what is in progress on them goes on.
-    pub(super) fn retire_closed(&mut self, gone: &mut Vec<Client>) {
+    /// A dial has brought nothing of use, from `at` on.
+    fn back_off(&mut self, config: &PoolConfig, at: Instant, error: Error) {
+        let doubled = 1 << self.failures.min(DOUBLINGS_MAX);
+        let pause = config.back_off.max(BACK_OFF_MIN).saturating_mul(doubled);
+        self.failures = self.failures.saturating_add(1);
+        self.failing = Some((later(at, pause), error));
+    }
+
+    /// Lets go of connections that take no more requests; what is in progress on them goes on. One that has ended
+    /// before anybody used it was no better than a dial that failed: whoever waits would open the next, and so on,
+    /// as fast as the server closes them.
+    pub(super) fn retire_closed(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) {
         let kept = planted::has(Planted::EndedKept);
-        self.let_go(gone, |entry| entry.client.is_closed() && !kept);
-    }
-
-    /// When to look again after the connection with this token; `None` when it is gone. One that has been idle for too
-    /// long goes.
-    pub(super) fn keep(
-        &mut self,
-        token: u64,
-        idle_max: Duration,
-        gone: &mut Vec<Client>,
-    ) -> Option<Instant> {
-        self.retire_closed(gone);
-        if let Some(entry) = self
+        let going = self
             .connections
-            .iter_mut()
-            .find(|entry| entry.token == token)
-            && entry.client.streams() > 0
-        {
-            entry.last_use = Instant::now();
+            .extract_if(.., |entry| entry.client.is_closed() && !kept);
+        for entry in going.collect::<Vec<_>>() {
+            if let Some(opened) = entry.unused_since {
+                self.back_off(config, opened, entry.client.unused_error());
+            }
+            gone.push(entry.client);
         }
-        self.let_go(gone, |entry| {
-            entry.token == token && entry.last_use.elapsed() >= idle_max
-        });
-        let kept = self.connections.iter().find(|entry| entry.token == token);
-        kept.map(|entry| entry.last_use + idle_max)
     }
 
-    fn let_go(&mut self, gone: &mut Vec<Client>, which: impl Fn(&Entry) -> bool) {
-        let going = self.connections.extract_if(.., |entry| which(entry));
-        gone.extend(going.map(|entry| entry.client));
+    /// Lets go of connections that have been idle for too long. Answers when to look again; `None` when there are none.
+    pub(super) fn keep(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) -> Option<Instant> {
+        self.retire_closed(config, gone);
+        for entry in &mut self.connections {
+            if entry.client.streams() > 0 {
+                entry.last_use = Instant::now();
+            }
+        }
+        let idle_max = config.idle_max.max(IDLE_MIN);
+        let idle = self
+            .connections
+            .extract_if(.., |entry| entry.last_use.elapsed() >= idle_max);
+        gone.extend(idle.map(|entry| entry.client));
+        let next = self.connections.iter().map(|entry| entry.last_use).min();
+        next.map(|last_use| later(last_use, idle_max))
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -270,4 +280,8 @@ impl Origin {
     pub(super) fn into_clients(self) -> impl Iterator<Item = Client> {
         self.connections.into_iter().map(|entry| entry.client)
     }
+}
+
+fn later(at: Instant, by: Duration) -> Instant {
+    at.checked_add(by).unwrap_or_else(|| at + NEVER)
 }

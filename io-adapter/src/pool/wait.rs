@@ -2,15 +2,14 @@
 
 use std::{
     future::{pending, poll_fn},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
-
-use tokio::time::Instant;
 
 use super::{
     Inner,
     flight::{Flight, overdue},
     origin::{Choice, Line, Wait},
+    reap::Reaper,
 };
 use crate::{
     client::Client,
@@ -124,29 +123,10 @@ impl Inner {
             Some(origin) => origin.dialed(token, result, &self.config),
             None => result.ok(),
         };
+        let begins = opened && refused.is_none() && !std::mem::replace(&mut state.reaps, true);
         drop(state);
-        if opened && refused.is_none() {
-            tokio::spawn(reap(Arc::downgrade(self), target.clone(), token));
-        }
-    }
-}
-
-/// Drops a connection once it has been idle for long enough, or has ended.
-async fn reap(inner: Weak<Inner>, target: Target, token: u64) {
-    let mut next = Instant::now();
-    loop {
-        tokio::time::sleep_until(next).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let mut gone = Vec::new();
-        let mut state = inner.lock();
-        let keeps = state
-            .origins
-            .get_mut(&target)
-            .and_then(|origin| origin.keep(token, inner.config.idle_max, &mut gone));
-        drop(state);
-        match keeps {
-            Some(until) => next = until,
-            None => return,
+        if begins {
+            Reaper::start(self);
         }
     }
 }

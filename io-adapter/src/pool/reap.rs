@@ -1,0 +1,52 @@
+//! Lets go of connections that nobody uses.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::Inner;
+
+/// One for a pool, for as long as it has connections: one for each connection would outlive it by up to the time that a
+/// connection may be idle.
+pub(super) struct Reaper(Weak<Inner>);
+
+impl Reaper {
+    /// Begins in a task of its own.
+    pub(super) fn start(inner: &Arc<Inner>) {
+        let mut reaper = Self(Arc::downgrade(inner));
+        tokio::spawn(async move {
+            // Whoever comes later is not idle for long enough before this moment.
+            while let Some(next) = reaper.reap() {
+                sleep_until(next).await;
+            }
+        });
+    }
+
+    /// Answers when to look again; `None` when there is nothing left to look after.
+    fn reap(&mut self) -> Option<Instant> {
+        let inner = self.0.upgrade()?;
+        // Dropped behind the lock: a connection that is let go writes its last words.
+        let mut gone = Vec::new();
+        let mut state = inner.lock();
+        let next = state
+            .origins
+            .values_mut()
+            .filter_map(|origin| origin.keep(&inner.config, &mut gone))
+            .min();
+        if next.is_none() {
+            state.reaps = false;
+            // The next one may have begun when this is dropped.
+            self.0 = Weak::new();
+        }
+        next
+    }
+}
+
+impl Drop for Reaper {
+    /// Ended by a panic of somebody's transport, or with its runtime: the next connection brings another.
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.lock().reaps = false;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A pool under settings and servers at the edge of what makes sense.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use raddle_io::{Client, Config, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
+use tokio::time::{Instant, timeout};
+use tower_service::Service;
+
+#[path = "support/mod.rs"]
+mod support;
+use support::{Echo, echo, get};
+
+/// In virtual time: long past every other bound of a pool.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Dials as a function says, by number, and counts them.
+struct Dials<F> {
+    count: Arc<AtomicUsize>,
+    dial: F,
+}
+
+impl<F> Connect for Dials<F>
+where
+    F: Fn(usize) -> Dialing + Send + Sync + 'static,
+{
+    fn connect(&self, _: Target) -> Dialing {
+        (self.dial)(self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn pool_of<F>(config: PoolConfig, dial: F) -> (Pool, Arc<AtomicUsize>)
+where
+    F: Fn(usize) -> Dialing + Send + Sync + 'static,
+{
+    let count = Arc::new(AtomicUsize::new(0));
+    let dials = Dials {
+        count: Arc::clone(&count),
+        dial,
+    };
+    (Pool::new(dials, config), count)
+}
+
+/// A connection to a server of its own.
+async fn served() -> Result<Client, Error> {
+    let (near, far) = tokio::io::duplex(65_536);
+    tokio::spawn(raddle_io::serve_connection(
+        far,
+        Echo(echo),
+        Config::default(),
+    ));
+    connect(near).await
+}
+
+/// A connection that its server closes at once.
+async fn closed() -> Result<Client, Error> {
+    let (near, _) = tokio::io::duplex(65_536);
+    let client = connect(near).await?;
+    // It has taken a round trip to open, and the end is there with it.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    Ok(client)
+}
+
+async fn connect(near: tokio::io::DuplexStream) -> Result<Client, Error> {
+    let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+    tokio::spawn(driver);
+    Ok(client)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_closes_is_not_dialed_without_a_pause() {
+    let (mut pool, dials) = pool_of(PoolConfig::default(), |_| Box::pin(closed()));
+    let error = timeout(MINUTE, pool.call(get("/"))).await;
+    let error = error.expect("it does not wait for ever").unwrap_err();
+    assert_eq!(error.kind(), Kind::Connect, "{error}");
+    let dials = dials.load(Ordering::Relaxed);
+    assert!(dials < 20, "{dials} dials for one request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_well_again_is_found() {
+    let (mut pool, _) = pool_of(PoolConfig::default(), |n| match n {
+        0..3 => Box::pin(closed()),
+        _ => Box::pin(served()),
+    });
+    let begin = Instant::now();
+    while pool.call(get("/")).await.is_err() {
+        assert!(begin.elapsed() < MINUTE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(pool.stats().connections, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_without_a_bound_are_no_panic() {
+    let config = PoolConfig {
+        wait_max: Duration::MAX,
+        dial_max: Duration::MAX,
+        idle_max: Duration::MAX,
+        back_off: Duration::MAX,
+        ..PoolConfig::default()
+    };
+    let (mut pool, _) = pool_of(config, |n| match n {
+        1 => Box::pin(async { Err(Error::connect("planted")) }),
+        _ => Box::pin(served()),
+    });
+    pool.call(get("/")).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(pool.stats().connections, 1);
+    pool.drain();
+    for _ in 0..2 {
+        let failed = timeout(MINUTE, pool.call(get("/"))).await;
+        let error = failed.expect("a dial that failed is told").unwrap_err();
+        assert_eq!(error.kind(), Kind::Connect);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_of_nothing_leave_room_for_one() {
+    let config = PoolConfig {
+        connections_max: 0,
+        origins_max: 0,
+        waiting_max: 0,
+        idle_max: Duration::ZERO,
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials) = pool_of(config, |_| Box::pin(served()));
+    for _ in 0..2 {
+        pool.call(get("/")).await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(pool.stats().connections, 0);
+    }
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_of_a_pool_end_with_its_connections() {
+    let (mut pool, _) = pool_of(PoolConfig::default(), |_| Box::pin(served()));
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    for _ in 0..50 {
+        drop(pool.call(get("/")).await.unwrap());
+        pool.drain();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(tasks() <= before + 1, "{} tasks stayed", tasks() - before);
+    tokio::time::sleep(PoolConfig::default().idle_max).await;
+    assert_eq!(tasks(), before);
+    // And the next connection is looked after again.
+    pool.call(get("/")).await.unwrap();
+    tokio::time::sleep(PoolConfig::default().idle_max * 2).await;
+    assert_eq!((pool.stats().connections, tasks()), (0, before));
+}
