@@ -323,7 +323,39 @@ pub struct ResponseFuture {
     stream: Option<Result<(Arc<Shared>, StreamHandle), Error>>,
 }
 
-/// Interim (1xx) responses that came before a response. They are among its extensions.
+impl ResponseFuture {
+    /// The next interim (1xx) response, as soon as it arrives; `None` once the final one has, or the request has failed,
+    /// which awaiting `self` then tells. What is taken here is not among the final response's [`Informational`].
+    ///
+    /// Cancel safe: none is lost.
+    ///
+    /// # Errors
+    /// When the head has no form in the `http` crate's types.
+    pub async fn informational(&mut self) -> Option<Result<Response<()>, Error>> {
+        poll_fn(|cx| {
+            let Some(Ok((shared, handle))) = &self.stream else {
+                return Poll::Ready(None);
+            };
+            let mut state = shared.lock();
+            let Some(slot) = state.visit(*handle) else {
+                return Poll::Ready(None);
+            };
+            if !slot.interims.is_empty() {
+                let head = slot.interims.remove(0);
+                return Poll::Ready(Some(convert::response(&head)));
+            }
+            if slot.head.is_some() || slot.outcome.is_some() {
+                return Poll::Ready(None);
+            }
+            slot.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Interim (1xx) responses that came before a response. They are among its extensions, unless
+/// [`ResponseFuture::informational`] has taken them.
 #[derive(Clone, Debug)]
 pub struct Informational(pub Vec<Response<()>>);
 

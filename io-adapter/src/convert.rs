@@ -8,6 +8,14 @@ use raddle_core::{Field, Fields, FieldsBuilder, RequestHead, ResponseHead};
 
 use crate::error::{Error, Kind};
 
+/// The protocol that a CONNECT is to carry (RFC 8441 §4), `websocket` for one. A request of method CONNECT with this among
+/// its extensions has a scheme and a path, too, and its bodies are the two directions of that protocol.
+///
+/// A server sees such requests when [`Config::enable_connect_protocol`](raddle_core::Config::enable_connect_protocol)
+/// is set. A client may make them once the server's SETTINGS have said that it takes them, and gets an error before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol(pub String);
+
 /// The engine's head for a request.
 ///
 /// The URI gives scheme, authority and path; a `host` field gives the authority where the URI has none. Fields that
@@ -29,7 +37,11 @@ pub(crate) fn request_head(parts: &request::Parts) -> Result<RequestHead, Error>
         );
     let mut fields = FieldsBuilder::new();
     fields.push(b":method", parts.method.as_str().as_bytes(), false);
-    let tunnel = parts.method == Method::CONNECT;
+    let protocol = parts.extensions.get::<Protocol>();
+    let tunnel = parts.method == Method::CONNECT && protocol.is_none();
+    if let Some(Protocol(protocol)) = protocol {
+        fields.push(b":protocol", protocol.as_bytes(), false);
+    }
     if !tunnel {
         fields.push(
             b":scheme",
@@ -118,6 +130,12 @@ pub(crate) fn request(head: &RequestHead) -> Result<Request<()>, Error> {
         .map_err(|_| Error::new(Kind::Head("the request target is not a URI")))?;
     *request.version_mut() = http::Version::HTTP_2;
     *request.headers_mut() = headers(head.as_fields(), head.fields())?;
+    if let Some(protocol) = head.protocol() {
+        let protocol = std::str::from_utf8(protocol)
+            .map_err(|_| Error::new(Kind::Head("the protocol is not text")))?;
+        let protocol = Protocol(protocol.to_owned());
+        request.extensions_mut().insert(protocol);
+    }
     Ok(request)
 }
 

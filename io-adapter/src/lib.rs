@@ -51,6 +51,7 @@ mod watch;
 
 pub use body::RecvBody;
 pub use client::{Client, Informational, ResponseFuture, connect};
+pub use convert::Protocol;
 pub use dial::{Dialer, Target, Transport};
 pub use driver::Driver;
 pub use error::{BoxError, Error, Kind};

@@ -1,0 +1,158 @@
+//! Messages of other shapes than a request and its answer: interim responses, and tunnels.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use raddle_io::{Client, Config, Informational, Kind, Protocol, Retry, Server};
+use tokio::sync::mpsc;
+use tower_service::Service;
+
+/// A body whose parts come over a channel.
+fn channel() -> (
+    mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) {
+    let (send, receive) = mpsc::unbounded_channel();
+    (send, StreamBody::new(Parts(receive)))
+}
+
+struct Parts(mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>);
+
+impl futures_core::Stream for Parts {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// Sends one part.
+fn say(side: &mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>, bytes: &'static [u8]) {
+    side.send(Ok(Frame::data(Bytes::from_static(bytes))))
+        .unwrap();
+}
+
+/// What comes next.
+async fn hear(body: &mut raddle_io::RecvBody) -> Option<Bytes> {
+    let part = body.frame().await?.unwrap();
+    Some(part.into_data().unwrap())
+}
+
+/// A client and a server, past the exchange of SETTINGS.
+async fn connected(config: Config) -> (Client, Server) {
+    let (near, far) = tokio::io::duplex(65_536);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    let (server, driver) = raddle_io::accept(far, config).await.unwrap();
+    tokio::spawn(driver);
+    client.ping().await.unwrap();
+    (client, server)
+}
+
+/// Plays both ends of a tunnel that `request` opens, one half after the other closed.
+async fn tunnel(mut client: Client, mut server: Server, request: Request<()>) {
+    let (up, body) = channel();
+    let asked = client.call(request.map(|()| body));
+    let (request, responder) = server.accept().await.unwrap();
+    assert_eq!(request.method(), Method::CONNECT);
+    let mut from_client = request.into_body();
+    let (down, body) = channel();
+    tokio::spawn(responder.respond(Response::new(body)));
+    let response = asked.await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut from_server = response.into_body();
+    for (said, answered) in [(&b"one"[..], &b"1"[..]), (b"two", b"2")] {
+        say(&up, said);
+        assert_eq!(hear(&mut from_client).await.unwrap(), said);
+        say(&down, answered);
+        assert_eq!(hear(&mut from_server).await.unwrap(), answered);
+    }
+    drop(up);
+    assert_eq!(hear(&mut from_client).await, None);
+    say(&down, b"the rest");
+    assert_eq!(hear(&mut from_server).await.unwrap(), "the rest");
+    drop(down);
+    assert_eq!(hear(&mut from_server).await, None);
+}
+
+#[tokio::test]
+async fn a_connect_is_a_tunnel_that_closes_one_half_at_a_time() {
+    let (client, server) = connected(Config::default()).await;
+    let request = Request::connect("example.org:443").body(()).unwrap();
+    tunnel(client, server, request).await;
+}
+
+#[tokio::test]
+async fn a_connect_may_carry_a_protocol_where_the_server_takes_it() {
+    let config = Config {
+        enable_connect_protocol: true,
+        ..Config::default()
+    };
+    let chat = || {
+        let request = Request::connect("http://example.org/chat?room=1");
+        let protocol = Protocol("websocket".to_owned());
+        request.extension(protocol).body(()).unwrap()
+    };
+    let (mut client, mut server) = connected(config.clone()).await;
+    let asked = client.call(chat().map(|()| Empty::<Bytes>::new()));
+    let (request, responder) = server.accept().await.unwrap();
+    assert_eq!(request.uri(), "http://example.org/chat?room=1");
+    let protocol = request.extensions().get::<Protocol>();
+    assert_eq!(protocol, Some(&Protocol("websocket".to_owned())));
+    drop((asked, responder));
+    tunnel(client, server, chat()).await;
+    // Where it was not announced nothing is sent.
+    let (mut client, _server) = connected(Config::default()).await;
+    let refused = client.call(chat().map(|()| Empty::<Bytes>::new())).await;
+    let error = refused.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Open(_)), "{error}");
+    assert_eq!(error.retry(), Retry::Never);
+}
+
+#[tokio::test]
+async fn interim_responses_come_while_the_final_one_is_still_awaited() {
+    let (mut client, mut server) = connected(Config::default()).await;
+    let mut asked = client.call(
+        Request::get("http://test/")
+            .body(Empty::<Bytes>::new())
+            .unwrap(),
+    );
+    let (_, mut responder) = server.accept().await.unwrap();
+    let hints = |link: &'static str| {
+        let hints = Response::builder().status(103).header("link", link);
+        hints.body(()).unwrap()
+    };
+    responder.inform(hints("</a>")).unwrap();
+    let first = asked.informational().await.unwrap().unwrap();
+    assert_eq!(
+        (first.status().as_u16(), &first.headers()["link"]),
+        (103, &"</a>".parse().unwrap())
+    );
+    responder.inform(hints("</b>")).unwrap();
+    assert!(responder.inform(Response::new(())).is_err(), "200 is final");
+    responder.respond_full(Response::new(Bytes::new()));
+    // Those that nobody took stand with the final response.
+    let response = asked.await.unwrap();
+    let Some(Informational(rest)) = response.extensions().get() else {
+        panic!("{response:?}")
+    };
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].headers()["link"], "</b>");
+
+    let mut asked = client.call(
+        Request::get("http://test/")
+            .body(Empty::<Bytes>::new())
+            .unwrap(),
+    );
+    let (_, responder) = server.accept().await.unwrap();
+    responder.respond_full(Response::new(Bytes::new()));
+    assert!(asked.informational().await.is_none());
+    let response = asked.await.unwrap();
+    assert!(response.extensions().get::<Informational>().is_none());
+}
