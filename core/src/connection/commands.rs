@@ -126,7 +126,8 @@ impl Connection {
     fn check_response(&self, stream: StreamHandle, head: &ResponseHead) -> Result<(), SendError> {
         let found = self.streams.get(stream).ok_or(SendError::Gone)?;
         match found.send.state {
-            SendState::Idle if self.role == Role::Server => {}
+            // Only a server's half begins so: a request is given as its stream is made.
+            SendState::Idle => {}
             SendState::Reset => return Err(SendError::Gone),
             _ => return Err(SendError::OutOfOrder),
         }

@@ -67,10 +67,11 @@ impl Upload {
         self.up.push_back(up);
         server.input(&self.up.pop_front().unwrap(), *now);
         for event in server.take_events() {
-            if let Event::Data { stream, data, .. } = event
-                && (self.reads)(server.connection.stream_id(stream).unwrap().to_u32())
-            {
-                server.connection.release(stream, data.len());
+            if let Event::Data { stream, data, .. } = event {
+                let id = server.connection.stream_id(stream).unwrap().to_u32();
+                // To release nothing is not to read.
+                let read = if (self.reads)(id) { data.len() } else { 0 };
+                server.connection.release(stream, read);
             }
         }
         self.down.push_back(server.output(*now));
