@@ -109,14 +109,18 @@ impl Client {
     /// Cancel safe: the answer to a PING that nobody waits for is dropped.
     ///
     /// # Errors
-    /// When the connection ends first, or several PINGs are in flight already.
+    /// When the connection ends first; [`Kind::Misuse`] when several PINGs are in flight already.
     pub async fn ping(&self) -> Result<(), Error> {
         let id = self.shared.command(|state| {
-            let id = state.connection.ping()?;
-            state.pongs.push((id, None, false));
-            Some(id)
-        });
-        let id = id.ok_or_else(|| Error::new(Kind::Closed))?;
+            if let Some(id) = state.connection.ping() {
+                state.pongs.push((id, None, false));
+                return Ok(id);
+            }
+            Err(match state.connection.lifecycle() {
+                Lifecycle::Closing | Lifecycle::Closed => Shared::refusal(state),
+                _ => Error::new(Kind::Misuse("several PINGs wait for an answer already")),
+            })
+        })?;
         let _guard = ForgetPong {
             shared: &self.shared,
             id,
@@ -370,7 +374,10 @@ impl Future for ResponseFuture {
                 self.stream = None;
                 return Poll::Ready(Err(error));
             }
-            None => return Poll::Ready(Err(Error::new(Kind::Closed))),
+            None => {
+                let text = "the response was taken already";
+                return Poll::Ready(Err(Error::new(Kind::Misuse(text))));
+            }
         };
         let mut state = shared.lock();
         let Some(slot) = state.visit(handle) else {

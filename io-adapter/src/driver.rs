@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -143,7 +144,13 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             }
             Poll::Ready(Err(error)) => {
                 self.reading = Reading::Off;
-                self.shared.end(TransportEnd::Failed, Some(error));
+                // So TLS calls an end without close_notify. Frames say themselves whether they are whole, and most peers
+                // end an idle connection like that: it is an error for those only who still wait for something.
+                let end = match error.kind() {
+                    io::ErrorKind::UnexpectedEof => TransportEnd::Eof,
+                    _ => TransportEnd::Failed,
+                };
+                self.shared.end(end, Some(error));
             }
         }
         Read::Nothing

@@ -44,6 +44,8 @@ pub enum Kind {
     Head(&'static str),
     /// No connection of the pool had room in time, or too many requests wait for one already.
     PoolExhausted,
+    /// What was asked for has no answer: a response that was taken already, or more PINGs at once than there may be.
+    Misuse(&'static str),
 }
 
 impl Error {
@@ -90,7 +92,7 @@ impl Error {
             Kind::Open(_) => Retry::Safe,
             Kind::Stream(error) => error.retry,
             Kind::Io | Kind::Connection(_) => Retry::IfIdempotent,
-            Kind::Send(_) | Kind::Body => Retry::Never,
+            Kind::Send(_) | Kind::Body | Kind::Misuse(_) => Retry::Never,
         }
     }
 
@@ -143,6 +145,7 @@ impl fmt::Display for Error {
             Kind::Body => f.write_str("the body to be sent failed")?,
             Kind::Head(what) => return write!(f, "the message has no form in HTTP/2: {what}"),
             Kind::PoolExhausted => f.write_str("no connection of the pool has room")?,
+            Kind::Misuse(what) => f.write_str(what)?,
         }
         self.source
             .as_ref()

@@ -136,7 +136,10 @@ where
     /// Keeps an error for whoever waits for the peer's message, and what the peer is to learn of it.
     fn note(&mut self, error: &Error) {
         self.given_up = ErrorCode::INTERNAL_ERROR;
-        if let Some(slot) = self.shared.lock().slot(self.handle) {
+        // What has ended the stream before that is the reason; the body may have failed for it.
+        if let Some(slot) = self.shared.lock().slot(self.handle)
+            && slot.outcome.is_none()
+        {
             slot.error = Some(error.clone());
         }
     }

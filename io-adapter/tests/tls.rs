@@ -20,7 +20,10 @@ use raddle_io::{
     Client, Config, Kind, Retry,
     tls::{self, Connector, TlsStream, Trust},
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
+    task::JoinHandle,
+};
 use tower_service::Service;
 
 /// The most that TLS may keep: rustls's own limit, and a record with what belongs to it.
@@ -110,6 +113,7 @@ struct Fixture {
     below: Arc<Passed>,
     above: Arc<Passed>,
     far: TlsStream<DuplexStream>,
+    driver: JoinHandle<Result<(), raddle_io::Error>>,
 }
 
 fn server_config() -> Arc<rustls::ServerConfig> {
@@ -137,7 +141,7 @@ async fn connected() -> Fixture {
     let near = Tap::above(near, &below);
     let above = Arc::clone(&near.passed);
     let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
-    tokio::spawn(driver);
+    let driver = tokio::spawn(driver);
     // SETTINGS with INITIAL_WINDOW_SIZE 2^31-1, and as much for the connection.
     let wide = [
         0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f,
@@ -152,6 +156,7 @@ async fn connected() -> Fixture {
         below,
         above,
         far,
+        driver,
     }
 }
 
@@ -251,4 +256,16 @@ async fn h03_an_end_without_a_goodbye_cuts_what_is_open_and_nothing_else() {
     assert_eq!(error.retry(), Retry::Never, "its answer had begun");
     let whole = whole.await.unwrap().into_body();
     assert!(whole.collect().await.unwrap().to_bytes().is_empty());
+    assert!(fixture.driver.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn h03_an_end_without_a_goodbye_is_no_error_when_nothing_is_open() {
+    let mut fixture = connected().await;
+    // Its SETTINGS have arrived.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(fixture.far);
+    fixture.driver.await.unwrap().unwrap();
+    let error = fixture.client.call(get()).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (Kind::Closed, Retry::Safe));
 }

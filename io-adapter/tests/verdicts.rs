@@ -1,7 +1,7 @@
 //! What callers hear when a connection ends under them.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
     pin::Pin,
     sync::{
@@ -211,4 +211,75 @@ async fn what_has_arrived_is_read_before_a_failed_write_is_judged() {
     assert_eq!(verdict(last.await.unwrap_err()), Retry::Safe);
     assert!(shows.load(Ordering::Relaxed));
     assert_eq!(driver.await.unwrap().unwrap_err().kind(), Kind::Io);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_taken_is_not_safe_to_ask_for_again() {
+    let mut client = support::client_of(support::echo);
+    let mut response = client.call(get("/"));
+    poll_fn(|cx| Pin::new(&mut response).poll(cx))
+        .await
+        .unwrap();
+    let again = poll_fn(|cx| Pin::new(&mut response).poll(cx)).await;
+    let error = again.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Misuse(_)), "{error}");
+    assert_eq!(error.retry(), Retry::Never);
+}
+
+#[tokio::test]
+async fn a_ping_too_many_does_not_say_that_the_connection_is_closed() {
+    let (near, _far) = tokio::io::duplex(65_536);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    // Nobody answers them.
+    let mut pings: Vec<_> = (0..20).map(|_| Box::pin(client.ping())).collect();
+    let mut refused = Vec::new();
+    for ping in &mut pings {
+        if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(ping.as_mut().poll(cx))).await {
+            refused.push(ended.unwrap_err());
+        }
+    }
+    assert!(!refused.is_empty());
+    for error in refused {
+        assert!(matches!(error.kind(), Kind::Misuse(_)), "{error}");
+    }
+    assert!(!client.is_closed());
+}
+
+/// A body that fails the second time that it is asked.
+struct FailsLater(bool);
+
+impl Body for FailsLater {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match std::mem::replace(&mut self.0, true) {
+            false => Poll::Pending,
+            true => Poll::Ready(Some(Err("its own source was given up".into()))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_fails_after_its_stream_does_not_hide_why() {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    let request = Request::post("http://test/").body(FailsLater(false));
+    let response = client.call(request.unwrap());
+    // SETTINGS, and RST_STREAM(REFUSED_STREAM) of stream 1. The upload is woken by it and asks the body again.
+    let refused = [
+        0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7,
+    ];
+    far.write_all(&refused).await.unwrap();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let error = response.await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Safe, "{error}");
+    assert_eq!(error.reason(), Some(raddle_io::ErrorCode::REFUSED_STREAM));
 }
