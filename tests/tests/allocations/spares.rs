@@ -15,7 +15,7 @@ const CLIENT_BYTES_MAX: i64 = 95_000;
 const SERVER_BYTES_MAX: i64 = 50_000;
 
 /// Streams that all have something to send at once, so that each has a box of its own, and are then done with it.
-fn upload_in_pieces(piece_bytes: usize) -> Pair {
+pub(crate) fn upload_in_pieces(piece_bytes: usize) -> Pair {
     let mut pair = Pair::new(Config::default());
     let uploads = pair.open_requests(STREAMS);
     let piece = Bytes::from(vec![7; piece_bytes]);

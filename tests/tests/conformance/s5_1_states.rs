@@ -101,6 +101,28 @@ fn a_stream_that_the_peer_reset_takes_no_more_of_the_message() {
     }
 }
 
+// RFC 9113 §8.1: a server may stop an upload that it does not need behind its whole answer.
+#[test]
+fn a_stream_whose_upload_the_peer_stopped_takes_no_more_of_the_message() {
+    for late in [wire::data(1, b"x", false), wire::headers(1, OK, true)] {
+        let mut hand = Hand::client();
+        let stream = hand.open(Then::More);
+        hand.says(wire::headers(1, OK, true));
+        hand.says(wire::rst_stream(1, 0));
+        assert_eq!(hand.outcome(stream), Some(Ok(())));
+        hand.says(late).resets(1, Violation::StreamClosedFrame);
+    }
+}
+
+#[test]
+fn a_stream_that_we_reset_behind_the_whole_message_takes_what_comes() {
+    let mut hand = Hand::server();
+    let stream = hand.request(1, Then::End);
+    hand.cancel(stream);
+    hand.says(wire::data(1, b"x", false));
+    hand.ignores();
+}
+
 #[test]
 fn a_stream_that_we_reset_takes_whatever_was_under_way() {
     for role in ROLES {

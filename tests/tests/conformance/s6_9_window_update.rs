@@ -190,3 +190,27 @@ fn a_stream_whose_window_was_closed_hides_no_other() {
     hand.frames();
     assert!(!hand.end.connection.wants_transmit());
 }
+
+#[test]
+fn a_window_that_fell_to_nothing_wants_no_output() {
+    let mut hand = Hand::server();
+    for id in [1, 3] {
+        let stream = hand.request(id, Then::End);
+        hand.respond(stream, Then::More);
+        hand.send(stream, &[0; 60_000], Then::End);
+    }
+    // The connection's window lets 65,535 bytes pass, in turns.
+    let frames = hand.frames();
+    let sent = |id| -> usize {
+        let data = frames.iter().filter(|frame| frame.kind == kind::DATA);
+        let data = data.filter(|frame| frame.stream == id);
+        data.map(|frame| frame.payload.len()).sum()
+    };
+    assert_eq!(sent(1) + sent(3), 65_535);
+    let least = sent(1).min(sent(3));
+    hand.says(wire::settings(&[(4, least as u32)]));
+    hand.frames();
+    hand.says(wire::window_update(0, 1_000));
+    assert!(!hand.end.connection.wants_transmit());
+    hand.ignores();
+}
