@@ -1,22 +1,50 @@
 //! The peer's body, as it arrives.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use raddle_core::{ErrorCode, Role, StreamHandle};
 
 use crate::{
     convert,
     error::Error,
+    guard::put,
     planted::{self, Planted},
     shared::Shared,
     state::Half,
 };
+
+/// Pieces up to this long are joined with the one before them. A peer that cuts a body into bytes costs a reader who
+/// is slow bytes, and not a place in a queue for each.
+const JOINED_MAX: usize = 256;
+/// How long pieces become by that, in bytes.
+const JOINED_BYTES: usize = 4_096;
+
+/// Puts a piece of a body behind the others.
+pub(crate) fn push_piece(pieces: &mut VecDeque<Bytes>, data: Bytes) {
+    if data.is_empty() {
+        return;
+    }
+    match pieces.back_mut() {
+        Some(last) if data.len() <= JOINED_MAX && last.len() + data.len() <= JOINED_BYTES => {
+            // Its memory is its own from the first join on, and has room for the next ones.
+            let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|last| {
+                let mut joined = BytesMut::with_capacity(JOINED_BYTES);
+                joined.extend_from_slice(&last);
+                joined
+            });
+            joined.extend_from_slice(&data);
+            *last = joined.freeze();
+        }
+        _ => pieces.push_back(data),
+    }
+}
 
 /// The body of a response on a client, of a request on a server. Trailers come out of it as its last frame.
 ///
@@ -78,10 +106,9 @@ impl RecvBody {
             // The engine tells of the end of the message before that of the stream.
             Some(Ok(())) => Poll::Ready(None),
             None => {
-                match &mut slot.reader {
-                    Some(_) if planted::has(Planted::OldTaskKept) => {}
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    empty => *empty = Some(cx.waker().clone()),
+                if slot.reader.is_none() || !planted::has(Planted::OldTaskKept) {
+                    let before = put(&mut slot.reader, cx);
+                    state.aside.extend(before);
                 }
                 Poll::Pending
             }

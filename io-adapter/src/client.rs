@@ -24,6 +24,7 @@ use crate::{
     convert,
     driver::Driver,
     error::{BoxError, Error, Kind},
+    guard::put,
     planted::{self, Planted},
     shared::Shared,
     state::Half,
@@ -132,7 +133,8 @@ impl Client {
             }
             match state.pongs.iter_mut().find(|(other, ..)| *other == id) {
                 Some((_, waker, false)) => {
-                    *waker = Some(cx.waker().clone());
+                    let before = put(waker, cx);
+                    state.aside.extend(before);
                     Poll::Pending
                 }
                 _ => Poll::Ready(Ok(())),
@@ -351,7 +353,8 @@ impl ResponseFuture {
             if slot.head.is_some() || slot.outcome.is_some() {
                 return Poll::Ready(None);
             }
-            slot.reader = Some(cx.waker().clone());
+            let before = put(&mut slot.reader, cx);
+            state.aside.extend(before);
             Poll::Pending
         })
         .await
@@ -411,10 +414,9 @@ impl Future for ResponseFuture {
             let error = slot.error.clone();
             return Poll::Ready(Err(state.failure(error, outcome)));
         }
-        match &mut slot.reader {
-            Some(_) if planted::has(Planted::OldTaskKept) => {}
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
+        if slot.reader.is_none() || !planted::has(Planted::OldTaskKept) {
+            let before = put(&mut slot.reader, cx);
+            state.aside.extend(before);
         }
         Poll::Pending
     }
@@ -440,9 +442,9 @@ struct ForgetPong<'a> {
 
 impl Drop for ForgetPong<'_> {
     fn drop(&mut self) {
-        self.shared
-            .lock()
-            .pongs
-            .retain(|(other, ..)| *other != self.id);
+        let mut state = self.shared.lock();
+        let at = state.pongs.iter().position(|(other, ..)| *other == self.id);
+        let waker = at.and_then(|at| state.pongs.remove(at).1);
+        state.aside.extend(waker);
     }
 }

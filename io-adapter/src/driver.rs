@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{
     error::Error,
+    guard::put,
     planted::{self, Planted},
     shared::{Shared, wake_all},
 };
@@ -319,10 +320,8 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
         let this = &mut *self;
         {
             let mut state = this.shared.lock();
-            match &mut state.driver {
-                Some(waker) => waker.clone_from(cx.waker()),
-                empty => *empty = Some(cx.waker().clone()),
-            }
+            let before = put(&mut state.driver, cx);
+            state.aside.extend(before);
         }
         this.keep_time(cx, false);
         let more = this.read(cx);

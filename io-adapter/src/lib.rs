@@ -28,6 +28,7 @@ mod convert;
 mod dial;
 mod driver;
 mod error;
+mod guard;
 mod permits;
 #[cfg(feature = "planted")]
 #[doc(hidden)]

@@ -13,6 +13,9 @@ pub(crate) struct Permits {
     /// By ticket, so that a place is found by bisection. Without a waker is who has been woken and not asked since.
     waiting: VecDeque<(u64, Option<Waker>)>,
     next_ticket: u64,
+    /// Wakers of those who have left, or come back with another one. They are not dropped here, because what they take
+    /// with them may want a permit.
+    pub(crate) left: Vec<Waker>,
 }
 
 impl Permits {
@@ -36,8 +39,8 @@ impl Permits {
             return true;
         }
         match place.map(|place| &mut self.waiting[place].1) {
-            Some(Some(own)) => own.clone_from(waker),
-            Some(woken) => *woken = Some(waker.clone()),
+            Some(Some(own)) if own.will_wake(waker) => {}
+            Some(own) => self.left.extend(own.replace(waker.clone())),
             None => {
                 *ticket = Some(self.next_ticket);
                 let place = (self.next_ticket, Some(waker.clone()));
@@ -73,7 +76,8 @@ impl Permits {
     }
 
     fn remove(&mut self, place: usize) {
-        self.waiting.remove(place);
+        let gone = self.waiting.remove(place);
+        self.left.extend(gone.and_then(|(_, waker)| waker));
         if self.waiting.is_empty() && self.waiting.capacity() > PLACES_KEPT {
             self.waiting = VecDeque::new();
         }

@@ -23,6 +23,7 @@ use crate::{
     convert,
     driver::Driver,
     error::{BoxError, Error, Kind},
+    guard::put,
     shared::Shared,
     state::{Half, State},
     upload::{Upload, run_or_spawn},
@@ -88,7 +89,8 @@ impl Server {
                 if state.closed.is_some() && state.incoming.is_empty() {
                     return Poll::Ready(None);
                 }
-                state.acceptor = Some(cx.waker().clone());
+                let before = put(&mut state.acceptor, cx);
+                state.aside.extend(before);
                 return Poll::Pending;
             };
             let expected = match state.slot(handle) {
@@ -268,7 +270,8 @@ impl Responder {
         let mut state = shared.lock();
         match state.visit(handle) {
             Some(slot) if slot.outcome.is_none() => {
-                slot.writer = Some(cx.waker().clone());
+                let before = put(&mut slot.writer, cx);
+                state.aside.extend(before);
                 Poll::Pending
             }
             _ => Poll::Ready(()),

@@ -21,9 +21,10 @@ use tokio::{io::AsyncWrite, time::Instant};
 
 use crate::{
     error::{Error, Kind},
+    guard::Locked,
     planted::{self, Planted},
     state::State,
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
     turn::Turn,
 };
 
@@ -73,9 +74,9 @@ impl Shared {
         self.start + std::time::Duration::from_nanos(at.0)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         // A panic under the lock is a bug of ours that has been reported; the others need not hang for it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs a command under the state lock, wakes whom it concerns, and sees to it that its frames get written.
@@ -87,7 +88,7 @@ impl Shared {
     }
 
     /// What follows a command.
-    pub(crate) fn settle(&self, mut state: MutexGuard<'_, State>) {
+    pub(crate) fn settle(&self, mut state: Locked<'_>) {
         let mut wakes = Vec::new();
         state.process(&mut wakes);
         let flush = self.plan_flush(&mut state, &mut wakes);

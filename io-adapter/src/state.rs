@@ -2,25 +2,20 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use raddle_core::{
     Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, Origin, RequestHead,
     ResponseHead, Role, StreamError, StreamHandle, Timestamp,
 };
 
 use crate::{
+    body::push_piece,
     error::{Error, Kind},
     permits::Permits,
     planted::{self, Planted},
     slots::Slots,
     watch::{ConnectionSpan, StreamSpan},
 };
-
-/// Pieces up to this long are joined with the one before them. A peer that cuts a body into bytes costs a reader who
-/// is slow bytes, and not a place in a queue for each.
-const JOINED_MAX: usize = 256;
-/// How long pieces become by that, in bytes.
-const JOINED_BYTES: usize = 4_096;
 
 /// Everything behind the lock. Held for work of constant size, never across a system call, a wake or an await.
 #[derive(Debug)]
@@ -58,6 +53,8 @@ pub(crate) struct State {
     /// The peer has sent its SETTINGS.
     pub(crate) ready: bool,
     pub(crate) pongs: Vec<(raddle_core::PingId, Option<Waker>, bool)>,
+    /// Wakers to be dropped when the lock is free, see [`guard`](crate::guard).
+    pub(crate) aside: Vec<Waker>,
 }
 
 /// What the adapter knows of one stream.
@@ -119,26 +116,6 @@ pub(crate) enum Half {
     Writer,
 }
 
-/// Puts a piece of a body behind the others.
-fn push_piece(pieces: &mut VecDeque<Bytes>, data: Bytes) {
-    if data.is_empty() {
-        return;
-    }
-    match pieces.back_mut() {
-        Some(last) if data.len() <= JOINED_MAX && last.len() + data.len() <= JOINED_BYTES => {
-            // Its memory is its own from the first join on, and has room for the next ones.
-            let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|last| {
-                let mut joined = BytesMut::with_capacity(JOINED_BYTES);
-                joined.extend_from_slice(&last);
-                joined
-            });
-            joined.extend_from_slice(&data);
-            *last = joined.freeze();
-        }
-        _ => pieces.push_back(data),
-    }
-}
-
 impl State {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
@@ -161,6 +138,7 @@ impl State {
             commands: 0,
             ready: false,
             pongs: Vec::new(),
+            aside: Vec::new(),
         }
     }
 
@@ -194,13 +172,15 @@ impl State {
         match half {
             Half::Reader => {
                 slot.reader_gone = true;
-                slot.reader = None;
                 slot.data = VecDeque::new();
+                let waker = slot.reader.take();
+                self.aside.extend(waker);
                 self.connection.discard(handle);
             }
             Half::Writer => {
                 slot.writer_gone = true;
-                slot.writer = None;
+                let waker = slot.writer.take();
+                self.aside.extend(waker);
             }
         }
         self.stop_upload(handle);

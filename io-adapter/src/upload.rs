@@ -14,6 +14,7 @@ use raddle_core::{ErrorCode, Fields, SendError, StreamHandle, Then};
 use crate::{
     convert,
     error::{BoxError, Error, Kind},
+    guard::put,
     shared::Shared,
     state::Half,
 };
@@ -115,9 +116,10 @@ where
                 }
             }
             if !part.is_empty() {
-                if let Some(slot) = state.slot(handle) {
-                    slot.writer = Some(cx.waker().clone());
-                }
+                let before = state
+                    .slot(handle)
+                    .and_then(|slot| put(&mut slot.writer, cx));
+                state.aside.extend(before);
                 return Poll::Pending;
             }
             if let Some(fields) = trailers.take() {
@@ -149,7 +151,8 @@ where
         let mut state = self.shared.lock();
         match state.visit(self.handle) {
             Some(slot) if !slot.stopped && slot.outcome.is_none() => {
-                slot.writer = Some(cx.waker().clone());
+                let before = put(&mut slot.writer, cx);
+                state.aside.extend(before);
                 Poll::Pending
             }
             _ => Poll::Ready(()),

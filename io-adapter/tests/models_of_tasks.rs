@@ -34,6 +34,7 @@ adapter! {
     dial "../src/dial.rs"
     driver "../src/driver.rs"
     error "../src/error.rs"
+    guard "../src/guard.rs"
     permits "../src/permits.rs"
     planted "../src/planted.rs"
     pool "../src/pool/mod.rs"

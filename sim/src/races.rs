@@ -18,10 +18,6 @@ pub enum By {
     Script,
     /// The test of this file and name.
     Test(&'static str, &'static str),
-    /// It cannot be, by construction.
-    Nobody,
-    /// Nobody yet.
-    Missing,
 }
 
 /// A race, and what stands for it.
@@ -54,8 +50,6 @@ impl By {
             Self::Network(_) => "tier 1".to_owned(),
             Self::Script => format!("tests/tests/races, {}_*", id.to_lowercase()),
             Self::Test(file, name) => format!("{file}, {name}"),
-            Self::Nobody => "cannot be".to_owned(),
-            Self::Missing => "not yet".to_owned(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The races, and who makes each.
 
 use super::{
-    By::{Engines, Missing, Network, Nobody, Script, Test},
+    By::{Engines, Network, Script, Test},
     Race,
 };
 
@@ -108,7 +108,7 @@ pub(super) const ALL: [Race; 160] = [
     Race { id: "F11", by: &[Script], what: "answers to PING that nobody asked for" },
     Race { id: "F12", by: &[Engines("dead transport")], what: "GOAWAY that cannot be written" },
     Race { id: "H01", by: &[Engines("cut")], what: "the transport ends at any byte" },
-    Race { id: "H02", by: &[Script], what: "the transport ends before a block was taken" },
+    Race { id: "H02", by: &[Script], what: "the transport ends before a block was cut" },
     Race { id: "H03", by: &[Test("io-adapter/tests/tls.rs", "h03_an_end_without_a_goodbye_cuts_what_is_open_and_nothing_else"), Network("H03")], what: "TLS ends without its own end" },
     Race { id: "H04", by: &[Engines("H04")], what: "short writes" },
     Race { id: "H05", by: &[Test("tests/tests/transports.rs", "h05_a_write_of_nothing_is_an_error_and_no_circle"), Network("H05")], what: "a write of nothing" },
@@ -153,9 +153,9 @@ pub(super) const ALL: [Race; 160] = [
     Race { id: "J02", by: &[Test("tests/tests/transports.rs", "j02_a_request_that_is_dropped_inside_its_frame_leaves_the_frames_whole")], what: "who writes is dropped" },
     Race { id: "J03", by: &[Test("tests/tests/drop_rules.rs", "a_body_that_nobody_reads_to_its_end_is_cancelled")], what: "a response is dropped, its body kept" },
     Race { id: "J04", by: &[Test("io-adapter/tests/basic.rs", "a_request_body_that_panics_leaves_nothing_behind")], what: "a body panics" },
-    Race { id: "J05", by: &[Nobody], what: "user code calls back" },
+    Race { id: "J05", by: &[Test("io-adapter/tests/runtime.rs", "j05_code_of_users_that_calls_back_finds_no_lock_held")], what: "user code calls back" },
     Race { id: "J06", by: &[Test("tests/tests/drop_rules.rs", "the_last_client_ends_the_connection_after_what_is_in_progress")], what: "handles come and go" },
-    Race { id: "J07", by: &[Missing], what: "the runtime ends" },
+    Race { id: "J07", by: &[Test("io-adapter/tests/runtime.rs", "j07_a_runtime_that_ends_leaves_nobody_waiting_and_nothing_panics")], what: "the runtime ends" },
     Race { id: "J08", by: &[Test("io-adapter/tests/models.rs", "what_two_send_at_once_is_written")], what: "a wake between poll and sleep" },
     Race { id: "L01", by: &[Engines("a reset is forwarded"), Test("tests/tests/balancer/ends.rs", "l01_what_a_client_gives_up_is_reset_at_its_backend"), Test("tests/tests/balancer/ends.rs", "l01_a_client_is_told_to_send_again_only_what_nobody_processed")], what: "a reset passes the balancer" },
     Race { id: "L02", by: &[Engines("the proxy sends again"), Test("tests/tests/balancer/ends.rs", "l02_an_upload_that_was_not_processed_goes_elsewhere_from_its_first_byte"), Test("tests/tests/balancer/ends.rs", "l02_an_upload_that_was_not_kept_is_sent_once"), Test("tests/tests/balancer/ends.rs", "l02_an_upload_that_may_be_processed_goes_on_where_it_is"), Test("tests/tests/balancer/ends.rs", "l02_nothing_is_sent_again_once_the_client_has_a_head")], what: "GOAWAY during an upload" },

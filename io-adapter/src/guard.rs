@@ -1,0 +1,56 @@
+//! The lock on a connection's state, and what must not be dropped under it.
+//!
+//! A waker belongs to whoever polls. The last one of a task may take the task's future with it, and that may hold
+//! requests and bodies of this very connection, whose drop takes the lock. So a waker that another one replaces, or
+//! whose place goes, is put aside and dropped when the lock is free.
+
+use std::{
+    ops::{Deref, DerefMut},
+    task::{Context, Waker},
+};
+
+use crate::{state::State, sync::MutexGuard};
+
+/// The state, locked.
+pub(crate) struct Locked<'a>(Option<MutexGuard<'a, State>>);
+
+impl<'a> Locked<'a> {
+    pub(crate) fn new(guard: MutexGuard<'a, State>) -> Self {
+        Self(Some(guard))
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.0.take() else {
+            return;
+        };
+        let aside = std::mem::take(&mut state.aside);
+        let left = std::mem::take(&mut state.permits.left);
+        drop(state);
+        drop((aside, left));
+    }
+}
+
+/// Puts the waker of who polls into its place. Answers the one that was there, for [`State::aside`].
+#[must_use = "it may not be dropped under the lock"]
+pub(crate) fn put(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match place {
+        Some(waker) if waker.will_wake(cx.waker()) => None,
+        _ => place.replace(cx.waker().clone()),
+    }
+}
