@@ -49,9 +49,20 @@ pub(crate) enum Timer {
 }
 
 /// One slot per [`Timer`]; small enough that a scan is cheaper than a heap.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timers {
-    slots: [Option<Timestamp>; Timer::COUNT],
+    slots: [Timestamp; Timer::COUNT],
+}
+
+/// The last moment that can be written down, which never comes: a deadline there is none.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            slots: [NEVER; Timer::COUNT],
+        }
+    }
 }
 
 impl Timer {
@@ -72,19 +83,19 @@ impl Timer {
 
 impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Timestamp) {
-        self.slots[timer as usize] = Some(at);
+        self.slots[timer as usize] = at;
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
-        self.slots[timer as usize] = None;
+        self.slots[timer as usize] = NEVER;
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.slots[timer as usize].is_some()
+        self.slots[timer as usize] < NEVER
     }
 
     pub(crate) fn stop_all(&mut self) {
-        self.slots = Default::default();
+        *self = Self::default();
     }
 
     /// Stops every timer but `kept`.
@@ -96,14 +107,14 @@ impl Timers {
 
     /// The nearest deadline.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.slots.iter().flatten().min().copied()
+        self.slots.iter().min().copied().filter(|at| *at < NEVER)
     }
 
     /// Takes one timer that is due, in the fixed order of [`Timer`].
     pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timer> {
-        Timer::ALL.into_iter().find(|&timer| {
-            let slot = &mut self.slots[timer as usize];
-            slot.is_some_and(|at| at <= now) && slot.take().is_some()
-        })
+        let due = |timer: &Timer| self.is_set(*timer) && self.slots[*timer as usize] <= now;
+        let timer = Timer::ALL.into_iter().find(due)?;
+        self.stop(timer);
+        Some(timer)
     }
 }
