@@ -105,6 +105,15 @@ impl Client {
         self.shared.lock().connection.stats()
     }
 
+    /// Asserts what holds between any two calls. For simulation: it walks all streams.
+    ///
+    /// # Panics
+    /// When something does not hold.
+    #[doc(hidden)]
+    pub fn check(&self) {
+        self.shared.lock().check();
+    }
+
     /// Sends a PING and waits for its answer (RFC 9113 §6.7).
     ///
     /// Cancel safe: the answer to a PING that nobody waits for is dropped.
@@ -190,6 +199,11 @@ impl Client {
         self.permit = state
             .permits
             .acquire(&mut self.ticket, openable, cx.waker());
+        if self.permit && planted::has(Planted::PermitNotKept) {
+            self.permit = false;
+            state.permits.settle();
+            return Poll::Ready(Ok(()));
+        }
         if self.permit {
             Poll::Ready(Ok(()))
         } else {
@@ -310,7 +324,7 @@ impl Drop for Client {
             if permit {
                 state.permits.settle();
             }
-            if let Some(ticket) = ticket {
+            if let Some(ticket) = ticket.filter(|_| !planted::has(Planted::PlaceInLineKept)) {
                 state.permits.leave(ticket);
             }
             // Without the last one the connection drains, see `State::process`.
@@ -428,7 +442,9 @@ impl Drop for ResponseFuture {
             return;
         };
         shared.command(|state| {
-            state.connection.reset(handle, ErrorCode::CANCEL);
+            if !planted::has(Planted::CancelUnsent) {
+                state.connection.reset(handle, ErrorCode::CANCEL);
+            }
             state.leave(handle, Half::Reader);
         });
     }

@@ -163,7 +163,9 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             return;
         }
         for _ in 0..LAST_READS_MAX {
-            if matches!(self.read_once(cx), Read::Nothing) {
+            if planted::has(Planted::BrokenWriteCutsInput)
+                || matches!(self.read_once(cx), Read::Nothing)
+            {
                 break;
             }
         }
@@ -181,6 +183,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             let input = state.connection.handle_input(&mut self.buffer, now);
             state.process(&mut wakes);
             match input {
+                Input::EventsFull if planted::has(Planted::FullRingStops) => break,
                 Input::EventsFull => {}
                 Input::NeedMore { at_least } => {
                     self.missing = at_least;
@@ -266,7 +269,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
     /// The way out, once the engine has nothing more to say. While bytes are left to write the engine keeps the
     /// deadline; what comes after them has one here.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let flushed = self.shared.is_flushed();
+        let flushed = self.shared.is_flushed() || planted::has(Planted::LastBytesDropped);
         if !flushed && !self.shared.is_taken() {
             let given_up = self.shared.lock().connection.lifecycle() == Lifecycle::Closed
                 && !planted::has(Planted::CloseWaitsForOutput);

@@ -47,6 +47,42 @@ planted! {
     EverybodyDials,
     /// A connection that has ended stays in the pool.
     EndedKept,
+    /// An upload is not woken when its stream takes bytes again.
+    WritableUnheard,
+    /// An upload that waits for its body does not hear that nobody wants it any more.
+    StopUnheard,
+    /// Who waits for the peer's message does not hear that its stream has failed.
+    FailureUnheard,
+    /// A permit keeps no place.
+    PermitNotKept,
+    /// When writing fails, what had arrived is not read any more.
+    BrokenWriteCutsInput,
+    /// A request that is given up before its answer goes on.
+    CancelUnsent,
+    /// A connection that ends does not wait for its last bytes to be taken.
+    LastBytesDropped,
+    /// Nothing more is read once the engine's events are full.
+    FullRingStops,
+    /// A deadline that is earlier than the one the driver sleeps for is not seen.
+    EarlierAlarmMissed,
+    /// An idle connection is never let go.
+    IdleKept,
+    /// What is known of a stream whose place another takes is lost.
+    LateSlotLost,
+    /// A stream's place alone says whose slot it is.
+    PlaceIsEnough,
+    /// What stands apart is never removed.
+    LateSlotKept,
+    /// Who accepts requests does not hear that the application has room again.
+    RoomUnheard,
+    /// A body that fails ends its message instead of resetting the stream.
+    FailedBodyEnds,
+    /// An upload that nobody reads is not stopped when the answer is given.
+    UnreadUploadGoesOn,
+    /// Commands that are left to the driver do not wake it.
+    DriverNotTold,
+    /// A place in the line for a permit is kept by who has gone.
+    PlaceInLineKept,
 }
 
 #[cfg(feature = "planted")]

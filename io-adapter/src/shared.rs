@@ -117,7 +117,9 @@ impl Shared {
             return true;
         }
         state.flush_due = true;
-        wakes.extend(state.driver.clone());
+        if !planted::has(Planted::DriverNotTold) {
+            wakes.extend(state.driver.clone());
+        }
         false
     }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use raddle_core::StreamHandle;
 
-use crate::state::Slot;
+use crate::{
+    planted::{self, Planted},
+    state::Slot,
+};
 
 /// Neighbouring places that share their memory. So many are kept by a connection that is idle; what a request costs in
 /// allocations after a lull is one part in so many.
@@ -47,15 +50,25 @@ impl Slots {
                 late.outcome.is_some(),
                 "the engine reuses a place only after it has told the stream's end"
             );
-            self.late.insert(late.handle, late);
+            if !planted::has(Planted::LateSlotLost) {
+                self.late.insert(late.handle, late);
+            }
         }
+    }
+
+    /// How many there are, found by a walk over all of them.
+    pub(crate) fn len(&self) -> usize {
+        let groups = self.groups.iter().flatten();
+        groups.flat_map(|group| &group.0).flatten().count() + self.late.len()
     }
 
     pub(crate) fn get_mut(&mut self, handle: StreamHandle) -> Option<&mut Slot> {
         let at = handle.index();
         let group = self.groups.get_mut(at / GROUP_LEN).and_then(Option::as_mut);
         match group.and_then(|group| group.0[at % GROUP_LEN].as_mut()) {
-            Some(slot) if slot.handle == handle => Some(slot),
+            Some(slot) if slot.handle == handle || planted::has(Planted::PlaceIsEnough) => {
+                Some(slot)
+            }
             _ => self.late.get_mut(&handle),
         }
     }
@@ -76,6 +89,7 @@ impl Slots {
                     self.spare = place.take();
                 }
             }
+            _ if planted::has(Planted::LateSlotKept) => {}
             _ => drop(self.late.remove(&handle)),
         }
     }

@@ -142,6 +142,16 @@ impl State {
         }
     }
 
+    /// Asserts what holds between any two calls.
+    pub(crate) fn check(&self) {
+        self.connection.check();
+        assert_eq!(
+            self.slots.len(),
+            self.live,
+            "slots are those of streams in use"
+        );
+    }
+
     /// Makes room for what will be known of a stream.
     pub(crate) fn track(&mut self, handle: StreamHandle, span: StreamSpan) {
         self.live += 1;
@@ -190,7 +200,7 @@ impl State {
     /// Server: stops an upload that nobody reads, once the answer is given (RFC 9113 §8.1). The engine sends the
     /// answer first.
     pub(crate) fn stop_upload(&mut self, handle: StreamHandle) {
-        if self.connection.role() == Role::Client {
+        if self.connection.role() == Role::Client || planted::has(Planted::UnreadUploadGoesOn) {
             return;
         }
         if let Some(slot) = self.slot(handle)
@@ -236,7 +246,7 @@ impl State {
             self.take(event, wakes);
         }
         self.drain_if_left();
-        if self.may_accept() {
+        if self.may_accept() && !planted::has(Planted::RoomUnheard) {
             wakes.extend(self.acceptor.take());
         }
         if self.connection.lifecycle() >= Lifecycle::Draining {
@@ -272,7 +282,10 @@ impl State {
 
     /// Wakes the driver when it sleeps past a deadline that writing has set.
     pub(crate) fn keep_alarm(&mut self, wakes: &mut Vec<Waker>) {
-        let due = self.connection.poll_timeout();
+        let due = self
+            .connection
+            .poll_timeout()
+            .filter(|_| !planted::has(Planted::EarlierAlarmMissed));
         if due.is_some_and(|due| self.alarm.is_none_or(|alarm| due < alarm)) {
             self.alarm = due;
             wakes.extend(self.driver.clone());
@@ -304,6 +317,7 @@ impl State {
                 slot.trailers = Some(fields);
                 slot.ended = true;
             }),
+            Event::Writable { .. } if planted::has(Planted::WritableUnheard) => {}
             Event::Writable { stream } => self.tell_writer(stream, wakes, |_| ()),
             Event::StopSending { stream } => {
                 self.tell_writer(stream, wakes, |slot| slot.stopped = true)
@@ -378,6 +392,9 @@ impl State {
             return;
         };
         change(slot);
+        if planted::has(Planted::StopUnheard) && (slot.stopped || slot.outcome.is_some()) {
+            return;
+        }
         wakes.extend(slot.writer.take());
     }
 
@@ -394,7 +411,10 @@ impl State {
             slot.outcome = Some(outcome);
         });
         // A reader that has its message whole has nothing to hear of the end.
-        if failed && let Some(slot) = self.slot(stream) {
+        if failed
+            && !planted::has(Planted::FailureUnheard)
+            && let Some(slot) = self.slot(stream)
+        {
             wakes.extend(slot.reader.take());
         }
         if given_up {

@@ -15,6 +15,7 @@ use crate::{
     convert,
     error::{BoxError, Error, Kind},
     guard::put,
+    planted::{self, Planted},
     shared::Shared,
     state::Half,
 };
@@ -222,7 +223,13 @@ impl<B> Drop for Upload<B> {
         let done = self.done;
         self.shared.command(|state| {
             if !done {
-                state.connection.reset(handle, code);
+                if planted::has(Planted::FailedBodyEnds) && code == ErrorCode::INTERNAL_ERROR {
+                    let _ = state
+                        .connection
+                        .send_data(handle, &mut Bytes::new(), Then::End);
+                } else {
+                    state.connection.reset(handle, code);
+                }
             }
             state.leave(handle, Half::Writer);
         });

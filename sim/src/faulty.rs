@@ -10,12 +10,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::tape::Tape;
 
 /// The most bytes that one read brings.
 const SCRATCH_BYTES: usize = 16 * 1_024;
+
+/// The most bytes that are kept to be read when writes fail.
+const LATE_BYTES_MAX: usize = 64 * 1_024;
 
 /// How a stream misbehaves, within what sockets may do.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub struct Style {
     pub wedges_after: Option<u64>,
     /// Bytes after which writes take nothing, and say so.
     pub takes_nothing_after: Option<u64>,
+    /// Bytes after which writes fail, while what had arrived can still be read.
+    pub writes_fail_after: Option<u64>,
 }
 
 /// Writes of no byte in a row after which whoever makes them spins.
@@ -76,6 +82,7 @@ pub struct Fuse {
     blown: Arc<AtomicBool>,
     taken_nothing: Arc<AtomicBool>,
     spun: Arc<AtomicBool>,
+    unread: Arc<AtomicBool>,
 }
 
 impl Fuse {
@@ -94,6 +101,12 @@ impl Fuse {
     #[must_use]
     pub fn has_spun(&self) -> bool {
         self.spun.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody left what had arrived when a write failed.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     fn has_blown(&self) -> bool {
@@ -116,6 +129,8 @@ pub struct FaultStream<T> {
     moved: u64,
     /// Where what is read goes first.
     scratch: Box<[u8]>,
+    /// What had arrived when a write failed; it is read without more faults.
+    late: Option<BytesMut>,
 }
 
 impl<T> FaultStream<T> {
@@ -130,6 +145,7 @@ impl<T> FaultStream<T> {
             zeroes: 0,
             moved: 0,
             scratch: vec![0; SCRATCH_BYTES].into(),
+            late: None,
         }
     }
 
@@ -177,6 +193,41 @@ impl<T> FaultStream<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> FaultStream<T> {
+    /// Fails when writes are to fail from here on. What has arrived by then stays to be read.
+    fn fail_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.late.is_none() {
+            if self
+                .style
+                .writes_fail_after
+                .is_none_or(|max| self.moved < max)
+            {
+                return Ok(());
+            }
+            let late = self.late.insert(BytesMut::new());
+            while late.len() < LATE_BYTES_MAX {
+                let mut part = ReadBuf::new(&mut self.scratch);
+                match Pin::new(&mut self.inner).poll_read(cx, &mut part) {
+                    Poll::Ready(Ok(())) if !part.filled().is_empty() => {
+                        late.extend_from_slice(part.filled());
+                    }
+                    _ => break,
+                }
+            }
+        }
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl<T> Drop for FaultStream<T> {
+    fn drop(&mut self) {
+        let unread = self.late.as_ref().is_some_and(|late| !late.is_empty());
+        if unread && turmoil::in_simulation() && !self.fuse.has_blown() {
+            self.fuse.unread.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -184,6 +235,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(late) = this.late.as_mut().filter(|late| !late.is_empty()) {
+            let len = late.len().min(buf.remaining());
+            buf.put_slice(&late.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         let max = std::task::ready!(this.meet(cx))?;
         // Memory of its own, because most reads find nothing, and would clear all of the reader's for that.
         let len = max.min(buf.remaining()).min(this.scratch.len());
@@ -195,7 +251,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -203,6 +259,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
+        this.fail_write(cx)?;
         if this.takes_nothing() {
             return Poll::Ready(Ok(0));
         }
@@ -219,6 +276,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let max = std::task::ready!(this.meet(cx))?;
+        this.fail_write(cx)?;
         if this.takes_nothing() {
             return Poll::Ready(Ok(0));
         }
@@ -239,6 +297,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         std::task::ready!(this.meet(cx))?;
+        this.fail_write(cx)?;
         Pin::new(&mut this.inner).poll_flush(cx)
     }
 

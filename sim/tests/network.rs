@@ -51,6 +51,15 @@ fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
                 marks.count(mark) > 0 || (pairing == Pairing::OurServer && mark == "partition");
             assert!(reached, "{pairing:?}: no seed reached {mark}");
         }
+        let ours: &[_] = match pairing {
+            Pairing::Both => &["keeper", "no answer", "body fails"],
+            Pairing::Pool => &["idle", "no answer", "body fails"],
+            Pairing::OurClient => &["keeper", "body fails"],
+            Pairing::OurServer => &[],
+        };
+        for mark in ours {
+            assert!(marks.count(mark) > 0, "{pairing:?}: no seed reached {mark}");
+        }
         let interim = matches!(pairing, Pairing::Both | Pairing::Pool);
         assert_eq!(marks.count("interim") > 0, interim, "{pairing:?}: interim");
         let drain = pairing != Pairing::OurServer;

@@ -257,6 +257,9 @@ impl Origin {
                 entry.last_use = Instant::now();
             }
         }
+        if planted::has(Planted::IdleKept) {
+            return None;
+        }
         let idle_max = config.idle_max.max(IDLE_MIN);
         let idle = self
             .connections

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use super::{
     book::Book,
-    plan::{Request, millis},
+    plan::{Fate, Request, millis},
 };
 use crate::oracle::{Message, Way};
 
@@ -26,16 +26,22 @@ pub(super) struct Parts {
     part_max: usize,
     slow: bool,
     pause: Option<Pin<Box<Sleep>>>,
+    fate: Fate,
 }
 
 impl Parts {
-    pub(super) fn new(message: Message, request: &Request) -> Self {
+    /// The body of this way. Only where it is polled as a body does its fate come true.
+    pub(super) fn new(message: Message, way: Way, request: &Request) -> Self {
         Self {
             body: message.body,
             trailers: message.trailers,
             part_max: request.part_max,
             slow: request.slow,
             pause: None,
+            fate: match way {
+                Way::Up => request.up_fate,
+                Way::Down => request.down_fate,
+            },
         }
     }
 
@@ -71,7 +77,16 @@ impl Body for Parts {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
-        let next = self.next();
+        let next = match self.fate {
+            Fate::Stays if self.body.is_empty() => return Poll::Pending,
+            Fate::Fails(0) => return Poll::Ready(Some(Err("it was to fail".into()))),
+            Fate::Fails(left) => {
+                let len = self.part_max.min(left).min(self.body.len());
+                self.fate = Fate::Fails(left - len);
+                Some(Ok(self.body.split_to(len)))
+            }
+            _ => self.next(),
+        };
         if self.slow && next.is_some() {
             self.pause = Some(Box::pin(tokio::time::sleep(millis(2))));
         }
@@ -79,7 +94,7 @@ impl Body for Parts {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_empty()
+        self.fate == Fate::Ends && self.is_empty()
     }
 }
 

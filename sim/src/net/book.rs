@@ -122,6 +122,15 @@ impl Book {
         self.tell(n, format_args!("failed: {why}; {verdict}"), |oracle| {
             oracle.failed(n, verdict)
         });
+        let troubled = self.plan.cut.is_some()
+            || (self.plan.pooled && self.plan.pool.swizzle.is_some())
+            // The h2 crate tells requests behind GOAWAY like those before it, and lets a drained socket go although
+            // there is something to read in it, which takes what was sent last with it.
+            || ((self.plan.h2_client || self.plan.h2_server) && self.plan.drain.is_some())
+            || self.plan.requests[n as usize].may_fail();
+        if !troubled && verdict != Retry::Safe {
+            self.fault(Fault::of(n, "I-03: failed although nothing was wrong"));
+        }
     }
 
     /// The client gives request `n` up.
@@ -263,6 +272,7 @@ impl Book {
                 fails_after: None,
                 wedges_after: None,
                 takes_nothing_after: None,
+                writes_fail_after: None,
                 ..style
             },
         }
@@ -323,6 +333,9 @@ impl Book {
             (Some(fault), _) => Err(fault.clone()),
             (None, _) if pages.server_fuse.has_spun() || pages.other_fuse.has_spun() => Err(
                 Fault::run("I-23: writes again and again to a transport that takes nothing"),
+            ),
+            (None, _) if pages.server_fuse.is_unread() || pages.other_fuse.is_unread() => Err(
+                Fault::run("I-25: what had arrived when a write failed was not read"),
             ),
             (None, Err(what)) => {
                 let unended: Vec<_> = pages.oracle.unended().collect();

@@ -150,7 +150,7 @@ async fn exchange(requests: client::SendRequest<Bytes>, request: &plan::Request,
         Ok(requests) => requests,
         Err(error) => return book.failed(n, Retry::Safe, &error.to_string()),
     };
-    let parts = Parts::new(request.up(), request);
+    let parts = Parts::new(request.up(), Way::Up, request);
     let (empty, slow) = (parts.is_empty(), request.slow);
     let head = Request::builder()
         .method(if empty { "GET" } else { "POST" })
@@ -258,7 +258,10 @@ async fn handle(
     let mut body = request.into_body();
     sleep(millis(plan.delay)).await;
     // The body goes back only when it is whole: an echo in parts is our own server's matter.
-    if !matches!(plan.answer, Answer::Unread(_) | Answer::Fail) {
+    if !matches!(
+        plan.answer,
+        Answer::Unread(_) | Answer::Fail | Answer::Never
+    ) {
         match receive(&mut body, n, Way::Up, &book).await {
             Ok(()) => book.whole(n, Way::Up),
             Err(error) => return book.note(format_args!("#{n} upload failed: {error}")),
@@ -271,7 +274,7 @@ async fn handle(
     book.tell(n, format_args!("is answered"), |oracle| {
         oracle.answered(n, message.clone())
     });
-    let parts = Parts::new(message, &plan);
+    let parts = Parts::new(message, Way::Down, &plan);
     let head = Response::builder().header("x-n", n).body(());
     let sent = respond.send_response(head.expect("the head is plain"), parts.is_empty());
     // The client may have gone.

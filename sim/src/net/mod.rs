@@ -17,6 +17,7 @@ mod weather;
 
 use std::{cell::Cell, net::Ipv4Addr, time::UNIX_EPOCH};
 
+use raddle_core::Role;
 use raddle_io::BoxError;
 use tokio::time::timeout;
 use turmoil::net::{TcpListener, TcpStream};
@@ -39,6 +40,8 @@ use crate::{
 const PORT: u16 = 80;
 /// Milliseconds of the simulation's clock in which a run has to come to its end.
 const END_MAX: u64 = 600_000;
+/// Connections that a server drops.
+const DROPS_MAX: u32 = 8;
 /// Milliseconds in which a server answers that can be reached at all.
 const DIAL_MAX: u64 = 10_000;
 /// Who talks to whom.
@@ -123,6 +126,7 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
         request.part_max = request.part_max.max(1_000);
     }
     plan.h2_client = pairing == Pairing::OurServer;
+    plan.h2_server = pairing == Pairing::OurClient;
     // It never notices that nothing comes any more; small sockets of the simulation lose the news of an end, too.
     if plan.h2_client {
         plan.socket_messages = 1_024;
@@ -131,6 +135,14 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
         plan.cut = None;
         plan.client_style.wedges_after = None;
         plan.server_style.wedges_after = None;
+    }
+    if let Some(Cut::WritesFail(role, after)) = plan.cut
+        && (role == Role::Client) == plan.h2_client
+    {
+        // It need not read what had arrived.
+        plan.cut = Some(Cut::SocketFails(role, after));
+        plan.style(role).writes_fail_after = None;
+        plan.style(role).fails_after = Some(after);
     }
     if pairing == Pairing::OurClient {
         // Trailers that were on their way for a request that it refused are taken as a fault of the connection, contrary
@@ -143,6 +155,7 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
 
 async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> turmoil::Result {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+    let mut drops = 0;
     loop {
         let (socket, _) = listener.accept().await?;
         // The first host is the one that crashes.
@@ -154,7 +167,9 @@ async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> tu
         let io = FaultStream::new(socket, book.style(false), tape.fork(), fuse);
         let served = serve(io, book.clone(), pairing);
         match book.plan.cut {
-            Some(Cut::ServerDrops(after)) => {
+            // If each was dropped, nothing might ever be done.
+            Some(Cut::ServerDrops(after)) if drops < DROPS_MAX => {
+                drops += 1;
                 let book = book.clone();
                 tokio::spawn(async move {
                     if timeout(millis(after), served).await.is_err() {

@@ -32,8 +32,9 @@ pub(super) struct Plan {
     pub(super) drain: Option<(Role, u64)>,
     /// Whether our server takes requests one by one, and not by way of a service.
     pub(super) accepts: bool,
-    /// Whether the client is that of the `h2` crate.
+    /// Whether the client is that of the `h2` crate, and whether the server is.
     pub(super) h2_client: bool,
+    pub(super) h2_server: bool,
     /// Whether the client is a pool.
     pub(super) pooled: bool,
     /// Whether connections are TLS.
@@ -42,6 +43,10 @@ pub(super) struct Plan {
     pub(super) socket_messages: usize,
     /// Milliseconds after its crash at which the server's host starts again.
     pub(super) bounce: Option<u64>,
+    /// Whether our server's driver is a task of its own.
+    pub(super) driver_apart: bool,
+    /// Whether a task keeps a place for a stream that it never opens.
+    pub(super) keeper: bool,
     pub(super) pool: PoolPlan,
 }
 
@@ -52,6 +57,8 @@ pub(super) struct PoolPlan {
     pub(super) connections_max: usize,
     /// When connections are stalled one by one, with how many milliseconds between, and released in another order.
     pub(super) swizzle: Option<(u64, u64)>,
+    /// Milliseconds after which a connection that nobody uses is let go.
+    pub(super) idle_max: u64,
 }
 
 /// How a connection breaks, and after how many milliseconds or bytes.
@@ -65,6 +72,8 @@ pub(super) enum Cut {
     ServerCrashes(u64),
     /// One side's socket fails after so many bytes.
     SocketFails(Role, u64),
+    /// One side's socket takes nothing after so many bytes and says so, while what had arrived can be read.
+    WritesFail(Role, u64),
     /// One side's socket is stuck after so many bytes, and says nothing.
     SocketWedges(Role, u64),
     /// One side's socket takes no byte more after so many.
@@ -94,6 +103,20 @@ pub(super) struct Request {
     pub(super) slow: bool,
     /// Whether the task that makes it leaves its answer to another one.
     pub(super) handed_over: bool,
+    /// What becomes of the client's body, and of the server's.
+    pub(super) up_fate: Fate,
+    pub(super) down_fate: Fate,
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// With its last byte.
+    Ends,
+    /// It fails after so many bytes.
+    Fails(usize),
+    /// It has nothing more to give, and does not end.
+    Stays,
 }
 
 /// What the server does.
@@ -107,6 +130,8 @@ pub(super) enum Answer {
     Unread(usize),
     /// It fails.
     Fail,
+    /// It does not answer, until nobody wants an answer any more.
+    Never,
 }
 
 impl Plan {
@@ -134,20 +159,65 @@ impl Plan {
                 .then(|| (tape.pick(&[Role::Client, Role::Server]), moment(tape))),
             accepts: tape.chance(1, 2),
             h2_client: false,
+            h2_server: false,
             pooled: false,
             tls: tape.chance(1, 4),
             socket_messages: tape.pick(&[1_024, 1_024, 64, 8]),
             bounce: tape.chance(1, 2).then(|| tape.between(1, 500)),
+            driver_apart: false,
+            keeper: false,
             pool: PoolPlan {
                 servers: tape.between(1, 3),
                 connections_max: tape.pick(&[4, 1, 2, 8]),
                 swizzle: tape
                     .chance(1, 3)
                     .then(|| (moment(tape), tape.between(1, 300))),
+                idle_max: 90_000,
             },
         }
-        .with_failing_socket()
         .with_patience(tape)
+        .widened(tape)
+        .with_failing_socket()
+    }
+
+    /// What came later, from a lane of its own: the seeds from before go on as they did.
+    fn widened(mut self, tape: &mut Tape) -> Self {
+        tape.lane("wider");
+        self.driver_apart = tape.chance(1, 2);
+        self.client.events_max = tape.pick(&[256, 256, 16]);
+        self.server.events_max = tape.pick(&[256, 256, 16]);
+        self.pool.idle_max = tape.pick(&[90_000, 500, 3_000]);
+        // A limit that leaves a place for others.
+        self.keeper = tape.chance(1, 2)
+            && self.server.concurrent_streams_max > 1
+            // Behind a silence there may be no place for anybody.
+            && self.client.keep_alive_interval.is_none();
+        if tape.chance(1, 8) {
+            // Alone, behind a silence.
+            let lull = tape.between(2_500, 6_000);
+            if let Some(last) = self.requests.last_mut() {
+                last.pause = lull;
+            }
+            if let Some(Cut::Partition(at, _)) = &mut self.cut {
+                *at = lull + tape.below(1_000);
+            }
+        }
+        if let Some(Cut::SocketFails(role, after)) = self.cut
+            && tape.chance(1, 2)
+            && !self.tls
+        {
+            // TLS may need to write before anything can be read.
+            self.cut = Some(Cut::WritesFail(role, after));
+        }
+        let troubled = tape.chance(1, 3);
+        for request in &mut self.requests {
+            request.polite |= self.keeper;
+            if troubled {
+                request.trouble(tape, self.accepts);
+            }
+        }
+        tape.lane("main");
+        self
     }
 
     /// Where nothing breaks, nobody need look whether the other side lives: what is forgotten stays forgotten.
@@ -162,6 +232,7 @@ impl Plan {
     fn with_failing_socket(mut self) -> Self {
         match self.cut {
             Some(Cut::SocketFails(role, after)) => self.style(role).fails_after = Some(after),
+            Some(Cut::WritesFail(role, after)) => self.style(role).writes_fail_after = Some(after),
             Some(Cut::SocketWedges(role, after)) => self.style(role).wedges_after = Some(after),
             Some(Cut::SocketTakesNothing(role, after)) => {
                 self.style(role).takes_nothing_after = Some(after);
@@ -173,7 +244,7 @@ impl Plan {
 }
 
 impl Plan {
-    fn style(&mut self, role: Role) -> &mut Style {
+    pub(super) fn style(&mut self, role: Role) -> &mut Style {
         match role {
             Role::Client => &mut self.client_style,
             Role::Server => &mut self.server_style,
@@ -207,7 +278,31 @@ impl Request {
             part_max: 1 + tape.size(100_000).max(body_max / 200),
             slow: tape.chance(1, 4),
             handed_over: tape.chance(1, 8),
+            up_fate: Fate::Ends,
+            down_fate: Fate::Ends,
         }
+    }
+
+    /// Gives its bodies another end, sometimes.
+    fn trouble(&mut self, tape: &mut Tape, accepts: bool) {
+        match (tape.below(8), self.answer) {
+            (5, _) if self.up > 0 => self.up_fate = Fate::Fails(tape.index(self.up)),
+            (6, _) => {
+                let len = self.down().map_or(0, |message| message.body.len());
+                self.down_fate = Fate::Fails(tape.index(len));
+            }
+            // Who takes requests one by one is not told of one that is given up.
+            (7, _) if self.give_up.is_some() && !accepts => self.answer = Answer::Never,
+            (4 | 7, Answer::Unread(_)) if self.up > 0 => self.up_fate = Fate::Stays,
+            _ => {}
+        }
+    }
+
+    /// Whether it may end badly although the network is well.
+    pub(super) fn may_fail(&self) -> bool {
+        self.give_up.is_some()
+            || self.answer == Answer::Fail
+            || [self.up_fate, self.down_fate] != [Fate::Ends; 2]
     }
 
     /// What the client sends.
@@ -222,7 +317,7 @@ impl Request {
             Answer::Sized(len, trailers) => Some(Message::stamped(stamp, len, trailers)),
             Answer::Unread(len) => Some(Message::stamped(stamp, len, false)),
             Answer::Echo => Some(self.up()),
-            Answer::Fail => None,
+            Answer::Fail | Answer::Never => None,
         }
     }
 }
@@ -255,6 +350,7 @@ fn style(tape: &mut Tape) -> Style {
         fails_after: None,
         wedges_after: None,
         takes_nothing_after: None,
+        writes_fail_after: None,
     }
 }
 

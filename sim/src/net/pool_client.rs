@@ -23,7 +23,7 @@ use super::{
     raddle_client::{failed, read},
     weather,
 };
-use crate::{outcome::Fault, tape::Tape};
+use crate::{oracle::Way, outcome::Fault, tape::Tape};
 
 /// Milliseconds after which everything that may go wrong has gone wrong, and what it has broken has been noticed.
 const HEALED: u64 = 12_000;
@@ -98,6 +98,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     let config = PoolConfig {
         connections_max: book.plan.pool.connections_max,
         wait_max: millis(60_000),
+        idle_max: millis(book.plan.pool.idle_max),
         ..PoolConfig::default()
     };
     tokio::spawn(weather::swizzle(book.clone(), tape.fork()));
@@ -123,6 +124,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     }
     while workers.join_next().await.is_some() {}
     last(&pool, &book).await;
+    idle(&pool, &book).await;
     let stats = pool.stats();
     book.note(format_args!("{stats:?}"));
     if stats.connections as u64 > book.plan.pool.servers * book.plan.pool.connections_max as u64 {
@@ -137,6 +139,21 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
         book.mark("several connections");
     }
     Ok(())
+}
+
+/// What nobody uses is let go.
+async fn idle(pool: &Pool, book: &Book) {
+    let idle_max = book.plan.pool.idle_max;
+    // What has broken may take its time to be noticed.
+    if book.disturbed() || idle_max > 10_000 {
+        return;
+    }
+    sleep(millis(2 * idle_max + 1_000)).await;
+    let stats = pool.stats();
+    book.mark("idle");
+    if stats.connections + stats.streams > 0 {
+        book.fault(Fault::run(format!("I-16: what is idle stays: {stats:?}")));
+    }
 }
 
 /// I-03: when all is well again, the pool is, too.
@@ -199,7 +216,7 @@ async fn work(pool: Pool, worker: usize, book: Book) {
 async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
     let n = request.n;
     let host = weather::SERVERS[(n % book.plan.pool.servers) as usize];
-    let body = Parts::new(request.up(), request);
+    let body = Parts::new(request.up(), Way::Up, request);
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://{host}/{n}"));

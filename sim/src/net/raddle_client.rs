@@ -8,7 +8,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use raddle_core::{Retry, Role};
-use raddle_io::{Client, Error, RecvBody};
+use raddle_io::{Client, Error, Kind, RecvBody};
 use tokio::{task::JoinSet, time::timeout};
 use tower_service::Service;
 
@@ -22,6 +22,11 @@ use crate::{oracle::Way, outcome::Fault};
 
 /// How long the driver may take to end once nobody needs it, in milliseconds.
 const END_MAX: u64 = 60_000;
+/// How long a place is kept without a look, in milliseconds.
+const KEPT: u64 = 100;
+/// How often, and for how long, streams are looked for that nobody uses any more, in milliseconds.
+const LEFT: u64 = 100;
+const LEFT_MAX: u64 = 30_000;
 
 pub(super) async fn run(io: Socket, book: Book) {
     let (client, driver) = match raddle_io::connect(io, book.plan.client.clone()).await {
@@ -60,11 +65,50 @@ pub(super) async fn run(io: Socket, book: Book) {
     for worker in 0..book.plan.workers {
         workers.spawn(work(client.clone(), worker, book.clone()));
     }
+    let keeper = (book.plan.keeper).then(|| Handed::spawn(keep(client.clone(), book.clone())));
     while workers.join_next().await.is_some() {}
+    drop(keeper);
+    nothing_is_left(&client, &book).await;
     drop(client);
     if timeout(millis(END_MAX), &mut driver).await.is_err() {
         book.fault(Fault::run("our client's driver does not end"));
     }
+}
+
+/// Keeps a place for a stream, which nobody else may take.
+async fn keep(mut client: Client, book: Book) {
+    // The server's first frame says how many there are.
+    while client.stats().frames_received == 0 && !client.is_closed() {
+        tokio::time::sleep(millis(KEPT)).await;
+    }
+    let kept = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut client, cx));
+    if kept.await.is_err() {
+        return;
+    }
+    book.mark("keeper");
+    while client.openable() > 0 {
+        tokio::time::sleep(millis(KEPT)).await;
+    }
+    if !client.is_closed() {
+        book.fault(Fault::run(
+            "a place that is kept was given to somebody else",
+        ));
+    }
+}
+
+/// Behind the last request no stream is left.
+async fn nothing_is_left(client: &Client, book: &Book) {
+    for _ in 0..LEFT_MAX / LEFT {
+        client.check();
+        if client.streams() == 0 {
+            return;
+        }
+        tokio::time::sleep(millis(LEFT)).await;
+    }
+    book.fault(Fault::run(format!(
+        "I-16: {} streams are left behind the last request",
+        client.streams()
+    )));
 }
 
 /// Makes every request whose turn is with this worker.
@@ -95,7 +139,7 @@ async fn handed_over(
     let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut response).poll(cx))).await;
     match asked {
         Poll::Ready(result) => result,
-        Poll::Pending => match Handed(tokio::spawn(response)).await {
+        Poll::Pending => match Handed::spawn(response).await {
             Ok(result) => {
                 book.mark("J01");
                 result
@@ -106,7 +150,13 @@ async fn handed_over(
 }
 
 /// A task that ends with who waits for it.
-struct Handed<T>(tokio::task::JoinHandle<T>);
+pub(super) struct Handed<T>(tokio::task::JoinHandle<T>);
+
+impl<T: Send + 'static> Handed<T> {
+    pub(super) fn spawn(task: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+}
 
 impl<T> Future for Handed<T> {
     type Output = Result<T, tokio::task::JoinError>;
@@ -138,7 +188,7 @@ async fn exchange(mut client: Client, request: &Request, book: &Book) {
             return failed(n, &error, book);
         }
     }
-    let body = Parts::new(request.up(), request);
+    let body = Parts::new(request.up(), Way::Up, request);
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://server/{n}"));
@@ -176,6 +226,12 @@ pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book
 
 pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
+    if error.kind() == Kind::Body {
+        book.mark("body fails");
+        book.tell(n, format_args!("has no whole body"), |oracle| {
+            oracle.gave_up(n)
+        });
+    }
     if error.retry() == Retry::Safe {
         book.mark("safe from our client");
     }

@@ -18,6 +18,7 @@ use super::{
     bodies::{Echo, Parts},
     book::Book,
     plan::{Answer, millis},
+    raddle_client::Handed,
     socket::Socket,
 };
 use crate::oracle::Way;
@@ -59,7 +60,12 @@ async fn serve(io: Socket, book: &Book) -> Result<(), raddle_io::Error> {
 }
 
 async fn accept(io: Socket, book: &Book) -> Result<(), raddle_io::Error> {
-    let (mut server, mut driver) = raddle_io::accept(io, book.plan.server.clone()).await?;
+    let (mut server, driver) = raddle_io::accept(io, book.plan.server.clone()).await?;
+    let mut driver: Pin<Box<dyn Future<Output = Result<(), raddle_io::Error>> + Send>> =
+        match book.plan.driver_apart {
+            true => Box::pin(apart(driver)),
+            false => Box::pin(driver),
+        };
     let mut drain = pin!(drain_time(book));
     let mut drained = false;
     loop {
@@ -74,6 +80,17 @@ async fn accept(io: Socket, book: &Book) -> Result<(), raddle_io::Error> {
                 tokio::spawn(respond(request, responder, book.clone()));
             }
         }
+    }
+}
+
+/// Drives a connection in a task of its own, that ends with who waits for it.
+async fn apart<T>(driver: raddle_io::Driver<T>) -> Result<(), raddle_io::Error>
+where
+    raddle_io::Driver<T>: Future<Output = Result<(), raddle_io::Error>> + Send + 'static,
+{
+    match Handed::spawn(driver).await {
+        Ok(end) => end,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -102,6 +119,10 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
     if matches!(plan.answer, Answer::Sized(..)) {
         read(n, &mut body, book).await?;
     }
+    if plan.answer == Answer::Never {
+        book.mark("no answer");
+        return std::future::pending().await;
+    }
     let Some(message) = plan.down() else {
         book.mark("reset by server");
         return Err("it was to fail".into());
@@ -117,7 +138,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
             done: false,
         }
         .boxed_unsync(),
-        _ => Parts::new(message, &plan).boxed_unsync(),
+        _ => Parts::new(message, Way::Down, &plan).boxed_unsync(),
     };
     let head = Response::builder().header("x-n", n);
     Ok(head.body(body).expect("the head is plain"))
