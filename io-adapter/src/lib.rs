@@ -30,6 +30,7 @@ mod driver;
 mod error;
 mod guard;
 mod permits;
+mod pieces;
 #[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;

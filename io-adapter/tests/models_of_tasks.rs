@@ -36,6 +36,7 @@ adapter! {
     error "../src/error.rs"
     guard "../src/guard.rs"
     permits "../src/permits.rs"
+    pieces "../src/pieces.rs"
     planted "../src/planted.rs"
     pool "../src/pool/mod.rs"
     shared "../src/shared.rs"
