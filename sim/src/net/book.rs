@@ -53,6 +53,8 @@ pub(super) struct Pages {
     /// Whether each side has had a socket.
     client_socket: bool,
     server_socket: bool,
+    /// Connections that the server has drained, or will.
+    drains: u32,
     /// Of everybody else.
     other_fuse: Fuse,
     /// Of the pool's connections, with their numbers.
@@ -276,6 +278,13 @@ impl Book {
                 ..style
             },
         }
+    }
+
+    /// Whether one more connection is to be drained. If each was at once, nothing might ever be done.
+    pub(super) fn one_more_drains(&self) -> bool {
+        let mut pages = self.open();
+        pages.drains += 1;
+        pages.drains <= super::ENDED_MAX
     }
 
     /// The server's host starts again.

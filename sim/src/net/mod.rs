@@ -40,8 +40,8 @@ use crate::{
 const PORT: u16 = 80;
 /// Milliseconds of the simulation's clock in which a run has to come to its end.
 const END_MAX: u64 = 600_000;
-/// Connections that a server drops.
-const DROPS_MAX: u32 = 8;
+/// Connections that a server ends, by a drain or without a word.
+const ENDED_MAX: u32 = 8;
 /// Milliseconds in which a server answers that can be reached at all.
 const DIAL_MAX: u64 = 10_000;
 /// Who talks to whom.
@@ -168,7 +168,7 @@ async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> tu
         let served = serve(io, book.clone(), pairing);
         match book.plan.cut {
             // If each was dropped, nothing might ever be done.
-            Some(Cut::ServerDrops(after)) if drops < DROPS_MAX => {
+            Some(Cut::ServerDrops(after)) if drops < ENDED_MAX => {
                 drops += 1;
                 let book = book.clone();
                 tokio::spawn(async move {

@@ -27,8 +27,9 @@ use crate::{oracle::Way, outcome::Fault, tape::Tape};
 
 /// Milliseconds after which everything that may go wrong has gone wrong, and what it has broken has been noticed.
 const HEALED: u64 = 12_000;
-/// How often the last request is tried, each time after this many milliseconds.
-const TRIES: u64 = 4;
+/// How often the last request is tried, each time after this many milliseconds: also when each of the connections that
+/// are ended ends under one of them.
+const TRIES: u64 = super::ENDED_MAX as u64 + 4;
 const PAUSE: u64 = 2_000;
 
 /// Milliseconds in which a connection ends that nobody wants any more when it is there.

@@ -41,7 +41,7 @@ pub(super) async fn run(io: Socket, book: Book) {
 /// When the server drains; never, mostly.
 async fn drain_time(book: &Book) {
     match book.plan.drain {
-        Some((Role::Server, after)) => sleep(millis(after)).await,
+        Some((Role::Server, after)) if book.one_more_drains() => sleep(millis(after)).await,
         _ => std::future::pending().await,
     }
     book.note(format_args!("the server drains"));
