@@ -18,6 +18,7 @@ use crate::{
     planted::{self, Planted},
     shared::Shared,
     state::Half,
+    sync::spawn,
 };
 
 /// Sends a body part by part, as fast as the peer takes it. Ends with the body, or when nobody wants it any more.
@@ -213,7 +214,7 @@ where
     // An error is with the stream now, whose reader tells it.
     if polled.is_pending() {
         shared.command(|_| ());
-        tokio::spawn(upload);
+        spawn(upload);
     }
 }
 

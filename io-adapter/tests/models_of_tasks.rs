@@ -12,8 +12,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
-use http_body::Body;
+use http_body::{Body, Frame};
 use loom::model::Builder;
 use raddle_core::{Config, Retry};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -60,9 +61,14 @@ use error::{Error, Kind};
 use pool::{Connect, Dialing, Pool, PoolConfig};
 use sync::block_on;
 
-/// Runs a model in every order with up to three switches that nobody asked for. Time stands still. Who waits for ever
-/// ends the program: loom cannot clear away what tokio holds.
+/// Runs a model in every order with up to three switches that nobody asked for.
 fn every_order(model: impl Fn() + Send + Sync + 'static) {
+    every_order_with(3, model);
+}
+
+/// As [`every_order`], with so many switches. Time stands still. Who waits for ever ends the program: loom cannot clear
+/// away what tokio holds.
+fn every_order_with(switches: usize, model: impl Fn() + Send + Sync + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -70,7 +76,7 @@ fn every_order(model: impl Fn() + Send + Sync + 'static) {
         .unwrap();
     let _entered = runtime.enter();
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(switches);
     let model = Arc::new(model);
     builder.check(move || {
         let model = Arc::clone(&model);
@@ -134,12 +140,19 @@ impl AsyncWrite for Pipe {
     }
 }
 
+fn pipe(reads: &[&'static [u8]]) -> Pipe {
+    Pipe {
+        reads: Vec::from(reads).into_iter(),
+        ends: false,
+        breaks: false,
+    }
+}
+
 /// A connection to a server that says `reads`.
 fn connected(reads: &[&'static [u8]], ends: bool) -> (Client, Driver<Pipe>) {
     let pipe = Pipe {
-        reads: Vec::from(reads).into_iter(),
         ends,
-        breaks: false,
+        ..pipe(reads)
     };
     block_on(client::connect(pipe, config())).unwrap()
 }
@@ -248,9 +261,8 @@ fn who_waits_when_the_stream_or_the_connection_ends_hears_of_it() {
 fn a_write_that_fails_is_heard_by_the_driver_whoever_wrote() {
     every_order(|| {
         let pipe = Pipe {
-            reads: Vec::new().into_iter(),
-            ends: false,
             breaks: true,
+            ..pipe(&[])
         };
         let (mut client, driver) = block_on(client::connect(pipe, config())).unwrap();
         let driving = sync::thread(move || block_on(driver).unwrap_err().kind());
@@ -259,6 +271,57 @@ fn a_write_that_fails_is_heard_by_the_driver_whoever_wrote() {
         assert_eq!(driving.join().unwrap(), Kind::Io);
         assert_eq!(client.streams(), 0);
     });
+}
+
+/// A body of parts of three bytes, and then of silence or of its end.
+struct Parts {
+    left: usize,
+    ends: bool,
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"abc")))))
+            }
+            None if self.ends => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[test]
+fn an_upload_ends_with_its_stream_or_with_its_body() {
+    for (reads, body, verdict) in [
+        // One that waits for its body, and one that waits for room.
+        (&[SETTINGS, REFUSED], (0, false), Some(Retry::Safe)),
+        (&[SETTINGS, WHOLE], (2, true), None),
+    ] {
+        // Three tasks; with three switches it takes minutes.
+        every_order_with(2, move || {
+            let config = Config {
+                send_buffer_bytes: 2,
+                ..config()
+            };
+            let (mut client, driver) = block_on(client::connect(pipe(reads), config)).unwrap();
+            let (left, ends) = body;
+            let request = Request::post("http://test/").body(Parts { left, ends });
+            let response = client.call(request.unwrap());
+            let driving = drive(driver);
+            // Loom waits for the task of the upload.
+            let response = block_on(response).map(drop);
+            assert_eq!(response.err().map(|error| error.retry()), verdict);
+            let _driver = driving.join().unwrap();
+        });
+    }
 }
 
 /// Dials that open a silent connection, or fail.
