@@ -25,6 +25,7 @@ use crate::{
     driver::Driver,
     error::{BoxError, Error, Kind},
     guard::put,
+    ping,
     planted::{self, Planted},
     shared::Shared,
     state::Half,
@@ -121,35 +122,7 @@ impl Client {
     /// # Errors
     /// When the connection ends first; [`Kind::Misuse`] when several PINGs are in flight already.
     pub async fn ping(&self) -> Result<(), Error> {
-        let id = self.shared.command(|state| {
-            if let Some(id) = state.connection.ping() {
-                state.pongs.push((id, None, false));
-                return Ok(id);
-            }
-            Err(match state.connection.lifecycle() {
-                Lifecycle::Closing | Lifecycle::Closed => Shared::refusal(state),
-                _ => Error::new(Kind::Misuse("several PINGs wait for an answer already")),
-            })
-        })?;
-        let _guard = ForgetPong {
-            shared: &self.shared,
-            id,
-        };
-        poll_fn(|cx| {
-            let mut state = self.shared.lock();
-            if state.closed.is_some() {
-                return Poll::Ready(Err(Shared::closed_error(&state)));
-            }
-            match state.pongs.iter_mut().find(|(other, ..)| *other == id) {
-                Some((_, waker, false)) => {
-                    let before = put(waker, cx);
-                    state.aside.extend(before);
-                    Poll::Pending
-                }
-                _ => Poll::Ready(Ok(())),
-            }
-        })
-        .await
+        ping::ping(&self.shared).await
     }
 
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
@@ -447,20 +420,5 @@ impl Drop for ResponseFuture {
             }
             state.leave(handle, Half::Reader);
         });
-    }
-}
-
-/// Drops what is known of a PING.
-struct ForgetPong<'a> {
-    shared: &'a Shared,
-    id: raddle_core::PingId,
-}
-
-impl Drop for ForgetPong<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        let at = state.pongs.iter().position(|(other, ..)| *other == self.id);
-        let waker = at.and_then(|at| state.pongs.remove(at).1);
-        state.aside.extend(waker);
     }
 }

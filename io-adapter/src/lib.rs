@@ -30,7 +30,7 @@ mod driver;
 mod error;
 mod guard;
 mod permits;
-mod pieces;
+mod ping;
 #[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;

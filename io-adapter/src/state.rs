@@ -12,7 +12,6 @@ use crate::{
     body::push_piece,
     error::{Error, Kind},
     permits::Permits,
-    pieces,
     planted::{self, Planted},
     slots::Slots,
     watch::{ConnectionSpan, StreamSpan},
@@ -311,7 +310,7 @@ impl State {
                 slot.ended |= then.is_end();
             }),
             Event::Data { stream, data, then } => self.tell_reader(stream, wakes, |slot| {
-                pieces::push(&mut slot.data, data);
+                push_piece(&mut slot.data, data);
                 slot.ended |= then.is_end();
             }),
             Event::Trailers { stream, fields } => self.tell_reader(stream, wakes, |slot| {

@@ -37,7 +37,7 @@ adapter! {
     error "../src/error.rs"
     guard "../src/guard.rs"
     permits "../src/permits.rs"
-    pieces "../src/pieces.rs"
+    ping "../src/ping.rs"
     planted "../src/planted.rs"
     pool "../src/pool/mod.rs"
     shared "../src/shared.rs"
