@@ -69,7 +69,13 @@ impl World<'_> {
             11 => return self.overrun(),
             _ => return self.large_list(),
         };
-        self.marks.hit("violation");
+        self.marks.hit(match name {
+            "RST_STREAM on an idle stream" => "B07",
+            "a window beyond 31 bits" => "C06",
+            "an update of nothing" => "C09",
+            "a frame size of 0" => "D07",
+            _ => "violation",
+        });
         for (at, frame) in frames.iter().enumerate() {
             self.deliver(frame);
             // What is answered at once shows only at its rate.
