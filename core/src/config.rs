@@ -1,5 +1,6 @@
 //! Limits and windows of one connection. Each default states its reason.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The largest window that either side may ever see (RFC 9113 §6.9.1).
@@ -49,6 +50,10 @@ pub struct Config {
     /// Entries of one SETTINGS frame, at least 16. About ten are registered, so that 32 leave room for all of them and for
     /// repetitions; without a limit 2,730 fit one frame, and each is work.
     pub settings_entries_max: u32,
+    /// Settings of extensions, by identifier and value, that are announced beside our own (RFC 9113 §5.5), 16 at most.
+    /// Those that the engine knows are left out. What the peer announces is told by
+    /// [`Connection::peer_setting`](crate::Connection::peer_setting). None, because an extension is the application's.
+    pub settings_more: Vec<(u16, u32)>,
     /// Bytes of the header lists that all streams in the table have brought, as they lie in memory. A list of up to
     /// 2 KiB is taken even beyond it. 1 MiB, because one list of the largest size can be made of twenty bytes on the
     /// wire, and a hundred streams that are held open would make six times as much of them.
@@ -137,6 +142,7 @@ impl Default for Config {
             header_fields_max: 512,
             continuations_spare: 8,
             settings_entries_max: 32,
+            settings_more: Vec::new(),
             header_bytes_total_max: 1024 * 1024,
             header_table_bytes: 4_096,
             send_buffer_bytes: 64 * 1024,

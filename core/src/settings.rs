@@ -1,5 +1,7 @@
 //! Both sides' SETTINGS: what the peer told us, and what we told the peer and it has acknowledged (RFC 9113 §6.5).
 
+use alloc::vec::Vec;
+
 use crate::{
     config::{Config, WINDOW_INITIAL},
     frame::{self, Setting, SettingsFrame},
@@ -10,6 +12,8 @@ use crate::{
 
 /// Acknowledgements that may wait for room in the output.
 const ACKS_MAX: u32 = 64;
+/// Settings of the peer's that are kept although nothing here knows them. As many are registered.
+const UNKNOWN_MAX: usize = 16;
 /// The table size that HPACK starts with on both sides (RFC 7541 §4.2, RFC 9113 §6.5.2).
 const TABLE_INITIAL: u32 = 4_096;
 
@@ -29,6 +33,8 @@ pub(crate) struct Remote {
     /// Whether the peer's first SETTINGS has arrived.
     pub(crate) received: bool,
     acks_due: u32,
+    /// Those that the engine does not know, by identifier and value.
+    unknown: Vec<(u16, u32)>,
     pub(crate) plants: Plants,
 }
 
@@ -44,6 +50,7 @@ impl Default for Remote {
             no_rfc7540_priorities: None,
             received: false,
             acks_due: 0,
+            unknown: Vec::new(),
             plants: Plants::default(),
         }
     }
@@ -77,6 +84,7 @@ impl Remote {
                     }
                     self.no_rfc7540_priorities = Some(on);
                 }
+                Setting::Other(id, value) => self.keep(id, value),
             }
         }
         if first {
@@ -87,6 +95,26 @@ impl Remote {
         }
         self.acks_due += 1;
         Ok(())
+    }
+
+    /// Keeps a setting for whoever knows it.
+    fn keep(&mut self, id: u16, value: u32) {
+        if let Some((_, old)) = self.unknown.iter_mut().find(|(other, _)| *other == id) {
+            *old = value;
+        } else if self.unknown.len() < UNKNOWN_MAX {
+            self.unknown.push((id, value));
+        }
+    }
+
+    /// The value of a setting that the engine does not know.
+    pub(crate) fn unknown(&self, id: u16) -> Option<u32> {
+        let found = self.unknown.iter().find(|(other, _)| *other == id)?;
+        Some(found.1)
+    }
+
+    /// Bytes of memory allocated.
+    pub(crate) fn memory_footprint(&self) -> usize {
+        self.unknown.capacity() * size_of::<(u16, u32)>()
     }
 
     /// Acknowledgements that are due.
@@ -119,6 +147,14 @@ impl Local {
     pub(crate) fn announce(config: &Config, role: Role) -> impl Iterator<Item = Setting> {
         let client = role == Role::Client;
         let table = config.header_table_bytes;
+        let more = config.settings_more.iter().take(UNKNOWN_MAX);
+        let more = more
+            .map(|&(id, value)| Setting::Other(id, value))
+            // Those that the engine knows are its own to announce.
+            .filter(|more| {
+                let (id, value) = more.to_wire();
+                Setting::parse(id, value) == Ok(*more)
+            });
         [
             (table != TABLE_INITIAL).then_some(Setting::HeaderTableSize(table)),
             client.then_some(Setting::EnablePush(false)),
@@ -135,6 +171,7 @@ impl Local {
         ]
         .into_iter()
         .flatten()
+        .chain(more)
     }
 
     /// The receive window of a stream while the peer may not have seen our SETTINGS: the larger of what it starts with

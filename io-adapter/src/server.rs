@@ -108,6 +108,13 @@ impl Server {
         }
     }
 
+    /// The value of a setting of the peer's that the engine does not know, for an extension of the application's; `None`
+    /// before it has arrived. Our own are in [`Config::settings_more`].
+    #[must_use]
+    pub fn peer_setting(&self, id: u16) -> Option<u32> {
+        self.shared.lock().connection.peer_setting(id)
+    }
+
     /// Counters of the connection.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -1,4 +1,4 @@
-//! Messages of other shapes than a request and its answer: interim responses, and tunnels.
+//! What goes beyond a request and its answer: interim responses, tunnels, settings of extensions.
 
 use std::convert::Infallible;
 
@@ -155,4 +155,15 @@ async fn interim_responses_come_while_the_final_one_is_still_awaited() {
     assert!(asked.informational().await.is_none());
     let response = asked.await.unwrap();
     assert!(response.extensions().get::<Informational>().is_none());
+}
+
+#[tokio::test]
+async fn settings_of_an_extension_reach_the_other_side() {
+    let config = Config {
+        settings_more: vec![(0xf0a0, 3)],
+        ..Config::default()
+    };
+    let (client, server) = connected(config).await;
+    assert_eq!(client.peer_setting(0xf0a0), Some(3));
+    assert_eq!(server.peer_setting(0xf0a0), None);
 }

@@ -10,7 +10,8 @@ use crate::{event::Event, id::ErrorCode, priority::Priority, stream::Stream};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryFootprint {
-    /// The stream table: its entries, their identifiers, streams that are remembered, and priorities of streams to come.
+    /// The stream table: its entries, their identifiers, streams that are remembered, and priorities of streams to come;
+    /// and settings of the peer's that the engine does not know.
     pub table: usize,
     /// Events that wait for [`poll_event`](Connection::poll_event), without what they carry.
     pub events: usize,
@@ -44,6 +45,7 @@ impl Connection {
         let each = |of: fn(&Stream) -> usize| self.streams.iter().map(of).sum::<usize>();
         MemoryFootprint {
             table: self.streams.memory_footprint()
+                + self.remote.memory_footprint()
                 + self.early.capacity() * size_of::<(StreamId, Priority)>(),
             events: self.events.capacity() * size_of::<Event>(),
             // What was given of the piece in use stays allocated with it, and is most likely what waits.

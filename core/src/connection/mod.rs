@@ -289,6 +289,13 @@ impl Connection {
         self.probe.window()
     }
 
+    /// The value of a setting of the peer's that the engine does not know, for an extension of the application's; the last
+    /// one where it was sent repeatedly, and `None` for those that the engine knows. The first 16 are kept.
+    #[must_use]
+    pub fn peer_setting(&self, id: u16) -> Option<u32> {
+        self.remote.unknown(id)
+    }
+
     /// What has happened so far, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {

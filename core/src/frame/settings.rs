@@ -12,7 +12,7 @@ use crate::wire;
 /// Length of one entry in bytes: 16 bits of identifier, 32 bits of value.
 pub(crate) const ENTRY_LEN: usize = 6;
 
-/// One parameter that this engine knows.
+/// One parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
     /// Bytes of the HPACK table that the sender's decoder keeps.
@@ -29,17 +29,19 @@ pub(crate) enum Setting {
     EnableConnectProtocol(bool),
     /// RFC 9218 §2.1.
     NoRfc7540Priorities(bool),
+    /// One that this engine does not know: identifier and value.
+    Other(u16, u32),
 }
 
 impl Setting {
-    /// Reads one entry; `Ok(None)` for an identifier that is not known.
-    fn parse(id: u16, value: u32) -> Result<Option<Self>, Violation> {
+    /// Reads one entry.
+    pub(crate) fn parse(id: u16, value: u32) -> Result<Self, Violation> {
         let switch = |fault| match value {
             0 => Ok(false),
             1 => Ok(true),
             _ => Err(fault),
         };
-        Ok(Some(match id {
+        Ok(match id {
             0x1 => Self::HeaderTableSize(value),
             // RFC 9113 §6.5.2: any value other than 0 or 1 MUST be treated as a PROTOCOL_ERROR.
             0x2 => Self::EnablePush(switch(Violation::SettingEnablePushInvalid)?),
@@ -60,8 +62,8 @@ impl Setting {
             // RFC 9218 §2.1: any other value than 0 or 1 MUST be treated as a PROTOCOL_ERROR.
             0x9 => Self::NoRfc7540Priorities(switch(Violation::SettingNoPrioritiesInvalid)?),
             // RFC 9113 §6.5.2: an unknown identifier MUST be ignored.
-            _ => return Ok(None),
-        }))
+            _ => Self::Other(id, value),
+        })
     }
 
     /// The identifier and the value on the wire.
@@ -75,6 +77,7 @@ impl Setting {
             Self::MaxHeaderListSize(value) => (0x6, value),
             Self::EnableConnectProtocol(on) => (0x8, on as u32),
             Self::NoRfc7540Priorities(on) => (0x9, on as u32),
+            Self::Other(id, value) => (id, value),
         }
     }
 }
@@ -98,14 +101,12 @@ impl SettingsFrame {
         Ok(Self { entries })
     }
 
-    /// The known parameters in the order sent, repetitions included (RFC 9113 §6.5.3).
+    /// The parameters in the order sent, repetitions included (RFC 9113 §6.5.3).
     pub(crate) fn iter(&self) -> impl Iterator<Item = Setting> + '_ {
-        // `parse` refused every entry that fails, so that only unknown ones are left out here.
-        self.entries.chunks_exact(ENTRY_LEN).filter_map(|entry| {
-            Setting::parse(wire::u16(entry), wire::u32(&entry[2..]))
-                .ok()
-                .flatten()
-        })
+        // `parse` refused every entry that fails, so that none is left out here.
+        self.entries
+            .chunks_exact(ENTRY_LEN)
+            .filter_map(|entry| Setting::parse(wire::u16(entry), wire::u32(&entry[2..])).ok())
     }
 }
 
