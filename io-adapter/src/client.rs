@@ -38,6 +38,8 @@ use crate::{
 /// best given `set_nodelay(true)` first: everything that can be sent together is, and without it a small frame may wait
 /// 40 ms for an acknowledgement that the other side delays.
 ///
+/// Cancel safe: it is ready at once. Dropping what it has returned closes `io`.
+///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver and by the requests on it.
 pub async fn connect<T>(io: T, config: Config) -> Result<(Client, Driver<T>), Error>
@@ -315,7 +317,9 @@ impl Drop for Client {
 
 /// The response to one request: its head, with the body still to come.
 ///
-/// Dropped before it is ready, it resets the stream with CANCEL.
+/// Cancel safe: polled again by the same task or another, it misses nothing. Dropped before it is ready, it resets the
+/// stream with CANCEL, and with it goes the request's body; a request that is not on its way yet leaves no trace. After
+/// its answer it has no other, and says [`Kind::Misuse`].
 #[must_use = "dropping it cancels the request"]
 #[derive(Debug)]
 pub struct ResponseFuture {

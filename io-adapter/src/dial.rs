@@ -132,6 +132,8 @@ impl Dialer {
 
     /// Opens the transport alone: for callers who want to watch the bytes.
     ///
+    /// Cancel safe: a transport that is not complete is closed.
+    ///
     /// # Errors
     /// As [`Dialer::dial`], without the limit in time.
     pub async fn open(&self, target: &Target) -> Result<Box<dyn Transport>, Error> {

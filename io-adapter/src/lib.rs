@@ -5,6 +5,65 @@
 //! like the rest of the ecosystem. [`Client`] is a [`tower_service::Service`] of [`http::Request`]; [`RecvBody`] is an
 //! [`http_body::Body`]; [`serve_connection`] takes any such service.
 //!
+//! Both ends of one connection, over a pipe in memory where there would be a socket:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use raddle_io::{Config, Error};
+//! use tower_service::Service;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! let (near, far) = tokio::io::duplex(65_536);
+//!
+//! let (mut server, driver) = raddle_io::accept(far, Config::default()).await?;
+//! // A connection does nothing until its driver is polled.
+//! tokio::spawn(driver);
+//! tokio::spawn(async move {
+//!     while let Some((request, responder)) = server.accept().await {
+//!         let text = format!("hello from {}", request.uri().path());
+//!         responder.respond_full(Response::new(Bytes::from(text)));
+//!     }
+//! });
+//!
+//! let (mut client, driver) = raddle_io::connect(near, Config::default()).await?;
+//! tokio::spawn(driver);
+//! let request = Request::get("http://example.com/here").body(Full::<Bytes>::default());
+//! let response = client.call(request.expect("the request is complete")).await?;
+//! assert_eq!(response.status(), 200);
+//! let body = response.into_body().collect().await?.to_bytes();
+//! assert_eq!(body, "hello from /here");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Pool`] dials by itself, any number of origins. Its errors, as all others here, say whether a request may be sent
+//! again:
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::Full;
+//! use raddle_io::{Config, Dialer, Pool, PoolConfig, Retry};
+//! use tower_service::Service;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let mut pool = Pool::new(Dialer::new(Config::default()), PoolConfig::default());
+//! let request = Request::get("https://example.com/").body(Full::<Bytes>::default());
+//! match pool.call(request.expect("the request is complete")).await {
+//!     Ok(response) => println!("{}", response.status()),
+//!     Err(error) if error.retry() == Retry::Safe => println!("nothing was done, try again: {error}"),
+//!     Err(error) => println!("{error}"),
+//! }
+//! # }
+//! ```
+//!
+//! Every future here is cancel safe or says what its drop does: it may stand in a `select!`, and what it had begun is given
+//! up as this table says. Locks are never held across an await.
+//!
 //! What is dropped is undone, by one command to the engine and without waiting:
 //!
 //! | dropped | what the peer sees |

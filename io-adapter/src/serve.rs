@@ -46,6 +46,9 @@ where
 
 /// A connection that is being served; a future that ends with it.
 ///
+/// Cancel safe in the sense that it may be polled from a `select!` by reference, beside a signal to stop. Dropped, it
+/// closes the transport, and the tasks of its requests end.
+///
 /// # Panics
 /// When polled outside of a tokio runtime.
 #[must_use = "a connection is served only while it is polled"]

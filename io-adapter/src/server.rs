@@ -34,6 +34,8 @@ use crate::{
 /// The driver has to be spawned, or polled beside [`Server::accept`]. A TCP socket is best given `set_nodelay(true)` first,
 /// as for [`connect`](crate::connect).
 ///
+/// Cancel safe: it is ready at once. Dropping what it has returned closes `io`.
+///
 /// # Errors
 /// None today: what goes wrong with the connection is told by the driver.
 pub async fn accept<T>(io: T, config: Config) -> Result<(Server, Driver<T>), Error>
@@ -192,7 +194,8 @@ impl Responder {
 
     /// Sends the response, and its body as fast as the peer takes it; ready when all of it was given to the engine.
     ///
-    /// Dropped before that, it resets the stream: half a response never looks whole.
+    /// Not cancel safe: dropped before that, it resets the stream, because half a response never looks whole. In a
+    /// `select!` it belongs in a task of its own, or outside of the loop and by reference.
     ///
     /// # Errors
     /// When the head has no form in HTTP/2, or the body fails. A client that has gone is no error.

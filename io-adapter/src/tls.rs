@@ -77,7 +77,10 @@ impl Connector {
         }
     }
 
-    /// Makes a TLS stream of `io` to the server called `host`.
+    /// Makes a TLS stream of `io` to the server called `host`. It takes as long as the server does; a
+    /// [`Dialer`](crate::Dialer) gives it a limit.
+    ///
+    /// Not cancel safe: a handshake that is dropped halfway takes `io` with it.
     ///
     /// # Errors
     /// [`Kind::Tls`] when `host` is no name, the handshake fails, or the server does not speak HTTP/2.
@@ -130,7 +133,10 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Accepts TLS on `io`. Answers the stream, and whether HTTP/2 was agreed on.
+/// Accepts TLS on `io`. Answers the stream, and whether HTTP/2 was agreed on. It takes as long as the client does, so
+/// that a server gives it a limit, by `tokio::time::timeout` for one, and does not await it where it accepts others.
+///
+/// Not cancel safe: a handshake that is dropped halfway takes `io` with it.
 ///
 /// # Errors
 /// [`Kind::Tls`] when the handshake fails.

@@ -233,6 +233,9 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<RecvBody>, Error>> + Send>>;
 
     /// Always ready: which connection a request needs is known when it is there.
+    ///
+    /// What `call` answers is cancel safe as a [`ResponseFuture`](crate::ResponseFuture) is: dropped, it gives up its
+    /// place in line, or resets its stream. A dial that it has begun goes on, for whoever comes next.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
