@@ -1,9 +1,10 @@
 //! What a pool sends again, and what not, against servers that are played by hand.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use raddle_io::{
     Config, Connect, Dialing, Error, ErrorCode, Pool, PoolConfig, RecvBody, Retry, Target,
@@ -53,10 +54,15 @@ async fn next(dialed: &mut UnboundedReceiver<DuplexStream>) -> RawPeer<DuplexStr
 
 /// Makes a request, with a body unless that is empty.
 fn ask(pool: &Pool, body: &'static str) -> JoinHandle<Result<http::Response<RecvBody>, Error>> {
+    ask_with(pool, Full::new(Bytes::from_static(body.as_bytes())))
+}
+
+fn ask_with<B>(pool: &Pool, body: B) -> JoinHandle<Result<http::Response<RecvBody>, Error>>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let mut pool = pool.clone();
-    let request = Request::post("http://test/")
-        .body(Full::new(Bytes::from_static(body.as_bytes())))
-        .unwrap();
+    let request = Request::post("http://test/").body(body).unwrap();
     tokio::spawn(async move { pool.call(request).await })
 }
 
@@ -132,7 +138,8 @@ async fn what_may_have_been_processed_is_not_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_has_been_read_is_not_sent_again_and_the_verdict_says_that_it_could_be() {
     let (pool, mut dialed) = pool();
-    let asked = ask(&pool, "once");
+    // Behind a box it is like any other that is read part by part.
+    let asked = ask_with(&pool, Full::new(Bytes::from_static(b"once")).boxed());
     let mut peer = next(&mut dialed).await;
     let stream = expect_request(&mut peer).await;
     assert_eq!(peer.expect(kind::DATA).await.payload, b"once");
@@ -141,6 +148,70 @@ async fn a_body_that_has_been_read_is_not_sent_again_and_the_verdict_says_that_i
     let error = asked.await.unwrap().unwrap_err();
     assert_eq!(error.retry(), Retry::Safe);
     assert_eq!(pool.stats().resent, 0);
+}
+
+/// How a server ends a request that it has seen, body and all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Refused,
+    AboveTheGoaway,
+    Reset,
+    Lost,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_sent_again_whole_where_its_fate_and_its_body_allow_it() {
+    let message = Bytes::from_static(b"all of it");
+    for fate in [Fate::Refused, Fate::AboveTheGoaway, Fate::Reset, Fate::Lost] {
+        for (body, again) in [("none", true), ("bytes", true), ("parts", false)] {
+            let (pool, mut dialed) = pool();
+            let asked = match body {
+                "none" => ask(&pool, ""),
+                "bytes" => ask_with(&pool, Full::new(message.clone())),
+                _ => ask_with(&pool, Full::new(message.clone()).boxed()),
+            };
+            let expected: &[u8] = if body == "none" { b"" } else { &message };
+            let mut peer = next(&mut dialed).await;
+            let stream = expect_whole(&mut peer, expected).await;
+            match fate {
+                Fate::Refused => peer.send(&wire::rst_stream(stream, 7)).await,
+                Fate::AboveTheGoaway => peer.send(&wire::goaway(0, 0)).await,
+                Fate::Reset => peer.send(&wire::rst_stream(stream, 2)).await,
+                Fate::Lost => {}
+            }
+            let safe = matches!(fate, Fate::Refused | Fate::AboveTheGoaway);
+            let stays = fate == Fate::Refused;
+            let mut peer = stays.then_some(peer);
+            if safe && again {
+                let mut other = match peer.take() {
+                    Some(peer) => peer,
+                    None => next(&mut dialed).await,
+                };
+                let stream = expect_whole(&mut other, expected).await;
+                other.send(&wire::headers(stream, OK, true)).await;
+                assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+            } else {
+                let error = asked.await.unwrap().unwrap_err();
+                let verdict = if safe {
+                    Retry::Safe
+                } else {
+                    Retry::IfIdempotent
+                };
+                assert_eq!(error.retry(), verdict, "{fate:?}, {body}: {error}");
+            }
+            let resent = u64::from(safe && again);
+            assert_eq!(pool.stats().resent, resent, "{fate:?}, {body}");
+        }
+    }
+}
+
+/// The next request, which must have this body.
+async fn expect_whole(peer: &mut RawPeer<DuplexStream>, body: &[u8]) -> u32 {
+    let stream = expect_request(peer).await;
+    if !body.is_empty() {
+        assert_eq!(peer.expect(kind::DATA).await.payload, body);
+    }
+    stream
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ mod reap;
 mod wait;
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     future::Future,
     pin::Pin,
@@ -18,9 +19,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::Body;
+use http_body_util::Full;
 use raddle_core::Retry;
 use tower_service::Service;
 
@@ -72,8 +74,8 @@ pub struct PoolConfig {
     /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
-    /// How often a request is sent again when its verdict is `Safe`, and it has no body or no part of its body has been
-    /// asked for.
+    /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a [`Full`] of bytes, or no
+    /// part of its body has been asked for.
     pub resends_max: u32,
 }
 
@@ -264,6 +266,7 @@ impl Pool {
         };
         let mut resends = 0;
         let (parts, body) = request.into_parts();
+        let copy = copy_of(&body);
         let (whole, mut body) = (body.is_end_stream(), Some(body));
         loop {
             let mut client = self.acquire(&target).await?;
@@ -283,14 +286,15 @@ impl Pool {
                 }
             };
             match result {
-                // A body can be read once.
+                // A body can be read once, unless there is a copy of it.
                 Err(error)
                     if (error.retry() == Retry::Safe
                         || (planted::has(Planted::UnknownFateResent)
                             && error.retry() == Retry::IfIdempotent))
-                        && (whole || body.is_some())
+                        && (whole || body.is_some() || copy.is_some())
                         && resends < self.inner.config.resends_max =>
                 {
+                    body = body.or_else(|| copy.as_ref().and_then(copied));
                     resends += 1;
                     self.inner.lock().stats.resent += 1;
                 }
@@ -298,6 +302,18 @@ impl Pool {
             }
         }
     }
+}
+
+/// A copy of a body that is there already, which shares its bytes.
+fn copy_of<B: Body + 'static>(body: &B) -> Option<Full<Bytes>> {
+    let body = (body as &dyn Any).downcast_ref::<Full<Bytes>>();
+    body.filter(|body| !body.is_end_stream()).cloned()
+}
+
+/// The copy of such a body, by the name of its type.
+fn copied<B: 'static>(copy: &Full<Bytes>) -> Option<B> {
+    let copy: Box<dyn Any> = Box::new(copy.clone());
+    copy.downcast().ok().map(|body| *body)
 }
 
 impl std::fmt::Debug for Pool {
