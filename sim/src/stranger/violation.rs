@@ -69,13 +69,7 @@ impl World<'_> {
             11 => return self.overrun(),
             _ => return self.large_list(),
         };
-        self.marks.hit(match name {
-            "RST_STREAM on an idle stream" => "B07",
-            "a window beyond 31 bits" => "C06",
-            "an update of nothing" => "C09",
-            "a frame size of 0" => "D07",
-            _ => "violation",
-        });
+        self.marks.hit(mark_of(name));
         for (at, frame) in frames.iter().enumerate() {
             self.deliver(frame);
             // What is answered at once shows only at its rate.
@@ -144,6 +138,17 @@ impl World<'_> {
             return Err(Fault::run("I-15: a list beyond the limit is handed out"));
         }
         Ok(())
+    }
+}
+
+/// The race that breaking this rule is.
+fn mark_of(name: &str) -> &'static str {
+    match name {
+        "RST_STREAM on an idle stream" => "B07",
+        "a window beyond 31 bits" => "C06",
+        "an update of nothing" => "C09",
+        "a frame size of 0" => "D07",
+        _ => "violation",
     }
 }
 
