@@ -23,9 +23,11 @@ use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
-use raddle_io::{Client, Config, Dialer, Error, Retry, Target, tls};
+use raddle_io::{Client, Config, Dialer, Error, Kind, Retry, Target, tls};
 use tower_service::Service;
 
+#[path = "support/url.rs"]
+mod url;
 #[path = "support/watch.rs"]
 mod watch;
 
@@ -33,7 +35,7 @@ mod watch;
 #[command(about = "Fetches URLs over HTTP/2", max_term_width = 100)]
 struct Options {
     /// What to fetch; those of one origin share a connection.
-    #[arg(required = true, value_name = "URL")]
+    #[arg(required = true, value_name = "URL", value_parser = url::parse)]
     urls: Vec<Uri>,
     /// Take any certificate.
     #[arg(short = 'k', long)]
@@ -92,7 +94,11 @@ async fn main() -> ExitCode {
         };
         if let Err(error) = fetched {
             whole = false;
-            eprintln!("get: {uri}: {error}; {}", verdict(error.retry()));
+            let hint = hint(uri, &error, &clients);
+            let verdict = verdict(&error);
+            let told = format!("get: {uri}: {error}{verdict}{hint}\n");
+            // Whoever closed it does not want to know.
+            let _ = std::io::stderr().write_all(told.as_bytes());
         }
     }
     if whole {
@@ -171,12 +177,26 @@ async fn print(answer: Result<http::Response<raddle_io::RecvBody>, Error>) -> Re
     Ok(())
 }
 
-fn verdict(retry: Retry) -> &'static str {
-    match retry {
-        Retry::Safe => "the server did not act on it, so it is safe to send it again",
-        Retry::IfIdempotent => {
-            "the server may have acted on it, so send it again only if it is idempotent"
+/// What may help with the commonest mistakes.
+fn hint(uri: &Uri, error: &Error, clients: &BTreeMap<Target, Client>) -> &'static str {
+    let client = Target::of(uri).ok().and_then(|target| clients.get(&target));
+    match error.kind() {
+        Kind::Tls if error.to_string().contains("certificate") => "; -k takes any certificate",
+        _ if client.is_some_and(|client| client.stats().frames_received == 0) => {
+            "; it has said nothing in HTTP/2: does it speak it without TLS?"
         }
-        Retry::Never => "do not send it again",
+        _ => "",
+    }
+}
+
+fn verdict(error: &Error) -> &'static str {
+    match (error.kind(), error.retry()) {
+        // It says so itself.
+        (Kind::Stream(_), _) => "",
+        (_, Retry::Safe) => "; the server did not act on it, so it is safe to send it again",
+        (_, Retry::IfIdempotent) => {
+            "; the server may have acted on it, so send it again only if it is idempotent"
+        }
+        (_, Retry::Never) => "; do not send it again",
     }
 }

@@ -14,6 +14,7 @@
 //! 0 when every request succeeded, 1 when one failed, 2 for a wrong command line.
 
 use std::{
+    io::Write,
     process::ExitCode,
     sync::{
         Arc, Mutex,
@@ -31,11 +32,14 @@ use raddle_io::{Client, Config, Dialer, Error, Target, tls};
 use tokio::task::JoinSet;
 use tower_service::Service;
 
+#[path = "support/url.rs"]
+mod url;
+
 #[derive(Clone, Debug, Parser)]
 #[command(about = "Puts load on an HTTP/2 server", max_term_width = 100)]
 struct Options {
     /// What to request.
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = url::parse)]
     uri: Uri,
     /// Requests in total.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -231,26 +235,30 @@ fn report(tally: &Tally, elapsed: Duration) -> bool {
     let failed = count(&tally.failed) + refused + broken;
     let finished = succeeded + failed;
     let seconds = elapsed.as_secs_f64();
-    println!(
-        "finished in {seconds:.2}s, {:.2} req/s",
-        finished as f64 / seconds
-    );
-    println!(
-        "requests: {} total, {finished} finished, {succeeded} succeeded, {failed} failed",
-        count(&tally.started),
-    );
-    println!("status codes: {ok} 2xx, {redirected} 3xx, {refused} 4xx, {broken} 5xx");
-    println!("traffic: {} data received", size(count(&tally.bytes)));
     let latency = tally.latency.lock().expect("no worker panics");
-    println!(
-        "latency: min {}, median {}, p99 {}, max {}",
-        time(latency.min()),
-        time(latency.value_at_quantile(0.5)),
-        time(latency.value_at_quantile(0.99)),
-        time(latency.max()),
+    let mut text = format!(
+        "finished in {seconds:.2}s, {:.2} req/s\n\
+         requests: {} total, {finished} finished, {succeeded} succeeded, {failed} failed\n\
+         status codes: {ok} 2xx, {redirected} 3xx, {refused} 4xx, {broken} 5xx\n\
+         traffic: {} data received\n",
+        finished as f64 / seconds,
+        count(&tally.started),
+        size(count(&tally.bytes)),
     );
+    if !latency.is_empty() {
+        text += &format!(
+            "latency: min {}, median {}, p99 {}, max {}\n",
+            time(latency.min()),
+            time(latency.value_at_quantile(0.5)),
+            time(latency.value_at_quantile(0.99)),
+            time(latency.max()),
+        );
+    }
+    // Whoever closed our output, or our errors, wants no more of it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     if let Some(error) = &*tally.first_error.lock().expect("no worker panics") {
-        eprintln!("load: the first failure: {error}");
+        let text = format!("load: the first failure: {error}\n");
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
     succeeded > 0 && succeeded == count(&tally.started)
 }

@@ -26,7 +26,7 @@ impl Target {
     /// The origin of a URI, with the scheme's port where it names none.
     ///
     /// # Errors
-    /// [`Kind::Head`] for a scheme other than `http` and `https`, and for a URI without a host.
+    /// [`Kind::Head`] for a scheme other than `http` and `https`, for a URI without a host, and for a port that is none.
     pub fn of(uri: &Uri) -> Result<Self, Error> {
         let https = match uri.scheme_str() {
             Some("https") => true,
@@ -40,8 +40,18 @@ impl Target {
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host
             .ok_or_else(|| Error::new(Kind::Head("the URI names no host")))?
-            .to_owned();
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+            .to_ascii_lowercase();
+        // `http` takes any digits for a port, and says of those that are too large that there is none.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let place = authority.rsplit('@').next().unwrap_or(authority);
+        let port = match (uri.port_u16(), place.rsplit_once(':')) {
+            (Some(port), _) => port,
+            (None, Some((_, text))) if text.ends_with(|end: char| end.is_ascii_digit()) => {
+                return Err(Error::new(Kind::Head("the URI's port is above 65,535")));
+            }
+            (None, _) if https => 443,
+            (None, _) => 80,
+        };
         Ok(Self { https, host, port })
     }
 
@@ -175,6 +185,18 @@ mod tests {
             target("http://[::1]:8080/").as_deref().ok(),
             Some("http://[::1]:8080")
         );
+        // Names of hosts have no case (RFC 9110 §4.2.3).
+        assert_eq!(
+            target("http://A.Test:/").as_deref().ok(),
+            Some("http://a.test:80")
+        );
+        assert_eq!(
+            target("http://me:1@a1/").as_deref().ok(),
+            Some("http://a1:80")
+        );
+        // What looks like a port is not to be overlooked.
+        assert!(target("http://a:99999/").is_err());
+        assert!(target("http://[::1]:65536/").is_err());
         assert!(target("ftp://a/").is_err());
         assert!(target("/x").is_err());
     }

@@ -112,6 +112,10 @@ async fn get_fetches_and_says_what_went_wrong() {
         err.contains("INTERNAL_ERROR") && err.contains("do not send it again"),
         "{err}"
     );
+    // What hears no TLS where it should says nothing and goes.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = silent.local_addr().unwrap();
+    tokio::spawn(async move { drop(silent.accept().await) });
     let nobody = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -120,6 +124,14 @@ async fn get_fetches_and_says_what_went_wrong() {
     let (code, _, err) = fetch(&[&format!("http://{nobody}/")]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("safe to send it again"), "{err}");
+    for wrong in ["localhost:1", "/x", "http://a:99999/"] {
+        let (code, _, err) = fetch(&[wrong]).await;
+        assert_eq!(code, Some(2), "{wrong}");
+        assert!(err.contains("a URL is written http://"), "{err}");
+    }
+    let (code, _, err) = fetch(&[&format!("http://{tls}/")]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("does it speak it without TLS?"), "{err}");
     assert_eq!(fetch(&[]).await.0, Some(2));
     assert_eq!(fetch(&["--bogus", &url("/")]).await.0, Some(2));
     accepting.abort();
@@ -147,5 +159,30 @@ async fn load_counts_what_it_did() {
     let (code, out, _) = run("-n 10", "/broken").await;
     assert_eq!(code, Some(1));
     assert!(out.contains("10 finished, 0 succeeded, 10 failed"), "{out}");
+    accepting.abort();
+}
+
+// A reader that goes away, `head` for one, ends no program with a panic.
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_need_listen_to_the_end() {
+    use std::process::Stdio;
+
+    let (accepting, address) = server().await;
+    let url = format!("http://{address}/");
+    for (name, arguments) in [("get", ["-v", &url]), ("load", ["-n3", &url])] {
+        let Some(program) = example(name) else { return };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut running = command.spawn().unwrap();
+            drop((running.stdout.take(), running.stderr.take()));
+            running.wait().unwrap()
+        });
+        assert_eq!(ended.await.unwrap().code(), Some(0), "{name}");
+    }
     accepting.abort();
 }

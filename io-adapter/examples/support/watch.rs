@@ -1,7 +1,7 @@
 //! A transport that prints the frames which pass through it.
 
 use std::{
-    io,
+    io::{self, Write},
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -59,11 +59,12 @@ impl Direction {
         let _held = lines.lock();
         let (verb, at) = (self.verb, start.elapsed().as_secs_f64());
         self.fields.feed(bytes, &mut |field| {
-            eprintln!("[{at:7.3}] {verb} {field}");
+            // Whoever closed our errors wants no more of them.
+            let _ = writeln!(io::stderr(), "[{at:7.3}] {verb} {field}");
         });
         self.frames.feed(bytes, |frame| {
             let text = frame.to_string().replace('\n', "\n         ");
-            eprintln!("[{at:7.3}] {verb} {text}");
+            let _ = writeln!(io::stderr(), "[{at:7.3}] {verb} {text}");
         });
     }
 }
