@@ -22,7 +22,7 @@ use tower_service::Service;
 
 #[path = "support/mod.rs"]
 mod support;
-use support::{Answer, Echo, echo, get};
+use support::{Answer, Echo, Stuck, echo, get};
 
 /// In virtual time: long past every other bound of a pool.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -82,21 +82,6 @@ where
 
 fn refused() -> Error {
     Error::connect(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
-}
-
-/// A body that never goes on.
-struct Stuck;
-
-impl Body for Stuck {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Pending
-    }
 }
 
 /// Answers `/stuck` with a body without an end, and anything else as `echo` does.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::BodyExt;
 use raddle_io::{Client, Config, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
@@ -159,4 +160,89 @@ async fn tasks_of_a_pool_end_with_its_connections() {
     pool.call(get("/")).await.unwrap();
     tokio::time::sleep(PoolConfig::default().idle_max * 2).await;
     assert_eq!((pool.stats().connections, tasks()), (0, before));
+}
+
+/// A connection to a server that leaves every answer open.
+async fn serving_without_end() -> Result<Client, Error> {
+    let (near, far) = tokio::io::duplex(65_536);
+    let open = |_| http::Response::new(support::Stuck.boxed_unsync());
+    tokio::spawn(raddle_io::serve_connection(
+        far,
+        Echo(open),
+        Config::default(),
+    ));
+    connect(near).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_old_ends_what_it_has_and_takes_no_more() {
+    let config = PoolConfig {
+        age_max: Some(MINUTE),
+        idle_max: 10 * MINUTE,
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials) = pool_of(config, |n| match n {
+        0 => Box::pin(serving_without_end()),
+        _ => Box::pin(served()),
+    });
+    let first = pool.call(get("/")).await.unwrap();
+    tokio::time::sleep(MINUTE * 3 / 4 - Duration::from_secs(1)).await;
+    drop(pool.call(get("/")).await.unwrap());
+    assert_eq!(dials.load(Ordering::Relaxed), 1, "it is not old yet");
+    tokio::time::sleep(MINUTE / 4 + Duration::from_secs(1)).await;
+    drop(pool.call(get("/")).await.unwrap());
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    assert_eq!(pool.stats().connections, 1);
+    let mut body = first.into_body();
+    let silent = timeout(MINUTE, body.frame()).await;
+    assert!(silent.is_err(), "what it has begun is not cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_of_the_same_age_do_not_end_together() {
+    let config = PoolConfig {
+        age_max: Some(MINUTE),
+        idle_max: 10 * MINUTE,
+        ..PoolConfig::default()
+    };
+    let (pool, dials) = pool_of(config, |_| Box::pin(served()));
+    let ask = async |n| {
+        let mut request = get("/");
+        *request.uri_mut() = format!("http://host{n}/").parse().unwrap();
+        drop(pool.clone().call(request).await.unwrap());
+    };
+    for n in 0..8 {
+        ask(n).await;
+    }
+    let mut most = 0;
+    for _ in 0..75 {
+        let before = dials.load(Ordering::Relaxed);
+        for n in 0..8 {
+            ask(n).await;
+        }
+        most = most.max(dials.load(Ordering::Relaxed) - before);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(dials.load(Ordering::Relaxed) >= 16, "each was opened anew");
+    assert!(most <= 2, "{most} in one second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_takes_so_many_requests_and_no_more() {
+    let config = PoolConfig {
+        requests_max: Some(4),
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials) = pool_of(config, |_| Box::pin(served()));
+    for _ in 0..10 {
+        drop(pool.call(get("/")).await.unwrap());
+    }
+    assert_eq!(dials.load(Ordering::Relaxed), 3);
+    let config = PoolConfig {
+        requests_max: Some(0),
+        age_max: Some(Duration::ZERO),
+        ..PoolConfig::default()
+    };
+    let (mut pool, _) = pool_of(config, |_| Box::pin(served()));
+    pool.call(get("/")).await.unwrap();
 }

@@ -25,7 +25,7 @@ use tower_service::Service;
 
 #[path = "support/mod.rs"]
 mod support;
-use support::{Answer, Echo, get};
+use support::{Answer, Echo, Stuck, get};
 
 /// A transport that fails to read once it is told to.
 struct Failing(DuplexStream, Arc<AtomicBool>);
@@ -96,21 +96,6 @@ impl AsyncWrite for Broken {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-/// A body that never goes on.
-struct Stuck;
-
-impl Body for Stuck {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Pending
     }
 }
 

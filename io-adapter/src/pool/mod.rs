@@ -71,6 +71,13 @@ pub struct PoolConfig {
     pub dial_max: Duration,
     /// How long a connection without streams is kept.
     pub idle_max: Duration,
+    /// How long a connection takes new requests; up to a quarter less, so that those that were opened together do not end
+    /// together. What stands behind a name changes, and only a new connection sees it: `None`, the default, is right where
+    /// addresses are fixed. What is in progress goes on.
+    pub age_max: Option<Duration>,
+    /// Requests that a connection takes, before another one is opened in its place; a few more when several are sent at
+    /// once. `None`, the default, is right unless a server says otherwise.
+    pub requests_max: Option<u64>,
     /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
@@ -88,6 +95,8 @@ impl Default for PoolConfig {
             wait_max: Duration::from_secs(10),
             dial_max: Duration::from_secs(15),
             idle_max: Duration::from_secs(90),
+            age_max: None,
+            requests_max: None,
             back_off: Duration::from_millis(50),
             resends_max: 2,
         }

@@ -46,6 +46,8 @@ struct Entry {
     last_use: Instant,
     /// Until a request is sent here, the dial has proved nothing.
     unused_since: Option<Instant>,
+    /// From when on it takes no more requests.
+    old_from: Option<Instant>,
 }
 
 /// What a request is to do.
@@ -105,6 +107,7 @@ impl Origin {
         gone: &mut Vec<Client>,
     ) -> Choice {
         self.retire_closed(config, gone);
+        self.retire_old(config, gone);
         if let Some(client) = self.free() {
             return Choice::Use(client);
         }
@@ -218,6 +221,7 @@ impl Origin {
                     client,
                     last_use: now,
                     unused_since: Some(now),
+                    old_from: config.age_max.map(|age| later(now, spread(age, token))),
                 });
             }
             Err(error) => self.back_off(config, Instant::now(), error),
@@ -249,9 +253,22 @@ impl Origin {
         }
     }
 
+    /// Lets go of connections that have taken requests for long enough, or enough of them: one at least, or whoever waits
+    /// would dial without end.
+    fn retire_old(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) {
+        let now = Instant::now();
+        let old = self.connections.extract_if(.., |entry| {
+            let is_old = entry.old_from.is_some_and(|from| from <= now);
+            let opened = |max| entry.client.stats().streams_opened >= max;
+            entry.unused_since.is_none() && (is_old || config.requests_max.is_some_and(opened))
+        });
+        gone.extend(old.map(|entry| entry.client));
+    }
+
     /// Lets go of connections that have been idle for too long. Answers when to look again; `None` when there are none.
     pub(super) fn keep(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) -> Option<Instant> {
         self.retire_closed(config, gone);
+        self.retire_old(config, gone);
         for entry in &mut self.connections {
             if entry.client.streams() > 0 {
                 entry.last_use = Instant::now();
@@ -283,6 +300,14 @@ impl Origin {
     pub(super) fn into_clients(self) -> impl Iterator<Item = Client> {
         self.connections.into_iter().map(|entry| entry.client)
     }
+}
+
+/// A part of `age` between three quarters and all of it, another for each token: the multiples of the golden ratio stay as
+/// far from each other as so many numbers can.
+fn spread(age: Duration, token: u64) -> Duration {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let less = (token.wrapping_mul(GOLDEN) >> 32) as u32;
+    age - (age / 4).mul_f64(f64::from(less) / f64::from(u32::MAX))
 }
 
 fn later(at: Instant, by: Duration) -> Instant {

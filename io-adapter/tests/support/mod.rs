@@ -38,6 +38,21 @@ where
     }
 }
 
+/// A body that never goes on.
+pub(crate) struct Stuck;
+
+impl Body for Stuck {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Pending
+    }
+}
+
 /// Answers a GET with its method and path, and anything else with its own body and trailers.
 pub(crate) fn echo(request: Request<RecvBody>) -> Answer {
     if request.method() == Method::GET {
