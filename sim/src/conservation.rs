@@ -28,7 +28,10 @@ pub(crate) fn conserved(one: Half<'_>, other: Half<'_>, streams: bool) -> Result
     }
     for (sender, receiver) in [(one, other), (other, one)] {
         connection(sender, receiver)?;
-        for (id, account) in sender.observer.accounts().filter(|_| streams) {
+        if !streams {
+            continue;
+        }
+        for (id, account) in sender.observer.accounts() {
             stream(sender, receiver, id, account)?;
         }
     }

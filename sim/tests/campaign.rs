@@ -13,7 +13,7 @@ use raddle_sim::{
 fn every_world_of_engines_runs_well_and_repeats() {
     for profile in Profile::ALL {
         let world = World::Engines(profile);
-        for seed in 0..150 {
+        for seed in 0..60 {
             let outcome = world.run_seed(seed);
             let outcome = outcome.unwrap_or_else(|fault| panic!("{world}, seed {seed}: {fault}"));
             assert!(outcome.events > 0);
@@ -45,7 +45,7 @@ fn several_connections_meet_what_they_are_there_for() {
     ] {
         let mut marks = Marks::default();
         let mut completed = 0;
-        for seed in 1_000..1_300 {
+        for seed in 1_000..1_200 {
             let outcome = World::Engines(profile).run_seed(seed);
             let outcome =
                 outcome.unwrap_or_else(|fault| panic!("{profile:?}, seed {seed}: {fault}"));

@@ -19,7 +19,7 @@ fn run(seed: u64) -> Result<Outcome, Fault> {
 fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
     let mut marks = Marks::default();
     let (mut completed, mut never, mut idempotent, mut safe) = (0, 0, 0, 0);
-    for seed in 0..1_000 {
+    for seed in 0..400 {
         let outcome = support::good(TEST, seed, run(seed));
         marks.add(&outcome.marks);
         completed += outcome.ends.completed;
@@ -56,7 +56,7 @@ fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
 
 #[test]
 fn a_seed_that_nobody_has_seen_runs_well() {
-    for seed in support::fresh_seeds(TEST, 200) {
+    for seed in support::fresh_seeds(TEST, 100) {
         support::good(TEST, seed, run(seed));
     }
 }
@@ -97,7 +97,7 @@ fn planted_faults_are_reported() {
         Planted::LostWakeUp,
     ] {
         let mut found = 0;
-        for seed in 0..150 {
+        for seed in 0..80 {
             match pair::run_with(&mut Tape::from_seed(seed), Some(planted)) {
                 Err(_) => found += 1,
                 // The stream may have failed before its loss could matter; nothing else excuses it.

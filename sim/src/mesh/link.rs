@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) troubled: bool,
     /// It is no longer needed.
     pub(super) ending: bool,
+    /// When it next has something to do by itself, as of the last look.
+    pub(super) next: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,20 @@ impl Link {
             down: Pipe::new("wire down", plan.style, None),
             troubled: false,
             ending: false,
+            next: None,
         }
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.client.dirty || self.server.dirty
+    }
+
+    /// Looks when it next has something to do by itself.
+    pub(super) fn look_at_clock(&mut self) {
+        let timer = |side: &Side| side.conn.poll_timeout().map(|at| at.0);
+        let timers = [timer(&self.client), timer(&self.server)];
+        let pipes = [self.up.next(), self.down.next()];
+        self.next = pipes.into_iter().chain(timers).flatten().min();
     }
 
     /// Whether new requests go there.

@@ -29,7 +29,7 @@ use self::{
 use crate::{
     oracle::{Message, Oracle},
     outcome::{Fault, Marks, Outcome},
-    pair::pipe::Piece,
+    pair::pipe::{Piece, Pipe},
     tape::Tape,
     trace::Trace,
 };
@@ -246,18 +246,21 @@ impl<'t> World<'t> {
     /// The next moment at which anything happens.
     fn next(&self) -> Option<u64> {
         let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        let links = self.links.iter().flat_map(|link| {
-            let timer = |side: &Side| side.conn.poll_timeout().map(|at| at.0);
-            let timers = [timer(&link.client), timer(&link.server)];
-            [link.up.next(), link.down.next()].into_iter().chain(timers)
-        });
+        let links = self.links.iter().map(|link| link.next);
         links.chain([task]).flatten().min()
     }
 
     /// Lets one thing happen that is due: bytes first, then tasks, then deadlines.
     fn happen(&mut self) -> Result<(), Fault> {
-        for link in 0..self.links.len() {
-            if self.arrive(link, Role::Server) || self.arrive(link, Role::Client) {
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            if link.next.is_none_or(|next| next > self.now) {
+                continue;
+            }
+            let due = |pipe: &Pipe| pipe.next().is_some_and(|next| next <= self.now);
+            let (up, down) = (due(&link.up), due(&link.down));
+            // What has arrived makes it dirty, and what is dirty looks at its clock anew.
+            if (up && self.arrive(at, Role::Server)) || (down && self.arrive(at, Role::Client)) {
                 return Ok(());
             }
         }
@@ -268,7 +271,8 @@ impl<'t> World<'t> {
             return self.perform(task);
         }
         let now = Timestamp(self.now);
-        for link in &mut self.links {
+        let due = |link: &&mut Link| link.next.is_some_and(|next| next <= now.0);
+        for link in self.links.iter_mut().filter(due) {
             for side in [&mut link.client, &mut link.server] {
                 if side.conn.poll_timeout().is_some_and(|at| at <= now) {
                     side.conn.handle_timeout(now);
@@ -337,12 +341,16 @@ impl<'t> World<'t> {
         loop {
             let mut moved = false;
             for at in 0..self.links.len() {
+                if !self.links[at].is_dirty() {
+                    continue;
+                }
                 for role in [Role::Client, Role::Server] {
                     if std::mem::take(&mut self.links[at].raw(role).dirty) {
                         moved = true;
                         self.settle(at, role)?;
                     }
                 }
+                self.links[at].look_at_clock();
             }
             if !moved {
                 return Ok(());

@@ -8,6 +8,8 @@ use super::{Hop, Topology};
 use crate::{oracle::Way, pair::pipe::Style, tape::Tape};
 
 pub(super) const MILLISECOND: u64 = 1_000_000;
+/// One run of this many is a long one, of hundreds of frames.
+const LONG_EVERY: u64 = 4;
 /// Faults happen before this moment.
 const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 /// More streams than there are in any run.
@@ -99,7 +101,13 @@ impl Plan {
         let hop = |tape: &mut Tape| [config(tape, topology), config(tape, topology)];
         let configs = [hop(tape.lane("config near")), hop(tape.lane("config far"))];
         let spread = tape.lane("requests").pick(&[0, 100, 1_000]) * MILLISECOND;
-        let (most, body_max) = tape.pick(&[(3, 500), (5, 2_000), (8, 5_000), (10, 20_000)]);
+        let few = tape.pick(&[(3, 500), (5, 2_000), (8, 5_000), (10, 20_000)]);
+        let long = tape.lane("long").chance(1, LONG_EVERY);
+        let (most, body_max) = match long {
+            true => (70, tape.pick(&[2_000, 500, 5_000])),
+            false => few,
+        };
+        tape.lane("requests");
         let requests = (0..tape.between(1, most))
             .map(|_| Request::draw(tape, spread, body_max, misbehave))
             .collect();
@@ -113,7 +121,7 @@ impl Plan {
             budget,
             picks_any,
             slow_readers,
-            follows_tables: tape.lane("tables").chance(1, 4),
+            follows_tables: tape.lane("tables").chance(1, 8),
             troubles: troubles(tape.lane("troubles")),
         }
     }

@@ -54,5 +54,6 @@ impl World<'_> {
                 conn.close(ErrorCode::INTERNAL_ERROR, debug);
             }
         }
+        self.links[at].look_at_clock();
     }
 }

@@ -351,12 +351,8 @@ impl End {
 
 impl Sending {
     pub(super) fn new(message: Message, plan: &Plan, tape: &mut Tape) -> Self {
-        // A pause for each byte would make a long body an endless one.
-        let least = if plan.features.slow_writers {
-            1 + message.body.len() / 100
-        } else {
-            1
-        };
+        // A part for each byte, or a pause, would make a long body an endless one.
+        let least = 1 + message.body.len() / 100;
         Self {
             body: message.body,
             at: 0,

@@ -42,11 +42,10 @@ impl World<'_> {
         self.unmade == 0 && is_over(&self.client) && is_over(&self.server)
     }
 
-    /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, and
-    /// where there are many not every time.
+    /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, and not every time.
     pub(super) fn conserved(&mut self) -> Result<(), Fault> {
         let rest = self.up.next().is_none() && self.down.next().is_none();
-        let rest = rest && self.unseen >= self.client.streams.len() / FEW;
+        let rest = rest && self.unseen >= 2 * self.client.streams.len().max(FEW);
         self.unseen = if rest { 0 } else { self.unseen + 1 };
         conserved(self.client.half(), self.server.half(), rest)
     }

@@ -10,6 +10,8 @@ use crate::{campaign::Profile, oracle::Way, tape::Tape, wire::Urgency};
 const MILLISECOND: u64 = 1_000_000;
 /// Windows, writes and buffers that one body may take. Bounds the length of a run whose windows are tiny.
 const ROUNDS_MAX: usize = 60;
+/// One run of this many is a long one, of hundreds of frames.
+const LONG_EVERY: u64 = 4;
 /// Faults happen before this moment.
 const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 
@@ -78,8 +80,17 @@ pub(super) struct Features {
     pub(super) tables: bool,
 }
 
-impl Plan {
-    pub(super) fn draw(tape: &mut Tape, profile: Profile) -> Self {
+/// How much happens.
+struct Size {
+    requests_max: u64,
+    bytes_max: usize,
+    /// More events at once than an engine keeps.
+    many: bool,
+    long: bool,
+}
+
+impl Size {
+    fn draw(tape: &mut Tape) -> Self {
         // Most runs are short, because most of what goes wrong goes wrong among few streams; some are long.
         let few = tape.lane("size").pick(&[
             (3, 1_000),
@@ -91,9 +102,30 @@ impl Plan {
             (4, 70_000),
             (60, 20_000),
         ]);
-        // More events at once than an engine keeps.
         let many = tape.chance(1, 50);
-        let (requests_max, bytes_max) = if many { (150, 10_000) } else { few };
+        let long = tape.lane("long").chance(1, LONG_EVERY);
+        let (requests_max, bytes_max) = match (many, long) {
+            (true, _) => (150, 10_000),
+            (_, true) => (120, tape.pick(&[2_000, 500, 10_000])),
+            _ => few,
+        };
+        Self {
+            requests_max,
+            bytes_max,
+            many,
+            long,
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn draw(tape: &mut Tape, profile: Profile) -> Self {
+        let Size {
+            requests_max,
+            bytes_max,
+            many,
+            long,
+        } = Size::draw(tape);
         tape.lane("features");
         let features = Features {
             trailers: tape.chance(1, 2),
@@ -105,9 +137,9 @@ impl Plan {
             slow_writers: tape.chance(1, 3),
             slow_server: tape.chance(1, 2),
             fields: tape.lane("fields").chance(1, 3),
-            tables: tape.lane("tables").chance(1, 4),
+            tables: tape.lane("tables").chance(1, 8),
         };
-        let style = style(tape.lane("style"), many);
+        let style = style(tape.lane("style"), many, long);
         let calm = profile == Profile::Liveness;
         let impatient = !calm && tape.chance(1, 8);
         let client = config(tape.lane("config client"), impatient);
@@ -202,7 +234,7 @@ impl Request {
     }
 }
 
-fn style(tape: &mut Tape, many: bool) -> Style {
+fn style(tape: &mut Tape, many: bool, long: bool) -> Style {
     let latency = tape.pick(&[0, 1, 10, 100]) * MILLISECOND;
     let style = Style {
         piece_max: tape.pick(&[65_536, 8, 100, 1_500, 16_384]),
@@ -210,6 +242,15 @@ fn style(tape: &mut Tape, many: bool) -> Style {
         capacity: tape.pick(&[1 << 20, 1_000, 16_384, 65_536]),
         gathers: tape.chance(1, 2),
     };
+    if long && !many {
+        // Crumbs make a long run slow, and not much more of it.
+        return Style {
+            piece_max: style.piece_max.max(1_500),
+            capacity: style.capacity.max(16_384),
+            gathers: true,
+            ..style
+        };
+    }
     if !many {
         return style;
     }

@@ -24,6 +24,8 @@ use crate::{
 const TURNS_MAX: u32 = 10_000;
 /// Rounds in which everything has to come to its end once the peer is generous.
 const CALM_MAX: u32 = 2_000;
+/// One run of this many is a long one, of hundreds of frames.
+const LONG_EVERY: u64 = 4;
 /// Nanoseconds between two steps.
 const STEP: u64 = 100_000;
 
@@ -128,7 +130,11 @@ impl<'t> World<'t> {
         self.trace
             .note(format_args!("the engine is a {:?}", self.role));
         self.turn()?;
-        let steps = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
+        let few = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
+        let steps = match self.tape.lane("long").chance(1, LONG_EVERY) {
+            true => 700,
+            false => few,
+        };
         for _ in 0..self.tape.between(1, steps) {
             self.now += STEP;
             if self.tape.lane("steps").chance(1, 3) {

@@ -21,7 +21,7 @@ impl Observer {
     pub(crate) fn accounts(&self) -> impl Iterator<Item = (u32, Account)> + '_ {
         let open = self.streams.iter();
         let open = open.filter(|(_, s)| s.head || s.got_head);
-        let open = open.filter(|(_, s)| !s.sent_reset && !s.got_reset);
+        let open = open.filter(|(_, s)| !s.is_closed());
         open.map(|(&id, stream)| (id, stream.account))
     }
 
