@@ -76,6 +76,10 @@ pub struct Config {
     /// Server: whether the crumbs of a request's cookie are joined to one field, as HTTP/1.1 and most applications
     /// expect it (RFC 9113 §8.2.3). A proxy to HTTP/2 may want them as they came: crumbs compress better.
     pub join_cookies: bool,
+    /// Client: whether a request's cookie is sent in crumbs, a field for each (RFC 9113 §8.2.3), so that those which repeat
+    /// take a byte. Off: whoever makes a request has it arrive as it was made. A proxy that takes HTTP/1.1, or joins the
+    /// crumbs itself, wants it.
+    pub split_cookies: bool,
     /// Whether to take and to send what RFC 9113 §8 forbids although it changes neither the framing of a message nor
     /// where it goes: white space at the ends of a field's value, `te` with any value, and a `host` that is not the
     /// authority. For a proxy that must pass on what it gets; whoever sets it must route by the authority.
@@ -150,6 +154,7 @@ impl Default for Config {
             output_bytes_max: 64 * 1024,
             informational_max: 16,
             join_cookies: true,
+            split_cookies: false,
             forward_oddities: false,
             enable_connect_protocol: false,
             settings_timeout: Duration::from_secs(10),

@@ -99,6 +99,8 @@ impl Limits {
             stream_window_bytes: self.backend_stream_window_bytes,
             connection_window_bytes: window,
             connection_window_bytes_max: window.saturating_mul(4),
+            // Clients of HTTP/1.1 send them in one piece, and those of HTTP/2 have had theirs joined.
+            split_cookies: true,
             ..Config::default()
         }
     }

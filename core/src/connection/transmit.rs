@@ -6,7 +6,7 @@ use super::{Connection, GoAway, Lifecycle};
 use crate::{
     config::WINDOW_INITIAL,
     frame::{self, encode},
-    head::Field,
+    head::{self, Field},
     id::{Role, StreamId},
     ping::Purpose,
     planted::Planted,
@@ -214,14 +214,12 @@ impl Connection {
         if let Some(stream) = self.streams.get_mut(handle)
             && let Some((OutHead::Request(head), end)) = stream.send.take_head()
         {
-            put_block(
-                out,
-                &mut self.hpack_out,
-                id,
-                end,
-                self.remote.frame_size,
-                head.all(),
-            );
+            let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
+            if self.config.split_cookies {
+                put_block(out, hpack, id, end, max, head.all().flat_map(head::crumbs));
+            } else {
+                put_block(out, hpack, id, end, max, head.all());
+            }
         }
         self.streams.settle(handle);
         if self.next_id.is_none() {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Fields, FieldsBuilder};
+use super::{Field, Fields, FieldsBuilder};
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
 /// one piece serves about ten; a head that is kept for long keeps one piece alive.
@@ -16,6 +16,22 @@ const APART_BYTES: usize = SLAB_BYTES / 8;
 
 /// The field that may come in crumbs.
 const COOKIE: &[u8] = b"cookie";
+
+/// The field itself, or the crumbs of a cookie (RFC 9113 §8.2.3).
+pub(crate) fn crumbs(field: Field<'_>) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = Some(field.value);
+    core::iter::from_fn(move || {
+        let value = rest.take()?;
+        let mut pairs = value.windows(2);
+        let end = match field.name == COOKIE {
+            true => pairs.position(|pair| pair == b"; "),
+            false => None,
+        };
+        rest = end.map(|at| &value[at + 2..]);
+        let value = end.map_or(value, |at| &value[..at]);
+        Some(Field { value, ..field })
+    })
+}
 
 /// Collects the fields of one header block after the other. There is one for each connection: blocks do not overlap
 /// (RFC 9113 §4.3).

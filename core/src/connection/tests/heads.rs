@@ -1,6 +1,6 @@
 //! What the configuration changes about the heads of messages.
 
-use std::vec::Vec;
+use std::{vec, vec::Vec};
 
 use super::pair::Pair;
 use crate::{Config, Event, Fields, RequestHead, ResponseHead, Then, Violation};
@@ -144,4 +144,69 @@ fn a_proxy_may_pass_on_oddities_and_nobody_else_takes_them() {
             .any(|event| matches!(event, Event::Trailers { .. })),
         "{events:?}"
     );
+}
+
+/// What goes out and comes in when a client sends `cookie`.
+fn sent(split: bool, cookie: &str, server: Config) -> (usize, Option<RequestHead>) {
+    let client = Config {
+        split_cookies: split,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(client, server);
+    pair.settle();
+    pair.server.take_events();
+    let head = RequestHead::new(b"GET", b"https", Some(b"a"), b"/")
+        .field(b"cookie", cookie.as_bytes())
+        .finish();
+    if pair.client.connection.open(head, Then::End).is_err() {
+        return (0, None);
+    }
+    let bytes = pair.client.output(pair.now);
+    pair.server.input(&bytes, pair.now);
+    let head = match pair.server.take_events().pop() {
+        Some(Event::Request { head, .. }) => Some(head),
+        _ => None,
+    };
+    (bytes.len(), head)
+}
+
+// RFC 9113 §8.2.3
+#[test]
+fn a_cookie_may_be_sent_in_crumbs_and_is_the_same_again() {
+    let keeps = Config {
+        join_cookies: false,
+        ..Config::default()
+    };
+    for cookie in ["a=1", "a=1; b=2; c=3", "a=1;b=2", "", "a=1; ; b=2"] {
+        let (_, head) = sent(true, cookie, Config::default());
+        assert_eq!(cookies(&head.unwrap()), [cookie.as_bytes()]);
+        let (_, head) = sent(true, cookie, keeps.clone());
+        let crumbs: Vec<_> = cookie.split("; ").map(str::as_bytes).collect();
+        assert_eq!(cookies(&head.unwrap()), crumbs);
+        let (_, head) = sent(false, cookie, keeps.clone());
+        assert_eq!(cookies(&head.unwrap()), [cookie.as_bytes()]);
+    }
+}
+
+#[test]
+fn crumbs_count_as_the_fields_that_they_are_sent_as() {
+    let cookie = vec!["a=1"; 20].join("; ");
+    // Four pseudo-fields of 167 bytes by the formula; a field of 136, or 20 of 41 each.
+    for (limit, whole, split) in [
+        (302, false, false),
+        (303, true, false),
+        (986, true, false),
+        (987, true, true),
+    ] {
+        let server = Config {
+            header_list_bytes_max: limit,
+            ..Config::default()
+        };
+        assert_eq!(
+            sent(false, &cookie, server.clone()).1.is_some(),
+            whole,
+            "{limit}"
+        );
+        assert_eq!(sent(true, &cookie, server).1.is_some(), split, "{limit}");
+    }
 }
