@@ -88,6 +88,7 @@ mod dial;
 mod driver;
 mod error;
 mod guard;
+mod interim;
 mod permits;
 mod ping;
 #[cfg(feature = "planted")]
@@ -116,6 +117,7 @@ pub use convert::Protocol;
 pub use dial::{Dialer, Target, Transport};
 pub use driver::Driver;
 pub use error::{BoxError, Error, Kind};
+pub use interim::{Informer, OnInformational};
 pub use pool::{Connect, Dialing, Pool, PoolConfig, PoolStats, PoolTarget};
 pub use raddle_core as core;
 pub use raddle_core::{Config, ErrorCode, Origin, Retry, Stats, Violation};

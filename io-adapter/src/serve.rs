@@ -17,6 +17,7 @@ use crate::{
     body::RecvBody,
     driver::Driver,
     error::{BoxError, Error},
+    interim::Informer,
     server::{self, Responder, Server},
 };
 
@@ -41,6 +42,7 @@ where
         server,
         driver,
         service,
+        informs: false,
     }
 }
 
@@ -57,9 +59,17 @@ pub struct Serve<T, S> {
     server: Server,
     driver: Driver<T>,
     service: S,
+    informs: bool,
 }
 
 impl<T, S> Serve<T, S> {
+    /// Puts an [`Informer`] among the extensions of every request, for a service that has something to say before its
+    /// answer.
+    pub fn informs(mut self) -> Self {
+        self.informs = true;
+        self
+    }
+
     /// Counters of the connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -91,7 +101,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let driven = Pin::new(&mut this.driver).poll(cx);
-        while let Poll::Ready(Some((request, responder))) = this.server.poll_accept(cx) {
+        while let Poll::Ready(Some((mut request, responder))) = this.server.poll_accept(cx) {
+            if this.informs
+                && let Some((shared, handle)) = responder.parts()
+            {
+                let informer = Informer::new(shared, handle);
+                request.extensions_mut().insert(informer);
+            }
             tokio::spawn(serve_request(this.service.clone(), request, responder));
         }
         driven

@@ -36,6 +36,7 @@ adapter! {
     driver "../src/driver.rs"
     error "../src/error.rs"
     guard "../src/guard.rs"
+    interim "../src/interim.rs"
     permits "../src/permits.rs"
     ping "../src/ping.rs"
     planted "../src/planted.rs"

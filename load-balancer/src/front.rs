@@ -131,7 +131,7 @@ impl Connection {
             concurrent_streams_max: self.limits.http2_streams_max,
             ..Config::default()
         };
-        let mut serving = std::pin::pin!(serve_connection(io, self.service, config));
+        let mut serving = std::pin::pin!(serve_connection(io, self.service, config).informs());
         tokio::select! {
             biased;
             _ = &mut serving => return,

@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use http::{Request, Response, Uri, uri};
-use raddle_io::{Error, Kind, Pool, PoolTarget, RecvBody, Retry, Target};
+use raddle_io::{
+    Error, Informer, Kind, OnInformational, Pool, PoolTarget, RecvBody, Retry, Target,
+};
 use tokio::time::sleep_until;
 use tower_service::Service;
 
@@ -74,6 +76,7 @@ impl Proxy {
     ) -> Result<Response<AnyBody>, Refusal> {
         let (mut head, body) = request.into_parts();
         let authority = self.rewrite.request(&mut head, client)?;
+        let passed_on = head.extensions.remove::<Informer>().map(pass_on);
         head.extensions = http::Extensions::new();
         head.version = http::Version::HTTP_2;
         let mut replay = Replay::new(body, self.limits.replay_bytes_max);
@@ -93,6 +96,9 @@ impl Proxy {
             let mut head = head.clone();
             head.uri = uri_for(&head.uri, authority.as_ref(), backend.target())?;
             head.extensions.insert(PoolTarget(backend.target().clone()));
+            if let Some(passed_on) = &passed_on {
+                head.extensions.insert(passed_on.clone());
+            }
             match self
                 .send(Request::from_parts(head, body), &replay, &backend)
                 .await
@@ -196,6 +202,17 @@ impl Proxy {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .is_ok()
     }
+}
+
+/// RFC 9110 §15.2: a proxy passes interim responses on. HTTP/1.1 has no `Informer`: hyper says `100 Continue` itself, once
+/// the body is asked for, and nothing else.
+fn pass_on(informer: Informer) -> OnInformational {
+    OnInformational::new(move |interim| {
+        let (mut head, ()) = interim.into_parts();
+        fields::rewrite_response(&mut head);
+        // The client may have gone, which is told elsewhere.
+        let _ = informer.inform(Response::from_parts(head, ()));
+    })
 }
 
 /// The target as the backend is to see it: the path and authority that the client named, the scheme of our connection.

@@ -31,6 +31,7 @@ use crate::{
     client::Client,
     dial::{Dialer, Target},
     error::{BoxError, Error, Kind},
+    interim::OnInformational,
     planted::{self, Planted},
     sync::{Mutex, MutexGuard},
 };
@@ -281,7 +282,12 @@ impl Pool {
             let mut client = self.acquire(&target).await?;
             let result = match body.take() {
                 Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
-                    Ok(response) => response.await,
+                    Ok(mut response) => {
+                        if let Some(on) = parts.extensions.get::<OnInformational>() {
+                            on.watch(&mut response).await;
+                        }
+                        response.await
+                    }
                     // The connection ended since it was chosen; the body has not been touched.
                     Err(refused) => {
                         let (error, request) = *refused;
@@ -291,7 +297,11 @@ impl Pool {
                 },
                 None => {
                     let request = Request::from_parts(parts.clone(), RecvBody::empty());
-                    client.call(request).await
+                    let mut response = client.call(request);
+                    if let Some(on) = parts.extensions.get::<OnInformational>() {
+                        on.watch(&mut response).await;
+                    }
+                    response.await
                 }
             };
             match result {

@@ -14,13 +14,18 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
-use raddle_io::{BoxError, Client, Config, ErrorCode, RecvBody, ResponseFuture, serve_connection};
+use raddle_io::{
+    BoxError, Client, Config, ErrorCode, Informational, RecvBody, ResponseFuture, serve_connection,
+};
 use raddle_lb::limits::Limits;
-use raddle_tests::wire::{self, kind};
+use raddle_tests::{
+    patience::within,
+    wire::{self, kind},
+};
 use tokio::{task::JoinSet, time::Instant};
 use tower_service::Service;
 
-use super::world::{OK, Parts, World, data, expect, head, post, request, settle, whole};
+use super::world::{MINUTE, OK, Parts, World, data, expect, head, post, request, settle, whole};
 
 const PIECE: usize = 16_384;
 
@@ -209,6 +214,43 @@ async fn l04_trailers_and_what_follows_them_keep_their_order() {
     assert_eq!((end.stream, end.flags & 1), (stream, 1));
     backend.send(&wire::headers(stream, OK, true)).await;
     assert_eq!(head(answer).await.unwrap().status(), 200);
+}
+
+// RFC 9110 §15.2: a proxy passes interim responses on; those who wait for one wait for nothing else.
+#[tokio::test(start_paused = true)]
+async fn l04_interim_answers_pass_as_they_come_and_in_their_order() {
+    let mut world = World::new(1, Limits::default());
+    let mut client = world.client().await;
+    let (mut answer, sent) = post(&mut client);
+    let mut backend = world.backend().await;
+    let stream = request(&mut backend).await;
+    for (status, name) in [("103", "link"), ("103", "x-second"), ("100", "x-last")] {
+        let fields = [(":status", status), (name, "1")];
+        backend.send(&wire::headers(stream, &fields, false)).await;
+        let interim = within(MINUTE, "an interim answer", answer.informational());
+        let interim = interim.await.expect("before the answer").unwrap();
+        assert_eq!(interim.status().as_str(), status);
+        assert!(interim.headers().contains_key(name), "{interim:?}");
+    }
+    // The client waited for the last one.
+    sent.send(data(b"continued")).unwrap();
+    drop(sent);
+    assert_eq!(expect(&mut backend, kind::DATA).await.payload, b"continued");
+    backend.send(&wire::headers(stream, OK, false)).await;
+    backend.send(&wire::data(stream, b"done", false)).await;
+    backend
+        .send(&wire::headers(stream, &[("x-end", "4")], true))
+        .await;
+    let answer = head(answer).await.unwrap();
+    assert!(
+        answer.extensions().get::<Informational>().is_none(),
+        "none twice"
+    );
+    let (body, trailers) = whole(answer.into_body()).await.unwrap();
+    assert_eq!(
+        (&body[..], &trailers.unwrap()["x-end"]),
+        (&b"done"[..], &"4".parse().unwrap())
+    );
 }
 
 /// A backend that says of each request what it has seen of it, and sends its body back. Every third one it refuses.

@@ -120,7 +120,7 @@ impl World {
             concurrent_streams_max: self.limits.http2_streams_max,
             ..Config::default()
         };
-        serve_connection(io, service, config)
+        serve_connection(io, service, config).informs()
     }
 
     /// Hands every connection to a backend to `serve` from now on.
