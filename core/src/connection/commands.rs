@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Connection, GoAway, Lifecycle};
 use crate::{
+    config::WINDOW_MAX,
     error::{ConnectionError, OpenError, Origin, SendError, StreamError},
     event::Then,
     head::{self, Answered, BodyLength, Fields, Oddities, RequestHead, ResponseHead},
@@ -222,13 +223,30 @@ impl Connection {
         let Some(found) = self.streams.get_mut(stream) else {
             return;
         };
-        if bytes > 0 && found.recv.credit.target() != target && self.local.acked() {
+        let follows = !found.recv.window_is_set && self.local.acked();
+        if bytes > 0 && follows && found.recv.credit.target() != target {
             // A stream that is read follows the connection's window; one that is not keeps what it has.
             found.recv.credit.resize(target);
         }
         let back = found.recv.credit.release(bytes as u64);
         self.credit.release(back);
         self.streams.settle(stream);
+    }
+
+    /// Sets the receive window of one stream, in bytes up to 2^31-1, from now on: a reader with little room announces no
+    /// more than that, and one with much does not wait for the path to be measured. A smaller window is reached as credit
+    /// comes back, for what was announced cannot be taken back (RFC 9113 §6.9); 0 stops the peer in the end. The window of
+    /// the connection stays as it is, and holds for all streams together. Without effect on a stream that is gone, and
+    /// before the peer has acknowledged our SETTINGS; answers whether it had one.
+    pub fn set_receive_window(&mut self, stream: StreamHandle, bytes: u32) -> bool {
+        let acked = self.local.acked();
+        let Some(found) = self.streams.get_mut(stream).filter(|_| acked) else {
+            return false;
+        };
+        found.recv.window_is_set = true;
+        found.recv.credit.resize(bytes.min(WINDOW_MAX));
+        self.streams.settle(stream);
+        true
     }
 
     /// Wants no more of the peer's body: all credit that is out comes back, and what still arrives is dropped and

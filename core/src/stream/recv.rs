@@ -24,6 +24,8 @@ pub(crate) struct RecvHalf {
     informational: u8,
     /// The caller wants no more: credit goes back as data arrives.
     pub(crate) discards: bool,
+    /// The caller has set the window, which follows the path no more.
+    pub(crate) window_is_set: bool,
     /// Bytes of the header lists that the peer has sent for it.
     pub(crate) header_bytes: u32,
 }
@@ -37,6 +39,7 @@ impl RecvHalf {
             head_delivered: false,
             informational: 0,
             discards: false,
+            window_is_set: false,
             header_bytes: 0,
         }
     }

@@ -167,3 +167,54 @@ fn what_is_cancelled_gives_its_window_back() {
     assert_eq!(data_lengths(&frames, 1), [0; 0], "dropped with its stream");
     assert_eq!(data_lengths(&frames, 3).iter().sum::<usize>(), WINDOW);
 }
+
+#[test]
+fn a_window_may_be_set_for_one_stream_at_any_time() {
+    let mut hand = Hand::server();
+    let [narrow, wide] = [1, 3].map(|id| hand.request(id, Then::More));
+    let initial = Config::default().stream_window_bytes;
+    let connection = &mut hand.end.connection;
+    assert!(connection.set_receive_window(narrow, 1_000));
+    assert!(connection.set_receive_window(wide, 600_000));
+    // What was announced is not taken back, and what is more is announced at once.
+    assert_eq!(grants(&mut hand), [(3, 600_000 - initial)]);
+    for _ in 0..16 {
+        hand.says(wire::data(1, &[0; 16_384], false));
+    }
+    hand.end.connection.release(narrow, initial as usize);
+    let granted = |grants: Vec<(u32, u32)>, stream| {
+        let mut of = grants.into_iter().filter(|grant| grant.0 == stream);
+        of.next().map(|grant| grant.1)
+    };
+    assert_eq!(granted(grants(&mut hand), 1), Some(1_000));
+    // It stays so when it is read, and at 0 there is nothing more to come.
+    hand.says(wire::data(1, &[0; 1_000], false));
+    hand.end.connection.release(narrow, 1_000);
+    assert_eq!(granted(grants(&mut hand), 1), Some(1_000));
+    hand.end.connection.set_receive_window(narrow, 0);
+    hand.says(wire::data(1, &[0; 1_000], false));
+    hand.end.connection.release(narrow, 1_000);
+    assert_eq!(granted(grants(&mut hand), 1), None);
+    hand.end.connection.set_receive_window(narrow, u32::MAX);
+    assert_eq!(granted(grants(&mut hand), 1), Some((1 << 31) - 1));
+    hand.says(wire::data(1, b"x", true));
+    hand.lives();
+    hand.cancel(narrow);
+    hand.end.connection.release(narrow, 1);
+    assert!(
+        !hand.end.connection.set_receive_window(narrow, 1),
+        "it is gone"
+    );
+    hand.end.connection.check();
+}
+
+#[test]
+fn a_window_is_not_set_before_our_settings_are_acknowledged() {
+    let mut hand = Hand::over(End::new(Role::Server, Config::default()));
+    hand.says(wire::PREFACE).says(wire::settings(&[]));
+    hand.frames();
+    let stream = hand.request(1, Then::More);
+    assert!(!hand.end.connection.set_receive_window(stream, 10));
+    hand.says(wire::settings_ack());
+    assert!(hand.end.connection.set_receive_window(stream, 10));
+}
