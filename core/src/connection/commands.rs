@@ -223,7 +223,7 @@ impl Connection {
         let Some(found) = self.streams.get_mut(stream) else {
             return;
         };
-        let follows = !found.recv.window_is_set && self.local.acked();
+        let follows = !found.recv.window_is_set() && self.local.acked();
         if bytes > 0 && follows && found.recv.credit.target() != target {
             // A stream that is read follows the connection's window; one that is not keeps what it has.
             found.recv.credit.resize(target);
@@ -243,7 +243,7 @@ impl Connection {
         let Some(found) = self.streams.get_mut(stream).filter(|_| acked) else {
             return false;
         };
-        found.recv.window_is_set = true;
+        found.recv.set_window();
         found.recv.credit.resize(bytes.min(WINDOW_MAX));
         self.streams.settle(stream);
         true

@@ -57,9 +57,10 @@ const EVENTS_SPARE: usize = 4;
 /// [`handle_transport_end`](Self::handle_transport_end); they never fail, because what goes wrong comes out as an event
 /// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
 /// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
-/// [`discard`](Self::discard), [`set_receive_window`](Self::set_receive_window), [`reset`](Self::reset), [`prioritize`](Self::prioritize), [`ping`](Self::ping),
-/// [`drain`](Self::drain) and [`close`](Self::close). After any of these poll the outputs, in this order, each until it
-/// has nothing more: [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit),
+/// [`discard`](Self::discard), [`set_receive_window`](Self::set_receive_window), [`reset`](Self::reset),
+/// [`prioritize`](Self::prioritize), [`ping`](Self::ping), [`drain`](Self::drain) and [`close`](Self::close). After any
+/// of these poll the outputs, in this order, each until it has nothing more: [`poll_event`](Self::poll_event),
+/// [`poll_transmit`](Self::poll_transmit),
 /// [`poll_timeout`](Self::poll_timeout). Polling a transmit may make new events, and never needs new input.
 ///
 /// Every [`StreamHandle`] ends with exactly one of [`Event::Finished`] and [`Event::Failed`]. Bytes handed out in

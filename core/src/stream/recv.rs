@@ -14,18 +14,21 @@ pub(crate) enum RecvState {
     Reset,
 }
 
+/// The final head has been handed to the caller.
+const HEAD_DELIVERED: u8 = 1;
+/// The caller has set the window.
+const WINDOW_SET: u8 = 2;
+
 #[derive(Debug)]
 pub(crate) struct RecvHalf {
     pub(crate) state: RecvState,
     pub(crate) credit: Inbound,
     pub(crate) body: BodyLength,
-    /// Whether the final head has been handed to the caller. It stays so after a reset.
-    head_delivered: bool,
+    /// [`HEAD_DELIVERED`] and [`WINDOW_SET`]: there is one byte for both.
+    marks: u8,
     informational: u8,
     /// The caller wants no more: credit goes back as data arrives.
     pub(crate) discards: bool,
-    /// The caller has set the window, which follows the path no more.
-    pub(crate) window_is_set: bool,
     /// Bytes of the header lists that the peer has sent for it.
     pub(crate) header_bytes: u32,
 }
@@ -36,10 +39,9 @@ impl RecvHalf {
             state: RecvState::Head,
             credit,
             body: BodyLength::unknown(),
-            head_delivered: false,
+            marks: 0,
             informational: 0,
             discards: false,
-            window_is_set: false,
             header_bytes: 0,
         }
     }
@@ -48,8 +50,19 @@ impl RecvHalf {
         matches!(self.state, RecvState::Ended | RecvState::Reset)
     }
 
+    /// Whether the final head has been handed to the caller. It stays so after a reset.
     pub(crate) fn head_delivered(&self) -> bool {
-        self.head_delivered
+        self.marks & HEAD_DELIVERED != 0
+    }
+
+    /// Whether the caller has set the window, which follows the path no more then.
+    pub(crate) fn window_is_set(&self) -> bool {
+        self.marks & WINDOW_SET != 0
+    }
+
+    /// Notes that the caller sets the window.
+    pub(crate) fn set_window(&mut self) {
+        self.marks |= WINDOW_SET;
     }
 
     /// Counts one more interim response.
@@ -68,7 +81,7 @@ impl RecvHalf {
         if end {
             self.end()?;
         }
-        self.head_delivered = true;
+        self.marks |= HEAD_DELIVERED;
         Ok(())
     }
 
