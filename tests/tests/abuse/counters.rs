@@ -31,6 +31,7 @@ fn limits_are_what_the_config_says() {
     let mut victim = Victim::under(Role::Server, config.clone());
     assert!(victim.send(&wire::settings(&[(0x77, 0); 16])));
     assert!(!victim.send(&wire::settings(&[(0x77, 0); 17])));
+    assert_eq!(victim.stats().defences.settings_refused, 1);
     victim.assert_killed(Violation::SettingsTooMany, BOUNDS);
     let mut victim = Victim::under(Role::Server, config.clone());
     victim.send(&wire::frame(wire::kind::HEADERS, 0, 1, &[0x82]));
@@ -52,6 +53,21 @@ fn limits_are_what_the_config_says() {
         "{:?}",
         victim.peak
     );
+}
+
+#[test]
+fn frames_beyond_size_and_window() {
+    let mut victim = Victim::new(Role::Server);
+    victim.send(&wire::frame(wire::kind::PING, 0, 0, &[0; 16_385]));
+    assert_eq!(victim.stats().defences.frames_refused, 1);
+    let config = Config {
+        stream_window_bytes: 1_000,
+        ..Config::default()
+    };
+    let mut victim = Victim::under(Role::Server, config);
+    victim.stream(1);
+    victim.send(&wire::data(1, &[0; 1_001], false));
+    assert_eq!(victim.stats().defences.windows_overrun, 1);
 }
 
 #[test]

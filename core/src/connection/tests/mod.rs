@@ -1,5 +1,6 @@
 //! The engine against itself and against bytes written by hand.
 
+mod accounts;
 mod commands;
 mod deadlines;
 mod explain;
