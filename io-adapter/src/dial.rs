@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    addresses,
     client::{self, Client},
     error::{Error, Kind},
 };
@@ -82,6 +83,9 @@ impl std::fmt::Display for Target {
 }
 
 /// Opens connections: TCP with prior knowledge of HTTP/2 for `http`, TLS with ALPN for `https`.
+///
+/// Of a name with several addresses it tries the next one when the last has failed or has not answered in 250 ms, by turns
+/// of IPv6 and IPv4, and takes the first that is there (RFC 8305).
 #[derive(Clone, Debug)]
 pub struct Dialer {
     config: Config,
@@ -136,7 +140,7 @@ impl Dialer {
         };
         match tokio::time::timeout(self.timeout, dial).await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(Kind::ConnectTimeout)),
+            Err(_) => Err(overdue(target, self.timeout)),
         }
     }
 
@@ -149,7 +153,10 @@ impl Dialer {
     pub async fn open(&self, target: &Target) -> Result<Box<dyn Transport>, Error> {
         let connect = |error| Error::with_source(Kind::Connect, error);
         let host = target.host.trim_start_matches('[').trim_end_matches(']');
-        let io = TcpStream::connect((host, target.port))
+        let addresses = tokio::net::lookup_host((host, target.port))
+            .await
+            .map_err(connect)?;
+        let io = addresses::race(addresses, TcpStream::connect)
             .await
             .map_err(connect)?;
         // Frames are gathered before they are written; what is written is meant to leave.
@@ -165,6 +172,14 @@ impl Dialer {
             "raddle-io was built without its feature `tls`",
         ))
     }
+}
+
+/// The error for a connection that was not there after `limit`.
+pub(crate) fn overdue(target: &Target, limit: Duration) -> Error {
+    let text = format!(
+        "there was none to {target} after {limit:?}; see whether it can be reached, or allow more time"
+    );
+    Error::with_source(Kind::ConnectTimeout, text)
 }
 
 /// Whatever carries a connection.

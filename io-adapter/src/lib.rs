@@ -81,6 +81,7 @@
 //! end of each says how it ended, and whether the request may be sent again.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod body;
 mod client;
 mod convert;

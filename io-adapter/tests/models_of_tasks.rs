@@ -29,6 +29,7 @@ macro_rules! adapter {
 }
 
 adapter! {
+    addresses "../src/addresses.rs"
     body "../src/body.rs"
     client "../src/client.rs"
     convert "../src/convert.rs"
@@ -372,7 +373,7 @@ fn pass(pool: &Pool) -> Result<(), Error> {
 
 #[test]
 fn two_who_need_a_connection_share_one_dial_and_one_stream() {
-    every_order(|| {
+    every_order_with(2, || {
         let (pool, begun) = pool_of(false);
         let other = pool.clone();
         let passing = sync::thread(move || pass(&other).unwrap());

@@ -1,17 +1,14 @@
 //! A dial: it belongs to the pool, and tells everybody who waits for it how it ended.
 
-use std::{
-    sync::{Arc, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
 use super::Inner;
 use crate::{
     client::Client,
-    dial::Target,
-    error::{Error, Kind},
+    dial::{Target, overdue},
+    error::Error,
     sync::{Mutex, MutexGuard, spawn},
 };
 
@@ -108,14 +105,6 @@ impl Flight {
         }
         done.tell(told);
     }
-}
-
-/// The error for a connection that was not there after `limit`.
-pub(super) fn overdue(target: &Target, limit: Duration) -> Error {
-    let text = format!(
-        "there was none to {target} after {limit:?}; see whether it can be reached, or allow more time"
-    );
-    Error::with_source(Kind::ConnectTimeout, text)
 }
 
 impl Drop for Flight {

@@ -7,13 +7,13 @@ use std::{
 
 use super::{
     Inner,
-    flight::{Flight, overdue},
+    flight::Flight,
     origin::{Choice, Line, Wait},
     reap::Reaper,
 };
 use crate::{
     client::Client,
-    dial::Target,
+    dial::{Target, overdue},
     error::{Error, Kind},
 };
 
