@@ -9,8 +9,11 @@ use std::{
 };
 
 use http_body_util::BodyExt;
-use raddle_io::{Client, Config, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
-use tokio::time::{Instant, timeout};
+use raddle_io::{Client, Config, Connect, Dialing, Error, Kind, Pool, PoolConfig, Retry, Target};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout},
+};
 use tower_service::Service;
 
 #[path = "support/mod.rs"]
@@ -245,4 +248,38 @@ async fn a_connection_takes_so_many_requests_and_no_more() {
     };
     let (mut pool, _) = pool_of(config, |_| Box::pin(served()));
     pool.call(get("/")).await.unwrap();
+}
+
+/// A connection to a peer that begins well and then says nothing any more.
+async fn silent() -> Result<Client, Error> {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    tokio::spawn(async move {
+        // The preface is 24 bytes long, and SETTINGS follow; then our own, and the acknowledgement.
+        far.read_exact(&mut [0; 25]).await.unwrap();
+        let begin = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+        far.write_all(&begin).await.unwrap();
+        tokio::time::sleep(10 * MINUTE).await;
+        drop(far);
+    });
+    connect(near).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_owes_a_sign_of_life_gets_no_more_requests() {
+    let (mut pool, dials) = pool_of(PoolConfig::default(), |n| match n {
+        0 => Box::pin(silent()),
+        _ => Box::pin(served()),
+    });
+    let first = pool.call(get("/"));
+    let mut first = tokio::spawn(first);
+    let interval = Config::default().keep_alive_interval.unwrap();
+    tokio::time::sleep(interval + Duration::from_secs(1)).await;
+    assert!(timeout(Duration::ZERO, &mut first).await.is_err());
+    let answer = timeout(Duration::from_secs(1), pool.call(get("/"))).await;
+    drop(answer.expect("by another connection").unwrap());
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    // The PING is not answered, and the request that was sent has an end.
+    let ended = timeout(MINUTE, first).await.expect("a deadline");
+    assert_eq!(ended.unwrap().unwrap_err().retry(), Retry::IfIdempotent);
+    assert_eq!(pool.stats().connections, 1);
 }
