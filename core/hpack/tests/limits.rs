@@ -3,7 +3,7 @@
 mod common;
 
 use bytes::BytesMut;
-use common::{block, complete, encode, pieces, unlimited};
+use common::{Fields, block, complete, encode, pieces, unlimited};
 use raddle_hpack::{Decoder, DecoderConfig, Encoder, Indexing, Limit, Sink, Verdict};
 
 /// Decodes `fields` under `config`, whole and in pieces, then a block that only
@@ -177,4 +177,57 @@ fn a_bomb_of_small_references_is_cut_off() {
     decoder.decode(&wire, &mut count).expect("valid block");
     assert_eq!(decoder.finish(), Ok(Verdict::OverLimit(Limit::Fields)));
     assert_eq!(count.fields, 512);
+}
+
+#[test]
+fn memory_of_large_blocks_is_given_back() {
+    let long = "a long name ".repeat(1_000).replace(' ', "-");
+    let fields: [(&[u8], &[u8]); 1] = [(long.as_bytes(), long.as_bytes())];
+    let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
+    let mut decoder = Decoder::new(unlimited());
+    assert_eq!(decoder.memory_footprint(), 0);
+    // In one piece, and cut, where strings wait for their end.
+    for size in [usize::MAX, 5_000, 1] {
+        let (got, _) = pieces(&mut decoder, wire.chunks(size)).expect("valid block");
+        assert_eq!(got.list.len(), 1);
+        decoder.shrink();
+        let kept = decoder.memory_footprint();
+        assert!(kept <= 4_096, "{kept} octets of {}", wire.len());
+    }
+    // Within a block nothing is taken away.
+    let mut sink = Fields::default();
+    let (first, rest) = wire.split_at(wire.len() / 2);
+    decoder.decode(first, &mut sink).expect("valid so far");
+    let before = decoder.memory_footprint();
+    assert!(before >= first.len());
+    decoder.shrink();
+    assert_eq!(decoder.memory_footprint(), before);
+    decoder.decode(rest, &mut sink).expect("valid block");
+    assert_eq!(sink.list, [(long.clone().into(), long.into())]);
+}
+
+#[test]
+fn memory_of_a_table_that_was_larger_is_given_back() {
+    let mut encoder = Encoder::new(4096);
+    let mut decoder = Decoder::new(unlimited());
+    for n in 0..200 {
+        let value = format!("{n:030}");
+        let fields: [(&[u8], &[u8]); 1] = [(b"name", value.as_bytes())];
+        complete(
+            &mut decoder,
+            &encode(&mut encoder, &fields, Indexing::Index),
+        );
+    }
+    // 62 entries of 66 octets by the rules, of which 32 are nowhere.
+    encoder.set_peer_table_size(100);
+    let fields: [(&[u8], &[u8]); 1] = [(b"name", b"value")];
+    complete(
+        &mut decoder,
+        &encode(&mut encoder, &fields, Indexing::Index),
+    );
+    let before = decoder.memory_footprint();
+    decoder.shrink();
+    let after = decoder.memory_footprint();
+    assert!(after <= 128 && after < before / 4, "{before} and {after}");
+    assert_eq!(decoder.table_fingerprint(), encoder.table_fingerprint());
 }

@@ -216,3 +216,20 @@ fn a_shrunk_encoder_finds_what_it_found() {
     assert!(kept.table_size() > 3_900, "the table is full");
     assert_eq!(kept.table_fingerprint(), shrunk.table_fingerprint());
 }
+
+#[test]
+fn strings_take_the_shorter_of_both_codings() {
+    // Five bits for each octet, and more than eight; short, and longer than what is staged.
+    for len in [10, 126, 127, 1_000] {
+        for (octet, at_most) in [(b'a', len * 5 / 8 + 8), (b'~', len + 8)] {
+            let value = vec![octet; len];
+            let mut out = BytesMut::new();
+            let mut encoder = Encoder::new(4096);
+            encoder.begin(&mut out);
+            encoder.field(b"a", &value, Indexing::Skip, &mut out);
+            assert!(out.len() <= at_most, "{} for {len} of {octet}", out.len());
+            let got = complete(&mut Decoder::new(unlimited()), &out);
+            assert_eq!(got.list, [(b"a".to_vec(), value)]);
+        }
+    }
+}
