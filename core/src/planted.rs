@@ -121,6 +121,22 @@ planted! {
     AnswersUnbounded,
     /// A maximum frame size of nothing is taken.
     FrameSizeUnchecked,
+    /// A transport that takes a byte now and then counts as one that gets on.
+    CrumbsCount,
+    /// After a silence that was none, no other is waited for.
+    KeepAliveStops,
+    /// After use, a server's idle timer is not set again.
+    IdleForgotten,
+    /// The answer to a drain's PING is not followed up.
+    DrainUnfinished,
+    /// A body may be longer or shorter than its content-length.
+    LengthUnchecked,
+    /// Events are queued without end.
+    EventsUnbounded,
+    /// Output is cut without end.
+    OutputUnbounded,
+    /// A header block may take as long as it likes.
+    HeaderBlockUntimed,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -87,6 +87,10 @@ impl Connection {
         if checked.is_ok() && end {
             checked = stream.recv.end();
         }
+        if self.plants.has(Planted::LengthUnchecked) && checked.is_err() {
+            stream.recv.state = RecvState::Ended;
+            checked = Ok(());
+        }
         if let Err(violation) = checked {
             stream.recv.credit.release(u64::from(flow_len));
             return Err(fault(violation));

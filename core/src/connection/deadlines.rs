@@ -96,6 +96,11 @@ impl Connection {
             return;
         };
         if now.since(self.last_input) < interval {
+            if self.plants.has(Planted::KeepAliveStops) {
+                self.timers
+                    .set(Timer::KeepAlive, now.after(Duration::from_secs(1_000_000)));
+                return;
+            }
             self.timers
                 .set(Timer::KeepAlive, self.last_input.after(interval));
             return;
@@ -172,6 +177,9 @@ impl Connection {
         let (Some(timeout), Some(since)) = (self.config.idle_timeout, self.idle_since) else {
             return;
         };
+        if self.plants.has(Planted::IdleForgotten) && now.since(since) < timeout {
+            return;
+        }
         if now.since(since) < timeout {
             self.timers.set(Timer::Idle, since.after(timeout));
         } else {
@@ -205,9 +213,16 @@ impl Connection {
         self.hpack_out.shrink();
     }
 
+    fn written_min(&self) -> u64 {
+        match self.plants.has(Planted::CrumbsCount) {
+            true => 1,
+            false => WRITTEN_MIN,
+        }
+    }
+
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.
     pub(super) fn note_written(&mut self, out: &Transmit, now: Timestamp) {
-        if out.remaining() == 0 || out.taken().saturating_sub(self.written) >= WRITTEN_MIN {
+        if out.remaining() == 0 || out.taken().saturating_sub(self.written) >= self.written_min() {
             // The peer cannot answer what is still on its way to the transport.
             if self.written < self.ping_end && self.timers.is_set(Timer::KeepAliveAck) {
                 self.arm_ping(now);

@@ -45,6 +45,7 @@ impl Connection {
         // One for the call: input in crumbs is more work than the same in one piece.
         self.stats.work_units += 1 + (before - input.len()) as u64;
         match self.decoder.open_block() {
+            Some(_) if self.plants.has(Planted::HeaderBlockUntimed) => {}
             Some(_) if !self.timers.is_set(Timer::HeaderBlock) => {
                 self.timers.set(
                     Timer::HeaderBlock,
@@ -79,7 +80,9 @@ impl Connection {
             if self.is_over() {
                 return Input::Closed;
             }
-            if self.events.len() + EVENTS_SPARE > self.config.events_max {
+            if self.events.len() + EVENTS_SPARE > self.config.events_max
+                && !self.plants.has(Planted::EventsUnbounded)
+            {
                 self.stats.defences.events_full += 1;
                 return Input::EventsFull;
             }
@@ -322,6 +325,7 @@ impl Connection {
     fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {
         match self.pings.answered(payload) {
             Some((id, Purpose::Caller)) => self.events.push_back(Event::Pong { id }),
+            Some((_, Purpose::Drain)) if self.plants.has(Planted::DrainUnfinished) => {}
             Some((_, Purpose::Drain)) => self.drain_second_phase(),
             Some((_, Purpose::Probe)) => {
                 self.probe.end(self.credit.held(), now);

@@ -48,7 +48,8 @@ impl Connection {
         while out.remaining() < max && self.transmit_control(out) {}
         self.transmit_slots_ping(out, now);
         while out.remaining() < max && self.transmit_open(out) {}
-        while out.remaining() < max && self.transmit_data(out) {}
+        let endless = self.plants.has(Planted::OutputUnbounded);
+        while (endless || out.remaining() < max) && self.transmit_data(out) {}
         self.arm_timers(now);
         self.arm_stall(now);
         self.stats.work_units += out.pieces() - pieces;

@@ -97,7 +97,7 @@ impl World<'_> {
     }
 
     /// A turn whose output stays where it is.
-    fn turn_blocked(&mut self) -> Result<(), Fault> {
+    pub(super) fn turn_blocked(&mut self) -> Result<(), Fault> {
         let now = Timestamp(self.now);
         for _ in 0..super::TURNS_MAX {
             self.conn.handle_input(&mut self.input, now);

@@ -5,10 +5,13 @@ mod app;
 mod dead;
 mod more;
 mod peer;
+mod quiet;
 mod violation;
 
+use std::time::Duration;
+
 use bytes::{Buf, BytesMut};
-use raddle_core::{Config, Connection, Lifecycle, Role, Timestamp, Transmit};
+use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmit};
 
 use self::{app::App, dead::Cost, peer::Peer};
 use crate::{
@@ -26,8 +29,20 @@ const TURNS_MAX: u32 = 10_000;
 const CALM_MAX: u32 = 2_000;
 /// One run of this many is a long one, of hundreds of frames.
 const LONG_EVERY: u64 = 4;
+/// After how long a silence the engine asks, where it does.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of output beyond the bound: one frame of DATA, and all that is owed in small frames.
+const OUTPUT_SPARE: usize = 32 * 1024;
 /// Nanoseconds between two steps.
 const STEP: u64 = 100_000;
+
+/// What the engine was told to keep to.
+#[derive(Debug)]
+struct Bounds {
+    events: usize,
+    output: usize,
+    keeps_alive: bool,
+}
 
 struct World<'t> {
     tape: &'t mut Tape,
@@ -46,6 +61,7 @@ struct World<'t> {
     tunnels: bool,
     /// Something has come that the engine may look at all streams for.
     walks: bool,
+    bounds: Bounds,
     marks: Marks,
     ends: Ends,
 }
@@ -54,6 +70,7 @@ struct World<'t> {
 pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fault> {
     let mut world = World::new(tape, trace);
     world.run()?;
+    world.judge_events()?;
     world.observer.seen().count(&mut world.marks);
     let frames = world.conn.stats().frames_received;
     world.marks.add_to("frames", frames);
@@ -78,10 +95,29 @@ fn config(tape: &mut Tape) -> Config {
     }
 }
 
+/// Bounds that came later, from a lane of their own.
+fn bounds(tape: &mut Tape, config: Config) -> Config {
+    tape.lane("bounds");
+    let bounded = Config {
+        events_max: tape.pick(&[256, 256, 16]),
+        output_bytes_max: tape.pick(&[65_536, 65_536, 1_000]),
+        keep_alive_interval: tape.pick(&[None, Some(KEEP_ALIVE)]),
+        ..config
+    };
+    tape.lane("setup");
+    bounded
+}
+
 impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
         let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
         let config = config(tape);
+        let config = bounds(tape, config);
+        let bounds = Bounds {
+            events: config.events_max,
+            output: config.output_bytes_max,
+            keeps_alive: config.keep_alive_interval.is_some(),
+        };
         let tunnels = config.enable_connect_protocol;
         let mut conn = Connection::new(role, config, Timestamp(0));
         #[cfg(feature = "planted")]
@@ -111,6 +147,7 @@ impl<'t> World<'t> {
             peer: Peer::new(role == Role::Server, first),
             broken: false,
             walks: false,
+            bounds,
             tunnels,
             marks: Marks::default(),
             ends: Ends::default(),
@@ -144,6 +181,9 @@ impl<'t> World<'t> {
             }
             self.turn()?;
         }
+        if self.tape.lane("quiet").chance(1, 3) {
+            return self.quiet();
+        }
         match self.tape.lane("violation").below(16) {
             0..4 => self.violate(),
             4 => self.transport_dies(),
@@ -175,6 +215,18 @@ impl<'t> World<'t> {
             return Err(Fault::run(format!(
                 "I-21: stream {:?} has not ended with a generous peer, it waits for {waiting:?}, {stream:?}",
                 self.conn.stream_id(*handle)
+            )));
+        }
+        Ok(())
+    }
+
+    /// I-17: memory for events, which is kept while a connection is in use.
+    fn judge_events(&self) -> Result<(), Fault> {
+        let bytes = self.conn.memory_footprint().events;
+        let may = 2 * self.bounds.events * size_of::<Event>();
+        if bytes > may {
+            return Err(Fault::run(format!(
+                "I-17: {bytes} bytes of events, where {may} would do"
             )));
         }
         Ok(())
@@ -217,6 +269,12 @@ impl<'t> World<'t> {
             let cut = self.conn.poll_transmit(&mut self.out, now);
             self.note_ids();
             cost.bytes += cut;
+            if self.out.remaining() > self.bounds.output + OUTPUT_SPARE {
+                return Err(Fault::run(format!(
+                    "I-17: {} bytes of output at once",
+                    self.out.remaining()
+                )));
+            }
             let bytes = self.out.copy_to_bytes(self.out.remaining());
             let mut frames = Vec::new();
             self.observer.sent(&bytes, Some(&mut frames))?;

@@ -90,7 +90,7 @@ impl Peer {
     }
 
     /// Looks at the next frame; answers what it has to answer at once.
-    fn look(&mut self) -> Option<Frame> {
+    pub(super) fn look(&mut self) -> Option<Frame> {
         let frame = self.inbox.pop_front()?;
         let id = frame.stream;
         let end = frame.ends_stream();
@@ -338,8 +338,8 @@ impl World<'_> {
         let stream = &self.peer.streams[&id];
         let code = match self.role {
             Role::Client if stream.end => 0,
-            Role::Client if !stream.head => self.tape.pick(&[7, 8, 2]),
-            _ => self.tape.pick(&[8, 2]),
+            Role::Client if !stream.head => self.tape.pick(&[7, 8, 2, 0]),
+            _ => self.tape.pick(&[8, 2, 0]),
         };
         self.peer.said.insert(id, code);
         self.deliver(&Frame::new(kind::RST_STREAM, 0, id, &word(code)));

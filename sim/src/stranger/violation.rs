@@ -22,7 +22,7 @@ impl World<'_> {
         self.broken = true;
         let idle = self.idle_stream();
         let mut pace = 16;
-        let (name, frames) = match self.tape.below(13) {
+        let (name, frames) = match self.tape.below(14) {
             0 => (
                 "RST_STREAM on an idle stream",
                 vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
@@ -67,7 +67,8 @@ impl World<'_> {
             }
             10 => ("padding longer than its frame", vec![padded()]),
             11 => return self.overrun(),
-            _ => return self.large_list(),
+            12 => return self.large_list(),
+            _ => return self.wrong_length(),
         };
         self.marks.hit(mark_of(name));
         for (at, frame) in frames.iter().enumerate() {
@@ -96,6 +97,30 @@ impl World<'_> {
         if self.conn.lifecycle() < Lifecycle::Closing && !stopped {
             return Err(Fault::run(
                 "I-11: lets pass: a byte beyond a stream's window",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A body that is shorter or longer than its content-length, on a stream of its own or as an answer.
+    fn wrong_length(&mut self) -> Result<(), Fault> {
+        let (id, head) = match self.role {
+            Role::Client => (self.some_stream(|stream| !stream.head), &b"\x88"[..]),
+            Role::Server if self.peer.engine_left || self.peer.next > 0x7fff_ffff => return Ok(()),
+            Role::Server => (Some(self.peer.next), &b"\x83\x87\x84\x01\x01a"[..]),
+        };
+        let Some(id) = id else { return Ok(()) };
+        // content-length: 3
+        let block = [head, b"\x0f\x0d\x013"].concat();
+        let body = vec![7; self.tape.pick(&[2, 5])];
+        self.deliver(&Frame::new(kind::HEADERS, 4, id, &block));
+        self.deliver(&Frame::new(kind::DATA, 1, id, &body));
+        self.turn()?;
+        let reset = |frame: &Frame| frame.kind == kind::RST_STREAM && frame.stream == id;
+        let stopped = self.peer.inbox.iter().any(reset) || self.app.is_reset(id);
+        if self.conn.lifecycle() < Lifecycle::Closing && !stopped {
+            return Err(Fault::run(
+                "I-28: lets pass: a body of another length than its head says",
             ));
         }
         Ok(())

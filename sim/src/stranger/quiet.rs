@@ -1,0 +1,173 @@
+//! Ends in which time passes: a peer that is silent, or stays, a block that does not go on, a transport that takes crumbs.
+
+use bytes::Buf;
+use raddle_core::{Lifecycle, Role, StreamHandle, Timestamp, Waiting};
+
+use super::World;
+use crate::{
+    outcome::Fault,
+    wire::{Frame, kind},
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// Nanoseconds in which a connection ends whose peer is silent while something is expected of it: the longest time
+/// between two PINGs twice, and a minute.
+const SILENCE_MAX: u64 = 660 * SECOND;
+/// The same for a header block that does not go on, and for a transport that takes crumbs.
+const BLOCK_MAX: u64 = 7 * SECOND;
+const CRUMBS_MAX: u64 = 40 * SECOND;
+/// Deadlines that pass in such a time.
+const DEADLINES_MAX: u32 = 1_000;
+
+impl World<'_> {
+    /// One of these ends.
+    pub(super) fn quiet(&mut self) -> Result<(), Fault> {
+        if self.conn.lifecycle() >= Lifecycle::Closing || self.peer.first > 1 {
+            return Ok(());
+        }
+        match self.tape.below(5) {
+            0 => self.fall_silent(),
+            1 => self.stop_in_a_block(),
+            2 => self.take_crumbs(),
+            3 => self.hold_back(),
+            _ => self.stay(),
+        }
+    }
+
+    /// Lets time pass up to `until`, deadline by deadline. A peer that `answers` looks at what it is sent.
+    fn pass_time(&mut self, until: u64, answers: bool) -> Result<(), Fault> {
+        for _ in 0..DEADLINES_MAX {
+            while answers && !self.peer.inbox.is_empty() {
+                if let Some(answer) = self.peer.look() {
+                    self.deliver(&answer);
+                }
+                self.turn()?;
+            }
+            match self.conn.poll_timeout() {
+                Some(due) if due.0 <= until => {
+                    self.now = self.now.max(due.0);
+                    self.conn.handle_timeout(Timestamp(self.now));
+                    self.turn()?;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(Fault::run("I-23: deadlines without end"))
+    }
+
+    fn has_to_be_over(&self, what: &str) -> Result<(), Fault> {
+        if self.conn.lifecycle() >= Lifecycle::Closing {
+            return Ok(());
+        }
+        Err(Fault::run(format!(
+            "I-27: does not end: {what}; it is {:?} and waits until {:?}",
+            self.conn.lifecycle(),
+            self.conn.poll_timeout()
+        )))
+    }
+
+    /// The peer says nothing any more, while something is expected of it.
+    fn fall_silent(&mut self) -> Result<(), Fault> {
+        if !self.bounds.keeps_alive {
+            return Ok(());
+        }
+        self.marks.hit("silent peer");
+        self.log(format_args!("the peer falls silent"));
+        self.broken = true;
+        self.app.release_all(&mut self.conn);
+        self.turn()?;
+        self.pass_time(self.now + SILENCE_MAX, false)?;
+        match self.app.streams.is_empty() {
+            true => Ok(()),
+            false => self.has_to_be_over("the peer is silent"),
+        }
+    }
+
+    /// A header block begins, and does not go on.
+    fn stop_in_a_block(&mut self) -> Result<(), Fault> {
+        let id = match self.role {
+            Role::Client => self.some_stream(|stream| !stream.head),
+            Role::Server => (!self.peer.engine_left).then_some(self.peer.next),
+        };
+        let Some(id) = id else { return Ok(()) };
+        self.marks.hit("block without end");
+        self.broken = true;
+        self.deliver(&Frame::new(kind::HEADERS, 0, id, &[]));
+        self.turn()?;
+        self.pass_time(self.now + BLOCK_MAX, true)?;
+        self.has_to_be_over("a header block does not go on")
+    }
+
+    /// The transport takes a byte each second.
+    fn take_crumbs(&mut self) -> Result<(), Fault> {
+        self.marks.hit("crumbs");
+        self.log(format_args!("the transport takes crumbs"));
+        self.broken = true;
+        for _ in 0..8 {
+            self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
+        }
+        let until = self.now + CRUMBS_MAX;
+        while self.now < until && self.conn.lifecycle() < Lifecycle::Closed {
+            self.turn_blocked()?;
+            if self.out.has_remaining() {
+                self.out.advance(1);
+            }
+            self.now += SECOND;
+            if self
+                .conn
+                .poll_timeout()
+                .is_some_and(|due| due.0 <= self.now)
+            {
+                self.conn.handle_timeout(Timestamp(self.now));
+            }
+        }
+        // A graceful end asks for nothing more than that all is taken.
+        match self.out.has_remaining() {
+            false => Ok(()),
+            true => self.has_to_be_over("its transport takes a byte each second"),
+        }
+    }
+
+    /// The peer answers what has to be answered, and opens no window.
+    fn hold_back(&mut self) -> Result<(), Fault> {
+        self.marks.hit("held back");
+        self.log(format_args!("the peer opens no window any more"));
+        self.broken = true;
+        let before = self.held_streams();
+        self.pass_time(self.now + SILENCE_MAX, true)?;
+        // Another one may have got the place of one that was given up.
+        let after = self.held_streams();
+        match before.iter().find(|handle| after.contains(handle)) {
+            Some(&handle) if self.conn.lifecycle() < Lifecycle::Closing => {
+                Err(Fault::run(format!(
+                    "I-21: stream {:?} is held back for ever",
+                    self.conn.stream_id(handle)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn held_streams(&self) -> Vec<StreamHandle> {
+        let held = |waiting| matches!(waiting, Waiting::StreamWindow | Waiting::ConnectionWindow);
+        let handles = self.app.streams.keys().copied();
+        handles
+            .filter(|&handle| held(self.conn.explain(handle)))
+            .collect()
+    }
+
+    /// Everything comes to its end, and the peer stays: who is not needed any more has to go.
+    fn stay(&mut self) -> Result<(), Fault> {
+        self.calm_down()?;
+        self.marks.hit("stays");
+        self.broken = true;
+        // A client's connection is its owner's.
+        if self.role == Role::Client || self.tape.chance(1, 2) {
+            self.log(format_args!("app: drains"));
+            self.conn.drain();
+            self.turn()?;
+        }
+        self.pass_time(self.now + SILENCE_MAX, true)?;
+        self.has_to_be_over("nobody needs it")
+    }
+}
