@@ -9,7 +9,7 @@ use std::{
 };
 
 use http_body_util::BodyExt;
-use raddle_io::{Client, Config, Connect, Dialing, Error, Kind, Pool, PoolConfig, Retry, Target};
+use raddle_io::{Client, Config, Dialing, Error, Kind, Pool, PoolConfig, Retry, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout},
@@ -23,31 +23,15 @@ use support::{Echo, echo, get};
 /// In virtual time: long past every other bound of a pool.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Dials as a function says, by number, and counts them.
-struct Dials<F> {
-    count: Arc<AtomicUsize>,
-    dial: F,
-}
-
-impl<F> Connect for Dials<F>
-where
-    F: Fn(usize) -> Dialing + Send + Sync + 'static,
-{
-    fn connect(&self, _: Target) -> Dialing {
-        (self.dial)(self.count.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
+/// A pool that dials as a function says, by number, and how often it has.
 fn pool_of<F>(config: PoolConfig, dial: F) -> (Pool, Arc<AtomicUsize>)
 where
     F: Fn(usize) -> Dialing + Send + Sync + 'static,
 {
     let count = Arc::new(AtomicUsize::new(0));
-    let dials = Dials {
-        count: Arc::clone(&count),
-        dial,
-    };
-    (Pool::new(dials, config), count)
+    let counted = Arc::clone(&count);
+    let connect = move |_: Target| dial(counted.fetch_add(1, Ordering::Relaxed));
+    (Pool::new(connect, config), count)
 }
 
 /// A connection to a server of its own.

@@ -40,12 +40,39 @@ use origin::Origin;
 /// A future of a connection that is being opened.
 pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
 
-/// Opens connections for a pool.
+/// Opens connections for a pool: a [`Dialer`], or a function of one's own.
+///
+/// ```
+/// use raddle_io::{Config, Dialing, Pool, PoolConfig, Target};
+///
+/// // Over a pipe in memory; over a socket of another kind it looks the same.
+/// let connect = |_: Target| -> Dialing {
+///     Box::pin(async {
+///         let (near, far) = tokio::io::duplex(65_536);
+///         // `far` goes to a server. What cannot be opened is `raddle_io::Error::connect(why)`.
+/// #       drop(far);
+///         let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+///         tokio::spawn(driver);
+///         Ok(client)
+///     })
+/// };
+/// let pool = Pool::new(connect, PoolConfig::default());
+/// # assert_eq!(pool.stats().connections, 0);
+/// ```
 pub trait Connect: Send + Sync + 'static {
     /// Opens a connection to `target` and sees to its driver. It runs in a task of the pool's, one for each target at a
     /// time. A panic counts as a failure, and so does one that has not ended after [`PoolConfig::dial_max`]: its future
     /// is dropped then, and what it has opened should close with it.
     fn connect(&self, target: Target) -> Dialing;
+}
+
+impl<F> Connect for F
+where
+    F: Fn(Target) -> Dialing + Send + Sync + 'static,
+{
+    fn connect(&self, target: Target) -> Dialing {
+        self(target)
+    }
 }
 
 impl Connect for Dialer {
@@ -58,7 +85,7 @@ impl Connect for Dialer {
 /// The bounds of a pool. Numbers of nothing count as one.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
-    /// Connections to one origin. Four carry hundreds of streams; more share one bottleneck.
+    /// Connections to one origin, beside those that take no more requests and end what they have. Four carry hundreds of streams; more share one bottleneck.
     pub connections_max: usize,
     /// Origins in all. The one that was used least recently gives way.
     pub origins_max: usize,
