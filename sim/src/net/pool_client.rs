@@ -51,7 +51,7 @@ impl Connect for Dialer {
         Box::pin(async move {
             let era = book.dial_begins(target.host());
             let opened = open(&book, tape, &target, first, era).await;
-            book.dial_ends(target.host(), era);
+            book.dial_ends(target.host(), era, opened.is_ok());
             opened
         })
     }
@@ -221,8 +221,12 @@ async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://{host}/{n}"));
+    let has_body = !body.is_empty();
     match pool.call(head.body(body).expect("the head is plain")).await {
         Ok(response) => read(n, response, book).await,
-        Err(error) => failed(n, &error, book),
+        Err(error) => {
+            book.not_sent_again(&error, has_body);
+            failed(n, &error, book);
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raddle_core::Violation;
+use raddle_core::{Retry, Violation};
+use raddle_io::Kind;
 
 use super::{book::Book, plan::Cut, weather};
 use crate::outcome::Fault;
@@ -16,6 +17,8 @@ pub(super) struct Fates {
     dials: BTreeMap<String, u32>,
     /// Hosts to which a connection has ended since the last dial to them.
     ended: BTreeSet<String>,
+    /// Hosts to which there was a connection.
+    met: BTreeSet<String>,
 }
 
 impl Book {
@@ -36,9 +39,18 @@ impl Book {
         era
     }
 
-    /// A dial that began in this era ends.
-    pub(super) fn dial_ends(&self, host: &str, era: u32) {
+    /// A dial that began in this era ends, with a connection or without.
+    pub(super) fn dial_ends(&self, host: &str, era: u32, opened: bool) {
+        let servers = self.plan.pool.servers;
         let mut pages = self.open();
+        let asks = |n: &u64| weather::SERVERS[(n % servers) as usize] == host;
+        // While there was none before, all of them wait for this one.
+        if pages.oracle.unended().filter(asks).count() > 1 && !pages.fates.met.contains(host) {
+            pages.marks.hit(if opened { "P01" } else { "P03" });
+        }
+        if opened {
+            pages.fates.met.insert(host.to_owned());
+        }
         if pages.fates.era == era
             && let Some(dials) = pages.fates.dials.get_mut(host)
         {
@@ -72,6 +84,13 @@ impl Book {
         let mut pages = self.open();
         if self.plan.pooled && pages.fates.dials.get(host).is_some_and(|&dials| dials > 0) {
             pages.marks.hit("P02");
+        }
+    }
+
+    /// The pool fails a request, with a body or without, that it might have sent again.
+    pub(super) fn not_sent_again(&self, error: &raddle_io::Error, has_body: bool) {
+        if matches!(error.kind(), Kind::Stream(_)) && error.retry() == Retry::Safe {
+            self.mark(if has_body { "P08" } else { "P07" });
         }
     }
 
