@@ -102,6 +102,30 @@ fn every_mark_is_hit_somewhere() {
 }
 
 #[test]
+fn the_page_counts_as_the_table_does() {
+    let page = read(&root().join("docs/simulation.md"));
+    let words: Vec<_> = page.split_whitespace().collect();
+    let page = words.join(" ");
+    let count = |has: &dyn Fn(By) -> bool| {
+        let of = |race: &&Race| race.by.iter().any(|&by| has(by));
+        races::ALL.iter().filter(of).count()
+    };
+    let unmarked = races::ALL.len() - count(&|by| by.mark(0).or(by.mark(1)).is_some());
+    let wanted = format!(
+        "{} have a mark of tier 0, {} one of tier 1, {} a script of their number in `tests/tests/races`, {} tests \
+         elsewhere. {unmarked} have no mark",
+        count(&|by| matches!(by, By::Engines(_))),
+        count(&|by| matches!(by, By::Network(_))),
+        count(&|by| matches!(by, By::Script)),
+        count(&|by| matches!(by, By::Test(..))),
+    );
+    assert!(page.contains(&wanted), "{wanted}");
+    for race in races::of_tier(0).iter().chain(&races::of_tier(1)) {
+        assert!(page.contains(&format!("{} ", race.id)), "{}", race.id);
+    }
+}
+
+#[test]
 fn what_the_harness_does_not_run_is_no_test() {
     let text = "#[test]\nfn plain() {\n#[tokio::test(start_paused = true)]\nasync fn timed() {\n\
         #[test]\n#[cfg(windows)]\nfn elsewhere() {\nfn helper() {\n";
