@@ -152,21 +152,42 @@ fn a_connection_that_was_closed_says_goaway_and_nothing_else() {
     assert!(out.is_empty());
 }
 
+/// The error of an end whose peer says nothing any more, while all that it says itself leaves.
+fn alone(mut end: End) -> Option<crate::ConnectionError> {
+    for _ in 0..20 {
+        let Some(at) = end.connection.poll_timeout() else {
+            break;
+        };
+        end.connection.handle_timeout(at);
+        end.output(at);
+    }
+    end.connection.error()
+}
+
 #[test]
 fn a_peer_that_says_nothing_is_an_error_of_the_transport() {
     let mut pair = Pair::established();
     pair.client.connection.open(get("/"), Then::End).unwrap();
     pair.settle();
-    let client = &mut pair.client.connection;
-    while client.error().is_none() {
-        let at = client.poll_timeout().expect("a deadline is set");
-        client.handle_timeout(at);
-        let mut out = Transmit::new();
-        client.poll_transmit(&mut out, at);
-    }
-    let error = client.error().unwrap();
+    let error = alone(pair.client).unwrap();
     assert_eq!(error.violation, Some(Violation::PingTimeout));
     assert_eq!(error.origin, Origin::Transport);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_ever_for_a_peer_that_says_nothing() {
+    let config = Config {
+        keep_alive_interval: None,
+        ..Config::default()
+    };
+    let mut pair = Pair::new(Config::default(), config);
+    pair.settle();
+    pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    pair.server.connection.drain();
+    pair.server.output(NOW);
+    let error = alone(pair.server).unwrap();
+    assert_eq!(error.violation, Some(Violation::PingTimeout));
 }
 
 // RFC 9113 §6.5.2: what is not said is the default.
