@@ -2,15 +2,8 @@
 //! about SETTINGS, E about header blocks, F about liveness and time, H about the transport, S about messages. Each test
 //! plays one interleaving against an engine and asserts its outcome.
 //!
-//! What an engine does not decide alone has its number here and its test elsewhere, or none yet:
-//!
-//! * G08 (a failed write while GOAWAY waits to be read), H05, H10, H11 (writes of nothing, pending writes, shutdown) and
-//!   B21 (a dropped response future) belong to the adapter; what is tested of them is in `tests/tests/drop_rules.rs` and
-//!   `io-adapter/tests/`.
-//! * E02 and E03 (tasks that encode at once, or stop between encoding and writing) cannot happen: blocks are encoded
-//!   where frames are cut. What is left of E02, that blocks are encoded in the order of the wire, is `e02`.
-//! * F08 (idle timeout against checkout) is the pool's: `tests/tests/origin/pool.rs`, and the simulation of networks.
-//! * H03 (TLS ends without close_notify) and H07 (ALPN) are the adapter's.
+//! What an engine does not decide alone is played elsewhere, by the same numbers; `sim/src/races/table.rs` names the place
+//! of each. Of E03, a task that stops between encoding and writing, is left that blocks are encoded where frames are cut.
 
 mod blocks;
 mod goaway;
