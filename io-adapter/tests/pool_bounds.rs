@@ -267,3 +267,43 @@ async fn a_connection_that_owes_a_sign_of_life_gets_no_more_requests() {
     assert_eq!(ended.unwrap().unwrap_err().retry(), Retry::IfIdempotent);
     assert_eq!(pool.stats().connections, 1);
 }
+
+/// A connection to a server of one stream at a time that leaves every answer open.
+async fn serving_one_without_end() -> Result<Client, Error> {
+    let (near, far) = tokio::io::duplex(65_536);
+    let open = |_| http::Response::new(support::Stuck.boxed_unsync());
+    let config = Config {
+        concurrent_streams_max: 1,
+        ..Config::default()
+    };
+    tokio::spawn(raddle_io::serve_connection(far, Echo(open), config));
+    let client = connect(near).await?;
+    // The server's limit has arrived.
+    client.ping().await?;
+    Ok(client)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_connection_that_grows_old_goes_to_the_next_one() {
+    let config = PoolConfig {
+        connections_max: 1,
+        age_max: Some(MINUTE),
+        wait_max: 10 * MINUTE,
+        idle_max: 100 * MINUTE,
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials) = pool_of(config, |n| match n {
+        0 => Box::pin(serving_one_without_end()),
+        _ => Box::pin(served()),
+    });
+    let first = pool.call(get("/")).await.unwrap();
+    let waits = tokio::spawn(pool.call(get("/")));
+    tokio::time::sleep(MINUTE).await;
+    assert!(!waits.is_finished());
+    // This one finds that the connection is old, and opens the next.
+    drop(pool.call(get("/")).await.unwrap());
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    let waited = timeout(MINUTE, waits).await;
+    drop(waited.expect("there is room").unwrap().unwrap());
+    drop(first);
+}

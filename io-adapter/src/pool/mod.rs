@@ -35,7 +35,7 @@ use crate::{
     planted::{self, Planted},
     sync::{Mutex, MutexGuard},
 };
-use origin::Origin;
+use origin::{Gone, Origin};
 
 /// A future of a connection that is being opened.
 pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
@@ -85,7 +85,8 @@ impl Connect for Dialer {
 /// The bounds of a pool. Numbers of nothing count as one.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
-    /// Connections to one origin, beside those that take no more requests and end what they have. Four carry hundreds of streams; more share one bottleneck.
+    /// Connections to one origin that take requests; those that only end what is in progress do not count. Four carry
+    /// hundreds of streams; more share one bottleneck.
     pub connections_max: usize,
     /// Origins in all. The one that was used least recently gives way.
     pub origins_max: usize,
@@ -194,8 +195,7 @@ impl Pool {
     /// What the pool holds now.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        // Dropped behind the lock: a connection that is let go writes its last words.
-        let mut gone = Vec::new();
+        let mut gone = Gone::default();
         let mut state = self.inner.lock();
         let origins = state.origins.len();
         let (mut connections, mut streams) = (0, 0);
@@ -234,7 +234,7 @@ impl State {
         &mut self,
         target: &Target,
         config: &PoolConfig,
-        gone: &mut Vec<Client>,
+        gone: &mut Gone,
     ) -> Result<&mut Origin, Error> {
         self.uses += 1;
         if !self.origins.contains_key(target) && self.origins.len() >= config.origins_max.max(1) {

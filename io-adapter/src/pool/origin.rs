@@ -1,12 +1,16 @@
 //! The connections to one origin.
 
 use std::{
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, futures::OwnedNotified},
+    time::Instant,
+};
 
 use super::{
     PoolConfig,
@@ -34,6 +38,9 @@ pub(super) struct Origin {
     dialing: Option<(u64, Dial)>,
     /// Shared with everybody who waits for a stream, or for a connection.
     places: Arc<()>,
+    /// Tells those who wait for a stream that a connection takes no more requests, which may have room for none of
+    /// them for long.
+    moves: Arc<Notify>,
     pub(super) last_use: u64,
     /// How many dials in a row have brought nothing of use, the last error, and until when nobody tries again.
     failures: u32,
@@ -67,6 +74,30 @@ pub(super) struct Wait {
     pub(super) begun: Option<Done>,
     /// When to look again, because a dial that failed may be tried again then.
     pub(super) again: Option<Instant>,
+    /// A connection was let go, whose line is not worth standing in any more.
+    pub(super) moves: Pin<Box<OwnedNotified>>,
+}
+
+/// What is let go of under the pool's lock, to be dropped behind it: a connection that is let go writes its last words,
+/// and who waited for one of them is woken.
+#[derive(Default)]
+pub(super) struct Gone {
+    clients: Vec<Client>,
+    moves: Vec<Arc<Notify>>,
+}
+
+impl Gone {
+    pub(super) fn extend(&mut self, clients: impl Iterator<Item = Client>) {
+        self.clients.extend(clients);
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        for moves in self.moves.drain(..) {
+            moves.notify_waiters();
+        }
+    }
 }
 
 /// A request's places in the lines of all connections of its origin.
@@ -104,11 +135,11 @@ impl Origin {
         config: &PoolConfig,
         token: u64,
         line: &mut Line,
-        gone: &mut Vec<Client>,
+        gone: &mut Gone,
     ) -> Choice {
         self.retire_closed(config, gone);
         self.retire_old(config, gone);
-        if let Some(client) = self.free() {
+        if let Some(client) = self.free(gone) {
             return Choice::Use(client);
         }
         let backs_off = self
@@ -135,6 +166,7 @@ impl Origin {
             dial: self.dialing.as_ref().map(|(_, dial)| dial.clone()),
             begun: None,
             again: None,
+            moves: Box::pin(Arc::clone(&self.moves).notified_owned()),
         };
         if wait.dial.is_none() && self.connections.len() < config.connections_max.max(1) {
             if again.is_some() {
@@ -150,7 +182,7 @@ impl Origin {
     }
 
     /// A place on the connection with the most room.
-    fn free(&mut self) -> Option<Client> {
+    fn free(&mut self, gone: &mut Gone) -> Option<Client> {
         if planted::has(Planted::EndedKept)
             && let Some(entry) = self.connections.iter().find(|e| e.client.is_closed())
         {
@@ -162,6 +194,7 @@ impl Origin {
             .max_by_key(|entry| entry.client.free())?;
         let mut client = best.client.clone();
         if !client.try_permit() {
+            gone.clients.push(client);
             return None;
         }
         best.last_use = Instant::now();
@@ -172,7 +205,7 @@ impl Origin {
 
     /// Puts a request into the line of every connection that it does not stand in yet. Answers whether there was room
     /// for one more who waits.
-    fn join(&self, line: &mut Line, waiting_max: usize, gone: &mut Vec<Client>) -> bool {
+    fn join(&self, line: &mut Line, waiting_max: usize, gone: &mut Gone) -> bool {
         let joined = |place: &Arc<()>| Arc::ptr_eq(place, &self.places);
         if !line.place.as_ref().is_some_and(joined) {
             if self.waiting() >= waiting_max {
@@ -240,7 +273,7 @@ impl Origin {
     /// Lets go of connections that take no more requests; what is in progress on them goes on. One that has ended
     /// before anybody used it was no better than a dial that failed: whoever waits would open the next, and so on,
     /// as fast as the server closes them.
-    pub(super) fn retire_closed(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) {
+    pub(super) fn retire_closed(&mut self, config: &PoolConfig, gone: &mut Gone) {
         let kept = planted::has(Planted::EndedKept);
         let going = self
             .connections
@@ -249,24 +282,33 @@ impl Origin {
             if let Some(opened) = entry.unused_since {
                 self.back_off(config, opened, entry.client.unused_error());
             }
-            gone.push(entry.client);
+            gone.clients.push(entry.client);
         }
     }
 
     /// Lets go of connections that have taken requests for long enough, or enough of them: one at least, or whoever waits
     /// would dial without end.
-    fn retire_old(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) {
+    fn retire_old(&mut self, config: &PoolConfig, gone: &mut Gone) {
         let now = Instant::now();
         let old = self.connections.extract_if(.., |entry| {
             let is_old = entry.old_from.is_some_and(|from| from <= now);
             let opened = |max| entry.client.stats().streams_opened >= max;
             entry.unused_since.is_none() && (is_old || config.requests_max.is_some_and(opened))
         });
-        gone.extend(old.map(|entry| entry.client));
+        let old: Vec<Entry> = old.collect();
+        self.let_go(old, gone);
+    }
+
+    /// Lets go of connections that may still have room one day, and of the lines for it.
+    fn let_go(&self, entries: Vec<Entry>, gone: &mut Gone) {
+        if !entries.is_empty() {
+            gone.moves.push(Arc::clone(&self.moves));
+            gone.extend(entries.into_iter().map(|entry| entry.client));
+        }
     }
 
     /// Lets go of connections that have been idle for too long. Answers when to look again; `None` when there are none.
-    pub(super) fn keep(&mut self, config: &PoolConfig, gone: &mut Vec<Client>) -> Option<Instant> {
+    pub(super) fn keep(&mut self, config: &PoolConfig, gone: &mut Gone) -> Option<Instant> {
         self.retire_closed(config, gone);
         self.retire_old(config, gone);
         for entry in &mut self.connections {
@@ -280,8 +322,9 @@ impl Origin {
         let idle_max = config.idle_max.max(IDLE_MIN);
         let idle = self
             .connections
-            .extract_if(.., |entry| entry.last_use.elapsed() >= idle_max);
-        gone.extend(idle.map(|entry| entry.client));
+            .extract_if(.., |entry| entry.last_use.elapsed() >= idle_max)
+            .collect();
+        self.let_go(idle, gone);
         let next = self.connections.iter().map(|entry| entry.last_use).min();
         next.map(|last_use| later(last_use, idle_max))
     }

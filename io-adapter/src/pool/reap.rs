@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Inner;
+use super::{Inner, origin::Gone};
 
 /// One for a pool, for as long as it has connections: one for each connection would outlive it by up to the time that a
 /// connection may be idle.
@@ -25,8 +25,7 @@ impl Reaper {
     /// Answers when to look again; `None` when there is nothing left to look after.
     fn reap(&mut self) -> Option<Instant> {
         let inner = self.0.upgrade()?;
-        // Dropped behind the lock: a connection that is let go writes its last words.
-        let mut gone = Vec::new();
+        let mut gone = Gone::default();
         let mut state = inner.lock();
         let next = state
             .origins

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Inner,
     flight::Flight,
-    origin::{Choice, Line, Wait},
+    origin::{Choice, Gone, Line, Wait},
     reap::Reaper,
 };
 use crate::{
@@ -74,6 +74,7 @@ impl Inner {
                     dialed?;
                 },
                 () = again => {}
+                () = &mut wait.moves => {}
             }
             wait = match self.choose(target, line)? {
                 Choice::Use(client) => return Ok(client),
@@ -86,7 +87,7 @@ impl Inner {
     /// Decides what a request is to do, and starts a dial if that is wanted. All of it under one lock: between looking
     /// for a connection and dialing, another request could have done both.
     fn choose(self: &Arc<Self>, target: &Target, line: &mut Line) -> Result<Choice, Error> {
-        let mut gone = Vec::new();
+        let mut gone = Gone::default();
         let mut state = self.lock();
         state.last_token += 1;
         let token = state.last_token;
