@@ -45,6 +45,7 @@ fn limits_are_what_the_config_says() {
     let now = victim.now;
     victim.connection.handle_input(&mut input, now);
     assert_eq!(input.len(), (100 - 13) * 10, "three places are kept free");
+    assert_eq!(victim.stats().defences.events_full, 1);
     while victim.connection.poll_event().is_some() {}
     victim.reads = false;
     victim.flood(900, |_| wire::ping([0; 8], false));

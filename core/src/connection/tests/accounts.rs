@@ -95,6 +95,32 @@ fn a_stream_that_is_looked_at_is_work() {
 }
 
 #[test]
+fn what_is_written_is_work_by_the_piece_and_large_bodies_are_not_copied() {
+    let mut pair = Pair::established();
+    pair.server.input(&frame(PING, 0, &[7; 8]).repeat(5), NOW);
+    let before = pair.server.connection.stats().work_units;
+    pair.server.output(NOW);
+    let work = pair.server.connection.stats().work_units - before;
+    assert!((5..50).contains(&work), "{work}");
+
+    let client = &mut pair.client.connection;
+    let up = client.open(post("/"), Then::More).unwrap();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    let body = Bytes::from(Vec::from([7; 60_000]));
+    client.send_data(up, &mut body.clone(), Then::More).unwrap();
+    let before = client.stats().work_units;
+    let mut out = Transmit::new();
+    client.poll_transmit(&mut out, NOW);
+    let work = client.stats().work_units - before;
+    // Four frames, of a head and a payload each.
+    assert!((8..50).contains(&work), "{work}");
+    let within = |part: &&[u8]| body.as_ptr_range().contains(&part.as_ptr());
+    let shared: usize = out.parts().filter(within).map(<[u8]>::len).sum();
+    assert_eq!(shared, body.len());
+}
+
+#[test]
 fn a_preface_in_pieces_says_how_much_is_missing() {
     let mut server = Connection::new(Role::Server, Config::default(), NOW);
     let mut input = BytesMut::new();
