@@ -122,3 +122,29 @@ fn a_table_beyond_4096_needs_an_update_first() {
     let _ = complete(&mut decoder, &wire);
     assert_eq!(decoder.table_size(), 5033);
 }
+
+// RFC 7541 §4.4: an entry goes when there is no room otherwise, and not when it is just enough.
+#[test]
+fn entries_that_fit_exactly_stay() {
+    let config = DecoderConfig {
+        table_size_max: 68,
+        ..unlimited()
+    };
+    let mut decoder = Decoder::new(config);
+    let mut list = |wire: &[u8]| {
+        let got = complete(&mut decoder, wire).list;
+        let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+        let pairs = got.into_iter().map(|(n, v)| [text(n), text(v)].join("="));
+        pairs.collect::<Vec<_>>().join(" ")
+    };
+    // The table takes no more than the decoder says; each entry is 34 octets large.
+    assert_eq!(list(b"\x3f\x25\x40\x01a\x01b\x40\x01c\x01d"), "a=b c=d");
+    assert_eq!(list(b"\xbe\xbf"), "c=d a=b");
+    assert_eq!(list(b"\x40\x01e\x01f\xbe\xbf"), "e=f e=f c=d");
+    // As large as the table, with a name of its own, and with one of an entry that has to go for it.
+    let value = "x".repeat(35);
+    let wire = [b"\x40\x01g\x23", value.as_bytes(), b"\xbe"].concat();
+    assert_eq!(list(&wire), format!("g={value} g={value}"));
+    let wire = [b"\x7e\x23", value.as_bytes(), b"\xbe"].concat();
+    assert_eq!(list(&wire), format!("g={value} g={value}"));
+}
