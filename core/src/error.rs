@@ -39,6 +39,15 @@ pub struct ConnectionError {
     pub violation: Option<Violation>,
 }
 
+impl ConnectionError {
+    /// Whether the peer ended the connection because it was asked for too much (ENHANCE_YOUR_CALM), as servers of gRPC do
+    /// after too many PINGs: the next connection to it had better keep alive less often.
+    #[must_use]
+    pub fn asks_for_calm(&self) -> bool {
+        self.origin == Origin::Remote && self.code == ErrorCode::ENHANCE_YOUR_CALM
+    }
+}
+
 /// Why a stream ended without being complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamError {

@@ -56,7 +56,9 @@ impl Connection {
             violation: None,
         };
         let clean = end == TransportEnd::Eof && idle && self.remote.received;
-        self.fail_connection((!clean).then_some(error), error, Bytes::new());
+        // What the peer gave as its reason tells more than that it has gone.
+        let told = self.error.or((!clean).then_some(error));
+        self.fail_connection(told, error, Bytes::new());
         self.output.goaway = None;
         self.lifecycle = Lifecycle::Closed;
     }

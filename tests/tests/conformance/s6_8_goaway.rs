@@ -195,3 +195,21 @@ fn a_goaway_with_an_error_and_the_end_of_the_transport_give_the_same_verdicts_in
     assert_eq!(verdicts[0], [Retry::IfIdempotent; 2]);
     assert_eq!(verdicts[0], verdicts[1]);
 }
+
+#[test]
+fn the_reason_that_the_peer_gave_is_why_the_connection_ended() {
+    for (code, open) in [(11, true), (11, false), (2, true), (2, false)] {
+        let mut hand = Hand::client();
+        if open {
+            hand.open(Then::End);
+        }
+        hand.says(wire::goaway(1, code));
+        let connection = &mut hand.end.connection;
+        connection.handle_transport_end(TransportEnd::Eof, hand.end.now);
+        let Some(Event::Closed { error: Some(error) }) = hand.events().pop() else {
+            panic!("{open}, {code}")
+        };
+        assert_eq!((error.origin, error.code.to_u32()), (Origin::Remote, code));
+        assert_eq!(error.asks_for_calm(), code == 11);
+    }
+}
