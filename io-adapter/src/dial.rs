@@ -1,6 +1,10 @@
 //! From an origin to a connection: name, TCP, TLS, HTTP/2.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http::Uri;
 use raddle_core::Config;
@@ -86,9 +90,13 @@ impl std::fmt::Display for Target {
 ///
 /// Of a name with several addresses it tries the next one when the last has failed or has not answered in 250 ms, by turns
 /// of IPv6 and IPv4, and takes the first that is there (RFC 8305).
+///
+/// The next connection to a target whose last one ended with ENHANCE_YOUR_CALM keeps alive half as often: servers of
+/// gRPC say so to clients that send more PINGs than they want. Clones of a dialer know of it together.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     config: Config,
+    calm: Calm,
     timeout: Duration,
     #[cfg(feature = "tls")]
     tls: crate::tls::Connector,
@@ -103,6 +111,7 @@ impl Dialer {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            calm: Calm::default(),
             timeout: TIMEOUT,
             #[cfg(feature = "tls")]
             tls: crate::tls::Connector::new(crate::tls::Trust::Public),
@@ -133,15 +142,26 @@ impl Dialer {
     pub async fn dial(&self, target: &Target) -> Result<Client, Error> {
         let dial = async {
             let io = self.open(target).await?;
-            let (client, driver) = client::connect(io, self.config.clone()).await?;
-            // Its result is told by the requests on the connection.
-            tokio::spawn(driver);
+            let config = self.config_for(target);
+            let (client, driver) = client::connect(io, config).await?;
+            let (calm, target) = (self.calm.clone(), target.clone());
+            // What else its result is is told by the requests on the connection.
+            tokio::spawn(async move {
+                if let Err(error) = driver.await {
+                    calm.note(target, &error);
+                }
+            });
             Ok(client)
         };
         match tokio::time::timeout(self.timeout, dial).await {
             Ok(result) => result,
             Err(_) => Err(overdue(target, self.timeout)),
         }
+    }
+
+    /// What the next connection to `target` gets.
+    pub(crate) fn config_for(&self, target: &Target) -> Config {
+        self.calm.config(&self.config, target)
     }
 
     /// Opens the transport alone: for callers who want to watch the bytes.
@@ -180,6 +200,44 @@ pub(crate) fn overdue(target: &Target, limit: Duration) -> Error {
         "there was none to {target} after {limit:?}; see whether it can be reached, or allow more time"
     );
     Error::with_source(Kind::ConnectTimeout, text)
+}
+
+/// Targets that are remembered for having asked for calm. The first of them by name gives way.
+const CALM_MAX: usize = 256;
+/// How often their interval doubles: from half a minute to half an hour.
+const DOUBLINGS_MAX: u32 = 6;
+
+/// How often each target has asked for calm.
+#[derive(Clone, Debug, Default)]
+struct Calm(Arc<Mutex<BTreeMap<Target, u32>>>);
+
+impl Calm {
+    fn times(&self) -> MutexGuard<'_, BTreeMap<Target, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes account of how a connection ended.
+    fn note(&self, target: Target, error: &Error) {
+        if !matches!(error.kind(), Kind::Connection(error) if error.asks_for_calm()) {
+            return;
+        }
+        let mut times = self.times();
+        *times.entry(target).or_default() += 1;
+        if times.len() > CALM_MAX {
+            times.pop_first();
+        }
+    }
+
+    /// `config` with the intervals that the target wants.
+    fn config(&self, config: &Config, target: &Target) -> Config {
+        let times = self.times().get(target).copied().unwrap_or_default();
+        let longer = |time: Duration| time.saturating_mul(1 << times.min(DOUBLINGS_MAX));
+        Config {
+            keep_alive_interval: config.keep_alive_interval.map(longer),
+            keep_alive_quiet_interval: longer(config.keep_alive_quiet_interval),
+            ..config.clone()
+        }
+    }
 }
 
 /// Whatever carries a connection.

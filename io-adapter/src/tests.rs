@@ -1,4 +1,4 @@
-//! Tests of the write lock with locks of the system. They stand apart from it because loom's models take its source in.
+//! Tests with locks of the system. They stand apart from what they test because loom's models take its source in.
 
 use std::{
     io,
@@ -8,12 +8,21 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use raddle_core::{Config, Connection, Role, Timestamp};
-use tokio::{io::AsyncWrite, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
+    task::yield_now,
+    time::Instant,
+};
 
-use crate::shared::Shared;
+use crate::{
+    dial::{Dialer, Target},
+    shared::Shared,
+};
 
 /// A transport that takes nothing at first and is ready again before its caller has let the write lock go: the
 /// driver, woken for it, finds the lock taken.
@@ -85,4 +94,36 @@ fn who_finds_the_write_lock_taken_by_a_look_is_not_forgotten() {
         trap.written.lock().unwrap().starts_with(b"PRI * HTTP/2.0"),
         "nobody else will come and write it"
     );
+}
+
+#[tokio::test]
+async fn who_is_asked_for_calm_keeps_the_next_connection_alive_less_often() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let target = Target::of(&format!("http://{address}").parse().unwrap()).unwrap();
+    let dialer = Dialer::new(Config::default());
+    let second = Duration::from_secs(1);
+    for (code, times) in [(11, 2), (0, 2), (2, 2), (11, 4)] {
+        let client = dialer.dial(&target).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        // SETTINGS, and GOAWAY with this code.
+        peer.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, code];
+        peer.write_all(&goaway).await.unwrap();
+        peer.shutdown().await.unwrap();
+        while peer.read_u8().await.is_ok() {}
+        drop(client);
+        let ended = async {
+            while dialer.config_for(&target).keep_alive_interval != Some(30 * second * times) {
+                yield_now().await;
+            }
+        };
+        let ended = tokio::time::timeout(10 * second, ended).await;
+        assert!(ended.is_ok(), "after {code}");
+    }
+    let config = dialer.clone().config_for(&target);
+    assert_eq!(config.keep_alive_quiet_interval, 4 * 300 * second);
+    let other = Target::of(&http::Uri::from_static("http://other/")).unwrap();
+    let config = dialer.config_for(&other);
+    assert_eq!(config.keep_alive_interval, Some(30 * second));
 }
