@@ -27,6 +27,7 @@ pub mod oracle;
 pub mod outcome;
 pub mod pair;
 pub mod races;
+mod resources;
 pub mod runner;
 pub mod shrink;
 mod stranger;

@@ -53,7 +53,7 @@ impl World<'_> {
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
         self.oracle.finish()?;
         if let Some(id) = self.oracle.unended_on_server().next() {
-            return Err(Fault::of(id, "never ended on the server"));
+            return Err(Fault::of(id, "I-01: never ended on the server"));
         }
         for (at, link) in self.links.iter().enumerate() {
             for side in [&link.client, &link.server] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use raddle_core::{Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
+use raddle_core::{Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
 
 use super::{Hop, plan::Plan};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     crumbs,
     outcome::Fault,
     pair::{end::FEW, pipe::Pipe},
+    resources::Rest,
     wire::Observer,
 };
 
@@ -34,6 +35,9 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) conn: Connection,
+    config: Config,
+    /// The most streams that it had at once.
+    peak: usize,
     pub(super) out: Transmit,
     /// Bytes that have arrived and are not read.
     pub(super) input: BytesMut,
@@ -121,8 +125,9 @@ impl Link {
 
 impl Side {
     fn new(role: Role, plan: &Plan, hop: Hop, now: u64) -> Self {
+        let config = plan.config(hop, role);
         #[allow(unused_mut)]
-        let mut conn = Connection::new(role, plan.config(hop, role), Timestamp(now));
+        let mut conn = Connection::new(role, config.clone(), Timestamp(now));
         #[cfg(feature = "planted")]
         crate::mutants::plant(&mut conn);
         let mut observer = Observer::new(role == Role::Client);
@@ -131,6 +136,8 @@ impl Side {
         }
         Self {
             conn,
+            config,
+            peak: 0,
             out: Transmit::new(),
             input: BytesMut::new(),
             unread: false,
@@ -186,8 +193,24 @@ impl Side {
         self.dirty = true;
     }
 
+    /// What it keeps now.
+    pub(super) fn rest(&self) -> Rest<'_> {
+        let holds = |(handle, taken): &(&StreamHandle, &usize)| {
+            **taken > 0 && !self.streams.contains_key(handle)
+        };
+        Rest {
+            conn: &self.conn,
+            config: &self.config,
+            out: &self.out,
+            input: &self.input,
+            streams: self.streams.len() + self.taken.iter().filter(holds).count(),
+            peak: self.peak,
+        }
+    }
+
     /// Whether all its streams are to be looked at, which is not every time where there are many.
     pub(super) fn is_due(&mut self) -> bool {
+        self.peak = self.peak.max(self.conn.audit().live);
         self.unseen += 1;
         let due = self.unseen > self.streams.len() / FEW;
         self.unseen *= usize::from(!due);

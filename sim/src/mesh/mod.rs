@@ -10,6 +10,8 @@ mod link;
 mod origin;
 mod outgoing;
 mod plan;
+#[cfg(test)]
+mod planted;
 mod proxy;
 mod streams;
 mod trouble;
@@ -168,6 +170,8 @@ struct World<'t> {
     entries: u64,
     oracle: Oracle,
     marks: Marks,
+    #[cfg(test)]
+    planted: Option<planted::Planted>,
 }
 
 impl<'t> World<'t> {
@@ -183,6 +187,8 @@ impl<'t> World<'t> {
             entries: 0,
             oracle: Oracle::default(),
             marks: Marks::default(),
+            #[cfg(test)]
+            planted: None,
             plan,
         };
         for n in 0..world.requests.len() {
@@ -384,7 +390,9 @@ impl<'t> World<'t> {
                 break;
             };
             self.links[at].raw(role).dirty = true;
-            self.event(at, role, event)?;
+            for event in self.plant(at, role, event) {
+                self.event(at, role, event)?;
+            }
         }
         if self.transmit(at, role)? {
             self.links[at].raw(role).dirty = true;
@@ -393,11 +401,18 @@ impl<'t> World<'t> {
             if !side.dirty && side.is_due() {
                 side.conn.check();
                 side.audit()?;
+                side.rest().judge()?;
                 self.links[at].conserved()?;
             }
             self.hang_up(at, role);
         }
         Ok(())
+    }
+
+    /// What is told instead of `event`, in tests of those who judge.
+    #[cfg(not(test))]
+    fn plant(&mut self, _: usize, _: Role, event: raddle_core::Event) -> [raddle_core::Event; 1] {
+        [event]
     }
 
     /// Cuts frames and gives them to the transport; answers whether there were any.

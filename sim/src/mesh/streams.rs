@@ -13,7 +13,9 @@ use crate::{oracle::Way, outcome::Fault, pair::end::trailers_value};
 impl World<'_> {
     pub(super) fn event(&mut self, at: usize, role: Role, event: Event) -> Result<(), Fault> {
         if self.links[at].seen(role).closed {
-            return Err(Fault::run(format!("{at} {role:?}: {event:?} after Closed")));
+            return Err(Fault::run(format!(
+                "I-29: {at} {role:?}: {event:?} after Closed"
+            )));
         }
         match event {
             Event::Request { stream, head, then } => self.on_request(at, stream, &head, then),
@@ -103,7 +105,7 @@ impl World<'_> {
         let found = self.links[at].seen(role).streams.get(&stream);
         found.copied().ok_or_else(|| {
             let what =
-                format!("{at} {role:?}: {what} for {stream:?}, which has ended or never was");
+                format!("I-01: {at} {role:?}: {what} for {stream:?}, which has ended or never was");
             Fault::run(what)
         })
     }

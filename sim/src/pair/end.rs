@@ -14,6 +14,7 @@ use crate::{
     crumbs,
     oracle::Message,
     outcome::{Fault, Marks},
+    resources::Rest,
     tape::Tape,
     wire::{Observer, Urgency},
 };
@@ -24,6 +25,9 @@ pub(crate) const FEW: usize = 4;
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) conn: Connection,
+    config: Config,
+    /// The most streams that it had at once.
+    pub(super) peak: usize,
     pub(super) out: Transmit,
     /// Bytes that have arrived and are not read.
     pub(super) input: BytesMut,
@@ -113,11 +117,13 @@ pub(super) enum Sent {
 impl End {
     pub(super) fn new(role: Role, config: Config) -> Self {
         #[allow(unused_mut)]
-        let mut conn = Connection::new(role, config, Timestamp(0));
+        let mut conn = Connection::new(role, config.clone(), Timestamp(0));
         #[cfg(feature = "planted")]
         crate::mutants::plant(&mut conn);
         Self {
             conn,
+            config,
+            peak: 0,
             out: Transmit::new(),
             input: BytesMut::new(),
             unread: false,
@@ -303,7 +309,19 @@ impl End {
         }
         self.unseen = 0;
         self.conn.check();
-        self.audit()
+        self.audit()?;
+        let holds = |(handle, taken): &(&StreamHandle, &Option<usize>)| {
+            taken.is_none_or(|taken| taken > 0) && !self.streams.contains_key(handle)
+        };
+        let rest = Rest {
+            conn: &self.conn,
+            config: &self.config,
+            out: &self.out,
+            input: &self.input,
+            streams: self.streams.len() + self.taken.iter().filter(holds).count(),
+            peak: self.peak,
+        };
+        rest.judge()
     }
 
     /// I-10: what the engine counts as handed out is what the application has.

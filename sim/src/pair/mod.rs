@@ -339,6 +339,8 @@ impl<'t> World<'t> {
     /// Gives one end turns until it has nothing more to do at this moment.
     fn settle(&mut self, role: Role) -> Result<(), Fault> {
         for turn in 0..TURNS_MAX {
+            let end = self.end(role);
+            end.peak = end.peak.max(end.conn.audit().live);
             let mut moved = self.read(role)?;
             while let Some(event) = self.end(role).conn.poll_event() {
                 moved = true;

@@ -125,7 +125,7 @@ impl World<'_> {
         match self.end(role).streams.get(&stream) {
             Some(live) => Ok(live.n),
             None => Err(Fault::run(format!(
-                "{role:?}: {what} for {stream:?}, which has ended or never was"
+                "I-01: {role:?}: {what} for {stream:?}, which has ended or never was"
             ))),
         }
     }
