@@ -42,6 +42,8 @@ struct Bounds {
     events: usize,
     output: usize,
     keeps_alive: bool,
+    /// Frames without use that the engine lets pass at once, in a run that is a flood of them.
+    flood: Option<u32>,
 }
 
 struct World<'t> {
@@ -95,8 +97,8 @@ fn config(tape: &mut Tape) -> Config {
     }
 }
 
-/// Bounds that came later, from a lane of their own.
-fn bounds(tape: &mut Tape, config: Config) -> Config {
+/// Bounds that came later, from a lane of their own; and a burst that is so small that a run is nothing but one flood.
+fn bounds(tape: &mut Tape, config: Config) -> (Config, Option<u32>) {
     tape.lane("bounds");
     let bounded = Config {
         events_max: tape.pick(&[256, 256, 16]),
@@ -104,19 +106,25 @@ fn bounds(tape: &mut Tape, config: Config) -> Config {
         keep_alive_interval: tape.pick(&[None, Some(KEEP_ALIVE)]),
         ..config
     };
+    let burst = tape.chance(1, 64).then(|| 1 + tape.size(200) as u32);
     tape.lane("setup");
-    bounded
+    let bounded = Config {
+        abuse_burst: burst.unwrap_or(bounded.abuse_burst),
+        ..bounded
+    };
+    (bounded, burst)
 }
 
 impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
         let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
         let config = config(tape);
-        let config = bounds(tape, config);
+        let (config, flood) = bounds(tape, config);
         let bounds = Bounds {
             events: config.events_max,
             output: config.output_bytes_max,
             keeps_alive: config.keep_alive_interval.is_some(),
+            flood,
         };
         let tunnels = config.enable_connect_protocol;
         let mut conn = Connection::new(role, config, Timestamp(0));
@@ -167,6 +175,9 @@ impl<'t> World<'t> {
         self.trace
             .note(format_args!("the engine is a {:?}", self.role));
         self.turn()?;
+        if let Some(burst) = self.bounds.flood {
+            return self.flood(burst);
+        }
         let few = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
         let steps = match self.tape.lane("long").chance(1, LONG_EVERY) {
             true => 700,

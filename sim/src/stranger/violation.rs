@@ -85,6 +85,26 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Frames without use, until the engine has had enough of them.
+    pub(super) fn flood(&mut self, burst: u32) -> Result<(), Fault> {
+        self.broken = true;
+        self.marks.hit("flood");
+        let frame = match self.tape.lane("violation").chance(1, 2) {
+            false => Frame::new(kind::PING, 0, 0, &[1; 8]),
+            true => Frame::new(kind::SETTINGS, 0, 0, &[]),
+        };
+        for _ in 0..=burst {
+            self.deliver(&frame);
+            self.turn()?;
+        }
+        if self.conn.lifecycle() < Lifecycle::Closing {
+            return Err(Fault::run(format!(
+                "I-28: lets pass: a flood of more than {burst} frames"
+            )));
+        }
+        Ok(())
+    }
+
     /// One byte more than a stream's window, on a stream that has one.
     fn overrun(&mut self) -> Result<(), Fault> {
         let Some((id, len)) = self.peer.overrun() else {

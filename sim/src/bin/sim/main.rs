@@ -201,7 +201,7 @@ impl OneArgs {
                 let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
                 self.saved(bytes).map_err(|Wrong(error)| wrong(error))?
             }
-            (None, None, Some(planted)) => first_find(planted)?,
+            (None, None, Some(planted)) => find(planted, 0)?.1,
             (None, seed, _) => Case::new(self.world()?, Tape::from_seed(seed.unwrap_or_default())),
         };
         if self.planted.is_some() {
@@ -262,12 +262,12 @@ impl OneArgs {
 }
 
 #[cfg(feature = "planted")]
-fn first_find(planted: &str) -> Result<Case, Wrong> {
-    Ok(mutants::first_find(planted)?)
+fn find(planted: &str, first: u64) -> Result<(u64, Case), Wrong> {
+    Ok(mutants::find(planted, first)?)
 }
 
 #[cfg(not(feature = "planted"))]
-fn first_find(_: &str) -> Result<Case, Wrong> {
+fn find(_: &str, _: u64) -> Result<(u64, Case), Wrong> {
     Err(Wrong("build it with `--features planted`".into()))
 }
 

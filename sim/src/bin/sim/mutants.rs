@@ -71,21 +71,21 @@ fn tell(name: &str, found: Option<Found>, seconds: u64) -> bool {
 }
 
 /// How long a fault is looked for before it is shrunk.
-const HUNT_MAX: Duration = Duration::from_secs(5);
+const HUNT_MAX: Duration = Duration::from_secs(20);
 
 /// The names of the faults that can be switched on.
 pub(crate) fn names() -> Vec<String> {
     Planted::ALL.iter().map(|p| format!("{p:?}")).collect()
 }
 
-/// The first seed that finds the fault of this name.
-pub(crate) fn first_find(name: &str) -> Result<Case, String> {
+/// The first seed from `first` on that finds the fault of this name, and what it was run as.
+pub(crate) fn find(name: &str, first: u64) -> Result<(u64, Case), String> {
     let mut all = Planted::ALL.iter();
     let planted = all.find(|planted| format!("{planted:?}") == name);
     let planted = planted.ok_or_else(|| format!("no fault is called `{name}`"))?;
-    let found = hunt(Some(*planted), 0, u64::MAX, HUNT_MAX);
+    let found = hunt(Some(*planted), first, u64::MAX, HUNT_MAX);
     let found = found.ok_or_else(|| format!("{name} is not found in {HUNT_MAX:?}"))?;
     let mut case = Case::new(found.world, Tape::from_seed(found.seed));
     case.planted = Some(name.to_owned());
-    Ok(case)
+    Ok((found.seed, case))
 }
