@@ -200,6 +200,31 @@ fn a_peer_that_says_nothing_is_an_error_of_the_transport() {
     assert_eq!(error.origin, Origin::Transport);
 }
 
+// What is written behind a PING is no answer to it.
+#[test]
+fn a_peer_that_says_nothing_is_not_excused_by_what_it_is_sent() {
+    let mut pair = Pair::established();
+    let client = &mut pair.client.connection;
+    let up = client.open(post("/"), Then::More).unwrap();
+    pair.settle();
+    let mut client = pair.client;
+    let mut now = client.connection.poll_timeout().unwrap();
+    client.connection.handle_timeout(now);
+    assert_eq!(client.output(now).get(3), Some(&PING));
+    let end = now.after(Config::default().keep_alive_timeout);
+    while client.connection.error().is_none() {
+        assert!(now < end, "the answer is long overdue");
+        now = now.after(core::time::Duration::from_secs(1));
+        let mut data = Bytes::from(Vec::from([0; 2_000]));
+        let sent = client.connection.send_data(up, &mut data, Then::More);
+        sent.unwrap();
+        client.output(now);
+        client.connection.handle_timeout(now);
+    }
+    let error = client.connection.error().unwrap();
+    assert_eq!(error.violation, Some(Violation::PingTimeout));
+}
+
 #[test]
 fn a_drain_does_not_wait_for_ever_for_a_peer_that_says_nothing() {
     let config = Config {
