@@ -74,11 +74,6 @@ impl fmt::Display for World {
 }
 
 impl World {
-    /// Whether runs of it can be recorded.
-    pub(crate) fn is_recorded(self) -> bool {
-        !matches!(self, Self::Engines(Profile::Pool | Profile::Proxy))
-    }
-
     /// Every world of a tier.
     #[must_use]
     pub fn of_tier(tier: u8) -> Vec<Self> {

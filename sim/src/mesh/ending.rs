@@ -1,6 +1,7 @@
 //! How a run ends, what is said of one that does not, and whether those whom nothing touched noticed anything.
 
-use raddle_core::{Lifecycle, Role};
+use bytes::Buf;
+use raddle_core::{Lifecycle, Role, TransportEnd};
 
 use super::{Request, World};
 use crate::outcome::Fault;
@@ -22,6 +23,17 @@ pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Faul
 }
 
 impl World<'_> {
+    /// Closes the transport when the engine has no more use for it.
+    pub(super) fn hang_up(&mut self, at: usize, role: Role) {
+        let side = self.links[at].raw(role);
+        let over = side.conn.lifecycle() == Lifecycle::Closed && !side.out.has_remaining();
+        if over && !std::mem::replace(&mut side.hung_up, true) {
+            self.log(format_args!("{at} {role:?}: hangs up"));
+            let pipe = self.links[at].outgoing(role);
+            pipe.end(TransportEnd::Eof, self.now, self.tape);
+        }
+    }
+
     /// Lets every connection come to its end once every request has. Answers whether it did so now.
     pub(super) fn begin_end(&mut self) -> bool {
         let open = |request: &Request| request.end.is_none();

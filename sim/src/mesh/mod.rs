@@ -13,15 +13,14 @@ mod plan;
 #[cfg(test)]
 mod planted;
 mod proxy;
+mod recording;
 mod streams;
 mod trouble;
 
 use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes};
-use raddle_core::{
-    ErrorCode, Input, Lifecycle, Retry, Role, StreamHandle, Timestamp, TransportEnd,
-};
+use raddle_core::{ErrorCode, Input, Retry, Role, StreamHandle, Timestamp};
 
 use self::{
     link::{Link, Side},
@@ -209,6 +208,7 @@ impl<'t> World<'t> {
 
     fn log(&mut self, text: std::fmt::Arguments<'_>) {
         self.trace.note(format_args!("{}ns {text}", self.now));
+        self.record_note(text);
     }
 
     /// One side of a connection, to do something with it.
@@ -319,6 +319,7 @@ impl<'t> World<'t> {
                 None => return any,
                 Some(Piece::Bytes(bytes)) => {
                     side.arrive(bytes);
+                    recording::arrival(self.trace, at, now, role, bytes);
                     // There is room in it again.
                     other.dirty |= other.out.has_remaining();
                 }
@@ -331,6 +332,7 @@ impl<'t> World<'t> {
                 Some(Piece::End(how)) => {
                     side.dirty = true;
                     side.conn.handle_transport_end(how, Timestamp(now));
+                    recording::end(self.trace, at, now, role, how);
                     self.log(format_args!("{at} {role:?}: transport ends by {how:?}"));
                 }
             }
@@ -405,6 +407,7 @@ impl<'t> World<'t> {
                 self.links[at].conserved()?;
             }
             self.hang_up(at, role);
+            self.record_waits(at, role);
         }
         Ok(())
     }
@@ -422,23 +425,14 @@ impl<'t> World<'t> {
         let before = side.out.remaining();
         let cut = side.conn.poll_transmit(&mut side.out, Timestamp(now));
         side.observe(before)?;
+        self.record_cut_frames(at, role, before);
+        let link = &mut self.links[at];
         let (side, pipe) = match role {
             Role::Client => (&mut link.client, &mut link.up),
             Role::Server => (&mut link.server, &mut link.down),
         };
         pipe.write(&mut side.out, now, self.tape);
         Ok(cut > 0)
-    }
-
-    /// Closes the transport when the engine has no more use for it.
-    fn hang_up(&mut self, at: usize, role: Role) {
-        let side = self.links[at].raw(role);
-        let over = side.conn.lifecycle() == Lifecycle::Closed && !side.out.has_remaining();
-        if over && !std::mem::replace(&mut side.hung_up, true) {
-            self.log(format_args!("{at} {role:?}: hangs up"));
-            let pipe = self.links[at].outgoing(role);
-            pipe.end(TransportEnd::Eof, self.now, self.tape);
-        }
     }
 }
 

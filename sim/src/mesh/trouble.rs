@@ -21,6 +21,7 @@ impl World<'_> {
         match trouble {
             Trouble::Stall(_, way, long) => {
                 self.marks.hit("one connection stalls");
+                self.record_trouble(at, Some(way), now + long);
                 match way {
                     Way::Up => self.links[at].up.stall(now + long),
                     Way::Down => self.links[at].down.stall(now + long),
@@ -28,6 +29,7 @@ impl World<'_> {
             }
             Trouble::Cut(_) => {
                 self.marks.hit("one connection breaks");
+                self.record_trouble(at, None, now);
                 for role in [Role::Client, Role::Server] {
                     let pipe = self.links[at].outgoing(role);
                     if self.tape.lane("break").chance(1, 2) {

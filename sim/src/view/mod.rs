@@ -31,17 +31,14 @@ pub use self::{
     recorder::Recorder,
 };
 
-/// Runs `tape` from its beginning as `world`, and records it; `None` for worlds of several connections that are not
-/// recorded. Of the connections of a simulated network the first one is, and of a pool's the client's end of it.
-pub fn record(world: World, tape: &mut Tape) -> Option<(Result<Outcome, Fault>, Recorder)> {
-    if !world.is_recorded() {
-        return None;
-    }
+/// Runs `tape` from its beginning as `world`, and records it. Of several connections the first one is
+/// recorded, and of a pool over a simulated network the client's end of it.
+pub fn record(world: World, tape: &mut Tape) -> (Result<Outcome, Fault>, Recorder) {
     tape.rewind();
     let mut trace = Trace::keeping(0);
     trace.recorder = Some(Box::default());
     let result = runner::once(tape, &mut trace, |tape, trace| world.attempt(tape, trace));
-    Some((result, *trace.recorder.unwrap_or_default()))
+    (result, *trace.recorder.unwrap_or_default())
 }
 
 /// A form in which a recording can be written.

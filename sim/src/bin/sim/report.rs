@@ -40,23 +40,9 @@ fn show(args: &OneArgs, case: &Case) -> Result<bool, Wrong> {
         Format::Qlog => view::Format::Qlog,
         Format::Perfetto => view::Format::Perfetto,
     };
-    if let Some((result, recorder)) = view::record(world, &mut tape) {
-        let header = Header::simulated(args.seed, world.tier(), &result, args.again(case));
-        let bytes = view::export(&recorder.finish(header), format);
-        std::io::stdout().lock().write_all(&bytes)?;
-        return Ok(result.is_ok());
-    }
-    if format != view::Format::Text {
-        return Err("this world is shown as text only".into());
-    }
-    let (result, trace) = world.told(&mut tape);
-    trace.lines().for_each(|line| println!("{line}"));
-    match result {
-        Ok(outcome) => println!("well: hash {:016x}", outcome.hash),
-        Err(fault) => {
-            println!("{fault}");
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let (result, recorder) = view::record(world, &mut tape);
+    let header = Header::simulated(args.seed, world.tier(), &result, args.again(case));
+    let bytes = view::export(&recorder.finish(header), format);
+    std::io::stdout().lock().write_all(&bytes)?;
+    Ok(result.is_ok())
 }
