@@ -67,7 +67,7 @@ impl Connection {
             return Err(OpenError::QueueFull);
         }
         // RFC 9113 §6.5.2: advisory, but a peer that says so would refuse it.
-        if self.sent_size(head) > self.remote.header_list_size as usize {
+        if head.list_size() > self.remote.header_list_size as usize {
             return Err(OpenError::HeaderListTooLarge);
         }
         // RFC 8441 §4: an extended CONNECT MUST wait for the peer to allow it.
@@ -77,17 +77,6 @@ impl Connection {
         };
         head::check_request(head, &rules).map_err(OpenError::Malformed)?;
         Ok(BodyLength::of_request(head))
-    }
-
-    /// The size of a request's list (RFC 9113 §10.5.1) as it is sent.
-    fn sent_size(&self, head: &RequestHead) -> usize {
-        if !self.config.split_cookies {
-            return head.list_size();
-        }
-        let fields = head.all().flat_map(head::crumbs);
-        fields
-            .map(|field| field.name.len() + field.value.len() + 32)
-            .sum()
     }
 
     /// Server: sends an interim (1xx) response; the final one is still owed.

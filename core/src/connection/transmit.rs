@@ -216,7 +216,8 @@ impl Connection {
             && let Some((OutHead::Request(head), end)) = stream.send.take_head()
         {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
-            if self.config.split_cookies {
+            let list_max = self.remote.header_list_size as usize;
+            if self.config.split_cookies && head::may_crumble(&head, list_max) {
                 put_block(out, hpack, id, end, max, head.all().flat_map(head::crumbs));
             } else {
                 put_block(out, hpack, id, end, max, head.all());

@@ -23,4 +23,4 @@ pub(crate) use request::{Rules, check_request, parse_request};
 pub use response::{ResponseHead, ResponseHeadBuilder};
 pub(crate) use response::{check_response, parse_response};
 pub(crate) use rules::{Oddities, check_trailers, parse_trailers};
-pub(crate) use sink::{BlockSink, crumbs};
+pub(crate) use sink::{BlockSink, crumbs, may_crumble};

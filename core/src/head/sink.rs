@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Field, Fields, FieldsBuilder};
+use super::{Field, Fields, FieldsBuilder, RequestHead};
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
 /// one piece serves about ten; a head that is kept for long keeps one piece alive.
@@ -31,6 +31,20 @@ pub(crate) fn crumbs(field: Field<'_>) -> impl Iterator<Item = Field<'_>> {
         let value = end.map_or(value, |at| &value[..at]);
         Some(Field { value, ..field })
     })
+}
+
+/// A request's cookies are not cut more often. Many servers take no more than a hundred fields.
+const CUTS_MAX: usize = 64;
+/// What a cut adds to the size of a list (RFC 9113 §10.5.1): a field more, and its name, without the two bytes between.
+const CUT_BYTES: usize = 32 + COOKIE.len() - 2;
+
+/// Whether a request's cookies may be sent in crumbs, to a peer whose limit on the size of a list is `list_max`. It would
+/// count each crumb as a field, and must not refuse for that what it takes in one piece.
+pub(crate) fn may_crumble(head: &RequestHead, list_max: usize) -> bool {
+    let cookies = head.all().filter(|field| field.name == COOKIE);
+    let cuts = cookies.map(|cookie| crumbs(cookie).skip(1).take(CUTS_MAX + 1).count());
+    let cuts: usize = cuts.sum();
+    cuts <= CUTS_MAX && head.list_size() + cuts * CUT_BYTES <= list_max
 }
 
 /// Collects the fields of one header block after the other. There is one for each connection: blocks do not overlap
