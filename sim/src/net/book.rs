@@ -125,6 +125,8 @@ impl Book {
             oracle.failed(n, verdict)
         });
         let troubled = self.plan.cut.is_some()
+            // Behind its last byte a connection waits a second for a network that stands still.
+            || (self.plan.drain.is_some() && !self.plan.holds.is_empty())
             || (self.plan.pooled && self.plan.pool.swizzle.is_some())
             // The h2 crate tells requests behind GOAWAY like those before it, and lets a drained socket go although
             // there is something to read in it, which takes what was sent last with it.
