@@ -86,6 +86,9 @@ struct RunArgs {
     /// are not hit yet.
     #[arg(long, value_name = "SECONDS")]
     time_max: Option<u64>,
+    /// Threads that run seeds; as many as there are cores if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    jobs: Option<u32>,
 }
 
 #[derive(Args)]

@@ -2,12 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
+    mpsc,
 };
 
 use raddle_sim::{
     campaign::World,
-    outcome::Marks,
+    outcome::{Fault, Marks, Outcome},
     races::{self, Race},
 };
 use serde_json::json;
@@ -27,6 +28,16 @@ struct Sum {
     marks: Marks,
 }
 
+/// A seed that was run as one world.
+struct Ran {
+    seed: u64,
+    world: World,
+    result: Result<Outcome, Fault>,
+}
+
+/// Results that wait to be summed up: enough that no thread waits while a line is printed.
+const RESULTS_MAX: usize = 1_024;
+
 /// Runs the seeds; answers whether everything was well.
 pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     let worlds = args.worlds();
@@ -35,9 +46,19 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     let mut progress = Progress::new((end - first) * worlds.len() as u64);
     let mut sum = Sum::default();
     let all = races::of_tier(args.tier);
-    'seeds: for seed in first..end {
-        for &world in &worlds {
-            one(args, world, seed, &mut sum);
+    let next = AtomicU64::new(first);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or_else(cores, |jobs| jobs as usize);
+    let (sender, results) = mpsc::sync_channel(RESULTS_MAX);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let sender = sender.clone();
+            scope.spawn(|| work(&next, end, &worlds, &stop, sender));
+        }
+        drop(sender);
+        // Until the last thread has ended. What was run by then counts.
+        for ran in results {
+            one(args, ran, &mut sum);
             progress.step(sum.runs, sum.failures, || {
                 (hit(&all, args.tier, &sum.marks), all.len())
             });
@@ -48,11 +69,11 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
                 let patient = seconds < max.saturating_mul(PATIENCE) && args.every_race && !met();
                 seconds >= max && !patient
             });
-            if sum.failures >= args.failures_max || late || stop.load(Ordering::Relaxed) {
-                break 'seeds;
+            if late || sum.failures >= args.failures_max {
+                stop.store(true, Ordering::Relaxed);
             }
         }
-    }
+    });
     progress.finish();
     tell(args, &sum, &progress);
     let missed: Vec<_> = all
@@ -70,6 +91,36 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     Ok(sum.failures == 0 && (!args.every_race || missed.is_empty()))
 }
 
+/// Runs one seed after the other that nobody else has taken, as every world, until there are no more or `stop` is set.
+fn work(
+    next: &AtomicU64,
+    end: u64,
+    worlds: &[World],
+    stop: &AtomicBool,
+    results: mpsc::SyncSender<Ran>,
+) {
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return;
+        }
+        for &world in worlds {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = world.run_seed(seed);
+            let ran = Ran {
+                seed,
+                world,
+                result,
+            };
+            if results.send(ran).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// How many of these races have come to pass.
 fn hit(races: &[Race], tier: u8, marks: &Marks) -> usize {
     let hit = |race: &&Race| race.hits(tier, marks).is_some_and(|hits| hits > 0);
@@ -85,9 +136,14 @@ fn print_races(tier: u8, marks: &Marks) {
     }
 }
 
-fn one(args: &RunArgs, world: World, seed: u64, sum: &mut Sum) {
+fn one(args: &RunArgs, ran: Ran, sum: &mut Sum) {
+    let Ran {
+        seed,
+        world,
+        result,
+    } = ran;
     sum.runs += 1;
-    match world.run_seed(seed) {
+    match result {
         Ok(outcome) => {
             sum.events += outcome.events;
             let ends = outcome.ends;
