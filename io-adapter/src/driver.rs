@@ -361,7 +361,9 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
 
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
-        self.shared.lock().driver = None;
+        // A waker may drop whatever its task holds, which is not for under the lock.
+        let waker = self.shared.lock().driver.take();
+        drop(waker);
         self.shared.end(TransportEnd::Failed, None);
         self.shared.close();
     }

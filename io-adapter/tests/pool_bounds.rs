@@ -84,6 +84,42 @@ async fn a_server_that_is_well_again_is_found() {
     assert_eq!(pool.stats().connections, 1);
 }
 
+/// A connection that its server closes after a minute in which nobody has used it.
+async fn closed_after_a_minute() -> Result<Client, Error> {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    tokio::spawn(async move {
+        let reads = async { while far.read(&mut [0; 1_024]).await.is_ok_and(|n| n > 0) {} };
+        let _ = timeout(MINUTE, reads).await;
+    });
+    // Time for whoever has asked to go.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    connect(near).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_closes_what_nobody_uses_has_not_failed() {
+    let second = Duration::from_secs(1);
+    let config = PoolConfig {
+        back_off: second,
+        idle_max: 100 * MINUTE,
+        ..PoolConfig::default()
+    };
+    let (mut pool, dials) = pool_of(config, |n| match n {
+        0 => Box::pin(closed_after_a_minute()),
+        1 => Box::pin(async { Err(Error::connect("nobody listens")) }),
+        _ => Box::pin(served()),
+    });
+    let gives_up = timeout(second / 2, pool.call(get("/"))).await;
+    assert!(gives_up.is_err(), "the dial takes longer");
+    tokio::time::sleep(2 * MINUTE).await;
+    pool.call(get("/")).await.unwrap_err();
+    assert_eq!(dials.load(Ordering::Relaxed), 2);
+    // One failure is one pause, and not two.
+    tokio::time::sleep(second + second / 10).await;
+    pool.call(get("/")).await.unwrap();
+    assert_eq!(dials.load(Ordering::Relaxed), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn settings_without_a_bound_are_no_panic() {
     let config = PoolConfig {

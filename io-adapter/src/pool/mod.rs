@@ -110,8 +110,8 @@ pub struct PoolConfig {
     /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
-    /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a [`Full`] of bytes, or no
-    /// part of its body has been asked for.
+    /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a [`Full`] of bytes, or
+    /// no part of its body has been asked for.
     pub resends_max: u32,
 }
 

@@ -51,10 +51,16 @@ struct Entry {
     token: u64,
     client: Client,
     last_use: Instant,
-    /// Until a request is sent here, the dial has proved nothing.
-    unused_since: Option<Instant>,
+    opened: Instant,
     /// From when on it takes no more requests.
     old_from: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether no request has been sent here yet: until then the dial has proved nothing.
+    fn is_unused(&self) -> bool {
+        self.client.stats().streams_opened == 0
+    }
 }
 
 /// What a request is to do.
@@ -198,7 +204,6 @@ impl Origin {
             return None;
         }
         best.last_use = Instant::now();
-        best.unused_since = None;
         self.failures = 0;
         Some(client)
     }
@@ -253,7 +258,7 @@ impl Origin {
                     token,
                     client,
                     last_use: now,
-                    unused_since: Some(now),
+                    opened: now,
                     old_from: config.age_max.map(|age| later(now, spread(age, token))),
                 });
             }
@@ -262,12 +267,23 @@ impl Origin {
         None
     }
 
-    /// A dial has brought nothing of use, from `at` on.
+    /// A dial has brought nothing of use, from `at` on. Nothing is made of it when the pause would be over by now: a server
+    /// that closes what nobody uses for minutes is well.
     fn back_off(&mut self, config: &PoolConfig, at: Instant, error: Error) {
         let doubled = 1 << self.failures.min(DOUBLINGS_MAX);
         let pause = config.back_off.max(BACK_OFF_MIN).saturating_mul(doubled);
+        let until = later(at, pause);
+        if until <= Instant::now() {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
-        self.failing = Some((later(at, pause), error));
+        if self
+            .failing
+            .as_ref()
+            .is_none_or(|(other, _)| *other < until)
+        {
+            self.failing = Some((until, error));
+        }
     }
 
     /// Lets go of connections that take no more requests; what is in progress on them goes on. One that has ended
@@ -279,8 +295,8 @@ impl Origin {
             .connections
             .extract_if(.., |entry| entry.client.is_closed() && !kept);
         for entry in going.collect::<Vec<_>>() {
-            if let Some(opened) = entry.unused_since {
-                self.back_off(config, opened, entry.client.unused_error());
+            if entry.is_unused() {
+                self.back_off(config, entry.opened, entry.client.unused_error());
             }
             gone.clients.push(entry.client);
         }
@@ -292,8 +308,8 @@ impl Origin {
         let now = Instant::now();
         let old = self.connections.extract_if(.., |entry| {
             let is_old = entry.old_from.is_some_and(|from| from <= now);
-            let opened = |max| entry.client.stats().streams_opened >= max;
-            entry.unused_since.is_none() && (is_old || config.requests_max.is_some_and(opened))
+            let carried = |max: u64| entry.client.stats().streams_opened >= max.max(1);
+            (is_old && !entry.is_unused()) || config.requests_max.is_some_and(carried)
         });
         let old: Vec<Entry> = old.collect();
         self.let_go(old, gone);
