@@ -58,6 +58,8 @@ impl Rest<'_> {
         let streams = self.conn.gauges().entries;
         // Both directions, with what finds entries.
         let table = (config.header_table_bytes as usize).max(4_096);
+        // The list of a block that has not ended belongs to no stream yet. It takes up to twice its size while it grows.
+        let coming = 2 * config.header_list_bytes_max as usize;
         // A body in crumbs has a row for each of them, which is kept for the next one. Rows grow by doubling, and the
         // table gives back late what many streams needed. What streams bring goes with them.
         let limits = [
@@ -72,7 +74,7 @@ impl Rest<'_> {
             (
                 "header lists",
                 memory.header_lists,
-                32_768 + 98_304 * streams,
+                32_768 + coming + 98_304 * streams,
             ),
             ("output", memory.output, 16_384),
         ];
