@@ -1,7 +1,8 @@
 //! Faults that can be switched on, one at a time, to see whether the simulation finds them.
 //!
-//! Each is a fault that an HTTP/2 implementation once had. Without the feature `planted` there is nothing here but a
-//! type without size and an answer that is always no, which costs nothing.
+//! Each is a fault that an HTTP/2 implementation once had, or that was planted by hand and found worth keeping. Without
+//! the feature `planted` there is nothing here but a type without size and an answer that is always no, which costs
+//! nothing.
 
 macro_rules! planted {
     ($($(#[$doc:meta])* $name:ident,)*) => {

@@ -1,7 +1,7 @@
 //! Faults of the adapter that can be switched on, one at a time, to see whether the simulation finds them.
 //!
-//! As in `raddle_core`, each is a fault that an HTTP/2 implementation once had, and without the feature `planted` the
-//! answer is always no, which costs nothing. A fault is switched on for a thread: a simulation is one.
+//! As in `raddle_core`, each is a fault that an HTTP/2 implementation once had or one planted by hand, and without the
+//! feature `planted` the answer is always no, which costs nothing. A fault is switched on for a thread: a simulation is one.
 
 macro_rules! planted {
     ($($(#[$doc:meta])* $name:ident,)*) => {
