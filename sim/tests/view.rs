@@ -29,12 +29,50 @@ fn text(recording: &Recording, format: Format) -> String {
 
 // A picture must not change what it shows.
 #[test]
-fn a_run_takes_the_same_course_when_it_is_recorded() {
-    for seed in 0..10 {
-        let alone = WORLD.run(&mut Tape::from_seed(seed)).expect("a good seed");
-        let (recorded, _) = record(seed);
-        assert_eq!(recorded.expect("a good seed"), alone, "seed {seed}");
+fn a_run_of_any_world_takes_the_same_course_when_it_is_recorded() {
+    for world in World::of_tier(0) {
+        for seed in 0..10 {
+            let alone = world.run(&mut Tape::from_seed(seed)).expect("a good seed");
+            let (recorded, _) = view::record(world, &mut Tape::from_seed(seed));
+            assert_eq!(recorded.expect("good"), alone, "seed {seed} as {world}");
+        }
     }
+}
+
+#[test]
+fn every_world_is_recorded_with_its_frames_waits_and_ends() {
+    for world in World::of_tier(0) {
+        let mut kinds = BTreeSet::new();
+        let mut ended = 0;
+        for seed in 0..20 {
+            let (result, recorder) = view::record(world, &mut Tape::from_seed(seed));
+            let events = recorder
+                .finish(Header::simulated(None, 0, &result, None))
+                .events;
+            for side in [Role::Client, Role::Server] {
+                let sent = frames(&events, side, Passage::Sent);
+                assert!(!sent.is_empty(), "seed {seed} as {world}: {side:?} is mute");
+                let received = frames(&events, !side, Passage::Received);
+                assert!(sent.starts_with(&received), "seed {seed} as {world}");
+            }
+            ended += events.iter().filter(|event| is_end(&event.what)).count();
+            kinds.extend(events.iter().map(|event| kind(&event.what)));
+        }
+        for known in ["app", "frame", "stream", "wait", "window"] {
+            assert!(kinds.contains(known), "{world} has no {known}");
+        }
+        assert!(ended > 20, "{world}: {ended} ends");
+    }
+}
+
+fn is_end(what: &What) -> bool {
+    matches!(
+        what,
+        What::App {
+            outcome: Some(_),
+            ..
+        }
+    )
 }
 
 #[test]

@@ -8,7 +8,7 @@ use raddle_core::{
 };
 
 use super::World;
-use crate::outcome::Fault;
+use crate::{outcome::Fault, view::Ended};
 
 #[derive(Debug, Default)]
 pub(super) struct App {
@@ -17,10 +17,14 @@ pub(super) struct App {
     pub(super) body_max: usize,
     /// Bytes that were handed out and not given back.
     pub(super) taken: BTreeMap<StreamHandle, usize>,
+    /// Streams that there have been.
+    pub(super) tracked: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Live {
+    /// How many streams went before it.
+    pub(super) n: u64,
     id: Option<u32>,
     /// Bytes that are still to be given to the engine; `None` when the end was given.
     left: Option<usize>,
@@ -61,7 +65,7 @@ impl World<'_> {
                 let body = self.tape.size(self.app.body_max);
                 let head = RequestHead::new(b"POST", b"https", Some(b"a"), b"/").finish();
                 if let Ok(handle) = self.conn.open(head, Then::More) {
-                    self.trace.note(format_args!("app: opens, {body} bytes"));
+                    self.log(format_args!("app: opens, {body} bytes"));
                     self.track(handle, Some(body));
                 }
             }
@@ -72,7 +76,7 @@ impl World<'_> {
                     .respond(handle, ResponseHead::new(200).finish(), Then::More)
                     .is_ok()
                 {
-                    self.trace.note(format_args!("app: answers, {body} bytes"));
+                    self.log(format_args!("app: answers, {body} bytes"));
                     if let Some(live) = self.app.streams.get_mut(&handle) {
                         (live.left, live.total) = (Some(body), Some(body));
                     }
@@ -80,7 +84,7 @@ impl World<'_> {
             }
             (4, Some(handle)) => {
                 let id = self.conn.stream_id(handle);
-                self.trace.note(format_args!("app: resets {id:?}"));
+                self.log(format_args!("app: resets {id:?}"));
                 self.conn.reset(handle, ErrorCode::CANCEL);
                 if let Some(live) = self.app.streams.get_mut(&handle) {
                     live.reset = true;
@@ -88,7 +92,7 @@ impl World<'_> {
             }
             (5, _) => self.app.release_all(&mut self.conn),
             (6, _) if self.tape.chance(1, 8) => {
-                self.trace.note(format_args!("app: drains"));
+                self.log(format_args!("app: drains"));
                 self.conn.drain();
             }
             _ => {}
@@ -98,6 +102,7 @@ impl World<'_> {
 
     fn track(&mut self, handle: StreamHandle, left: Option<usize>) {
         let live = Live {
+            n: self.app.tracked,
             id: None,
             left,
             total: left,
@@ -105,6 +110,7 @@ impl World<'_> {
             reset: false,
             told: 0,
         };
+        self.app.tracked += 1;
         self.app.streams.insert(handle, live);
     }
 
@@ -199,12 +205,14 @@ impl World<'_> {
                 if self.role == Role::Client && !live.whole {
                     return Err(Fault::run("I-04: finished without a whole response"));
                 }
+                self.record_end(live.n, Ended::Finished, format_args!("finished"));
                 self.ends.completed += 1;
             }
             Event::Failed { stream, error } => {
                 let live = self.ended(stream)?;
                 self.trace
                     .note(format_args!("app: {:?} failed: {error}", live.id));
+                self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
                 self.judge_failure(&live, error.retry)?;
             }
             _ => {}

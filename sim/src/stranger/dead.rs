@@ -61,6 +61,7 @@ impl World<'_> {
         }
         self.marks.hit("dead transport");
         self.log(format_args!("the transport takes nothing any more"));
+        self.record_dead_transport(self.now + END_MAX, "the transport takes nothing");
         // Something that has to be answered, so that there is something to write.
         self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
         match self.tape.below(4) {
@@ -106,11 +107,14 @@ impl World<'_> {
                 moved = true;
                 self.event(event)?;
             }
+            let before = self.out.remaining();
             let cut = self.conn.poll_transmit(&mut self.out, now);
+            self.record_cut_frames(before);
             if self.out.has_remaining() {
                 self.conn.handle_transport_blocked(&self.out, now);
             }
             if !moved && cut == 0 {
+                self.record_waits();
                 return Ok(());
             }
         }

@@ -6,6 +6,7 @@ mod dead;
 mod more;
 mod peer;
 mod quiet;
+mod recording;
 mod violation;
 
 use std::time::Duration;
@@ -168,12 +169,13 @@ impl<'t> World<'t> {
     }
 
     fn log(&mut self, text: std::fmt::Arguments<'_>) {
+        self.record_note(text);
         self.trace.note(text);
     }
 
     fn run(&mut self) -> Result<(), Fault> {
-        self.trace
-            .note(format_args!("the engine is a {:?}", self.role));
+        let role = self.role;
+        self.log(format_args!("the engine is a {role:?}"));
         self.turn()?;
         if let Some(burst) = self.bounds.flood {
             return self.flood(burst);
@@ -253,6 +255,7 @@ impl<'t> World<'t> {
     }
 
     fn deliver_bytes(&mut self, bytes: &[u8]) {
+        self.record_arrival(bytes);
         self.input.extend_from_slice(bytes);
         self.observer.arrived(bytes);
     }
@@ -286,6 +289,8 @@ impl<'t> World<'t> {
                     self.out.remaining()
                 )));
             }
+            self.record_cut_frames(0);
+            self.record_taken(self.out.remaining());
             let bytes = self.out.copy_to_bytes(self.out.remaining());
             let mut frames = Vec::new();
             self.observer.sent(&bytes, Some(&mut frames))?;
@@ -295,6 +300,7 @@ impl<'t> World<'t> {
                 self.peer.inbox.push_back(frame);
             }
             if !moved && cut == 0 {
+                self.record_waits();
                 let walks = std::mem::take(&mut self.walks);
                 cost.judge(&self.conn, if walks { self.app.streams.len() } else { 0 })?;
                 self.conn.check();

@@ -107,9 +107,11 @@ impl World<'_> {
             self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
         }
         let until = self.now + CRUMBS_MAX;
+        self.record_dead_transport(until, "the transport takes a byte each second");
         while self.now < until && self.conn.lifecycle() < Lifecycle::Closed {
             self.turn_blocked()?;
             if self.out.has_remaining() {
+                self.record_taken(1);
                 self.out.advance(1);
             }
             self.now += SECOND;
