@@ -44,6 +44,9 @@ pub enum Kind {
     Head(&'static str),
     /// No connection of the pool had room in time, or too many requests wait for one already.
     PoolExhausted,
+    /// The request was not processed, and so many others to its origin that the pool sends none of them again for now. The
+    /// source is the error of the last attempt.
+    ResendBudgetSpent,
     /// What was asked for has no answer: a response that was taken already, or more PINGs at once than there may be.
     Misuse(&'static str),
 }
@@ -85,6 +88,7 @@ impl Error {
             | Kind::ConnectTimeout
             | Kind::Tls
             | Kind::PoolExhausted
+            | Kind::ResendBudgetSpent
             | Kind::Closed => Retry::Safe,
             Kind::Open(OpenError::Malformed(_) | OpenError::NotClient) | Kind::Head(_) => {
                 Retry::Never
@@ -96,10 +100,19 @@ impl Error {
         }
     }
 
+    /// The error of the last attempt, where a request was not tried again.
+    fn last_attempt(&self) -> &Self {
+        let source = self.source.as_deref();
+        match (self.kind, source.and_then(|source| source.downcast_ref())) {
+            (Kind::ResendBudgetSpent, Some(last)) => last,
+            _ => self,
+        }
+    }
+
     /// The error code that went over the wire or fits best, when there is one (RFC 9113 §7).
     #[must_use]
     pub fn reason(&self) -> Option<ErrorCode> {
-        match self.kind {
+        match self.last_attempt().kind {
             Kind::Connection(error) => Some(error.code),
             Kind::Stream(error) => Some(error.code),
             _ => None,
@@ -109,7 +122,7 @@ impl Error {
     /// The fault that we found in the peer's bytes, when that was the reason.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
-        match self.kind {
+        match self.last_attempt().kind {
             Kind::Connection(error) => error.violation,
             Kind::Stream(error) => error.violation,
             Kind::Open(OpenError::Malformed(violation))
@@ -121,7 +134,7 @@ impl Error {
     /// Who ended it, when that is known.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
-        match self.kind {
+        match self.last_attempt().kind {
             Kind::Connection(error) => Some(error.origin),
             Kind::Stream(error) => Some(error.origin),
             Kind::Io | Kind::Connect | Kind::ConnectTimeout | Kind::Tls => Some(Origin::Transport),
@@ -144,6 +157,7 @@ impl fmt::Display for Error {
             Kind::Send(error) => return error.fmt(f),
             Kind::Body => f.write_str("the body to be sent failed")?,
             Kind::Head(what) => return write!(f, "the message has no form in HTTP/2: {what}"),
+            Kind::ResendBudgetSpent => f.write_str("too many requests were sent again of late")?,
             Kind::PoolExhausted => f.write_str("no connection of the pool has room")?,
             Kind::Misuse(what) => f.write_str(what)?,
         }

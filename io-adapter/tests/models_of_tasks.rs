@@ -368,7 +368,7 @@ fn target() -> Target {
 
 /// Waits for a place and gives it back.
 fn pass(pool: &Pool) -> Result<(), Error> {
-    block_on(pool.acquire(&target())).map(drop)
+    block_on(pool.acquire(&target(), true)).map(drop)
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn two_who_need_a_connection_share_one_dial_and_one_stream() {
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         assert_eq!((pool.stats().connections, pool.stats().streams), (1, 0));
         // The stream is free for whoever comes next.
-        assert!(poll_once(&mut Box::pin(pool.acquire(&target()))).is_ready());
+        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true))).is_ready());
     });
 }
 
@@ -404,12 +404,12 @@ fn who_begins_a_dial_and_goes_takes_nothing_from_who_stays() {
         let (pool, begun) = pool_of(false);
         let other = pool.clone();
         let leaving = sync::thread(move || {
-            let _left = poll_once(&mut Box::pin(other.acquire(&target())));
+            let _left = poll_once(&mut Box::pin(other.acquire(&target(), true)));
         });
         pass(&pool).unwrap();
         leaving.join().unwrap();
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         assert_eq!((pool.stats().connections, pool.stats().streams), (1, 0));
-        assert!(poll_once(&mut Box::pin(pool.acquire(&target()))).is_ready());
+        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true))).is_ready());
     });
 }

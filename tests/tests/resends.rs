@@ -1,13 +1,21 @@
 //! What a pool sends again, and what not, against servers that are played by hand.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use raddle_io::{
-    Config, Connect, Dialing, Error, ErrorCode, Pool, PoolConfig, RecvBody, Retry, Target,
+    Config, Connect, Dialing, Error, ErrorCode, Kind, Pool, PoolConfig, RecvBody, ResendBudget,
+    Retry, Target,
 };
 use raddle_tests::{
     raw::RawPeer,
@@ -43,8 +51,12 @@ impl Connect for Handing {
 
 /// A pool, and the servers that it dials.
 fn pool() -> (Pool, UnboundedReceiver<DuplexStream>) {
+    pool_with(PoolConfig::default())
+}
+
+fn pool_with(config: PoolConfig) -> (Pool, UnboundedReceiver<DuplexStream>) {
     let (send, dialed) = unbounded_channel();
-    (Pool::new(Handing(send), PoolConfig::default()), dialed)
+    (Pool::new(Handing(send), config), dialed)
 }
 
 async fn next(dialed: &mut UnboundedReceiver<DuplexStream>) -> RawPeer<DuplexStream> {
@@ -234,4 +246,93 @@ async fn a_limit_that_falls_on_one_connection_sends_those_who_wait_to_another() 
     let body = waiting.await.unwrap().unwrap().into_body();
     assert!(body.collect().await.unwrap().to_bytes().is_empty());
     held.iter().for_each(JoinHandle::abort);
+}
+
+/// Refuses the next request.
+async fn refuse(peer: &mut RawPeer<DuplexStream>) {
+    let stream = expect_request(peer).await;
+    let code = ErrorCode::REFUSED_STREAM.to_u32();
+    peer.send(&wire::rst_stream(stream, code)).await;
+}
+
+// A server that refuses everything was asked three times as much for that.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_all_is_asked_a_fifth_more_often_and_no_more() {
+    let budget = ResendBudget {
+        per_second: 0,
+        ..ResendBudget::default()
+    };
+    let (pool, mut dialed) = pool_with(PoolConfig {
+        resend_budget: budget,
+        ..PoolConfig::default()
+    });
+    let count = 2_000_u64;
+    let first = ask(&pool, "");
+    let mut peer = next(&mut dialed).await;
+    let asked = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&asked);
+    let serving = tokio::spawn(async move {
+        loop {
+            refuse(&mut peer).await;
+            counts.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut errors = vec![first.await.unwrap().unwrap_err()];
+    for _ in 1..count {
+        errors.push(ask(&pool, "").await.unwrap().unwrap_err());
+    }
+    let spent = Kind::ResendBudgetSpent;
+    let denied = errors.iter().filter(|error| error.kind() == spent).count() as u64;
+    for error in errors {
+        assert_eq!(error.retry(), Retry::Safe, "somebody else may try");
+        assert_eq!(error.reason(), Some(ErrorCode::REFUSED_STREAM), "{error}");
+    }
+    let stats = pool.stats();
+    assert_eq!(stats.resends_denied, denied);
+    // What was saved up may be spent as well.
+    let share = count / 5;
+    let saved = u64::from(budget.saved_max);
+    assert!((share..=share + saved).contains(&stats.resent), "{stats:?}");
+    assert_eq!(asked.load(Ordering::Relaxed), count + stats.resent);
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_little_may_always_try_again_and_one_origin_takes_nothing_from_another() {
+    let budget = ResendBudget {
+        saved_max: 1,
+        ..ResendBudget::default()
+    };
+    let (pool, mut dialed) = pool_with(PoolConfig {
+        resend_budget: budget,
+        ..PoolConfig::default()
+    });
+    let asked = ask(&pool, "");
+    let mut peer = next(&mut dialed).await;
+    for _ in 0..2 {
+        refuse(&mut peer).await;
+    }
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::ResendBudgetSpent, "{error}");
+    // Another origin has a budget of its own.
+    let mut other = pool.clone();
+    let request = Request::get("http://other/")
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let asked = tokio::spawn(async move { other.call(request).await });
+    let mut second = next(&mut dialed).await;
+    refuse(&mut second).await;
+    let stream = expect_request(&mut second).await;
+    second.send(&wire::headers(stream, OK, true)).await;
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    // A tenth of a second earns a resend, too.
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        let asked = ask(&pool, "");
+        refuse(&mut peer).await;
+        let stream = expect_request(&mut peer).await;
+        peer.send(&wire::headers(stream, OK, true)).await;
+        assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!((pool.stats().resent, pool.stats().resends_denied), (5, 1));
 }

@@ -4,13 +4,14 @@
 //! limit, and the request waits for whichever comes first: the new connection, or a free stream on an old one. One
 //! dial serves all who wait, and belongs to the pool: a request that is given up takes nobody's connection with it.
 
+mod budget;
 mod flight;
 mod origin;
 mod reap;
+mod send;
 mod wait;
 
 use std::{
-    any::Any,
     collections::BTreeMap,
     future::Future,
     pin::Pin,
@@ -19,11 +20,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Full;
-use raddle_core::Retry;
 use tower_service::Service;
 
 use crate::{
@@ -31,10 +30,9 @@ use crate::{
     client::Client,
     dial::{Dialer, Target},
     error::{BoxError, Error, Kind},
-    interim::OnInformational,
-    planted::{self, Planted},
     sync::{Mutex, MutexGuard},
 };
+pub use budget::ResendBudget;
 use origin::{Gone, Origin};
 
 /// A future of a connection that is being opened.
@@ -113,6 +111,8 @@ pub struct PoolConfig {
     /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a [`Full`] of bytes, or
     /// no part of its body has been asked for.
     pub resends_max: u32,
+    /// How many of all requests to one origin are. Who is told [`Kind::ResendBudgetSpent`] had better wait.
+    pub resend_budget: ResendBudget,
 }
 
 impl Default for PoolConfig {
@@ -128,6 +128,7 @@ impl Default for PoolConfig {
             requests_max: None,
             back_off: Duration::from_millis(50),
             resends_max: 2,
+            resend_budget: ResendBudget::default(),
         }
     }
 }
@@ -152,6 +153,8 @@ pub struct PoolStats {
     pub dials_failed: u64,
     /// Requests that were sent again.
     pub resent: u64,
+    /// Requests that were not, because [`PoolConfig::resend_budget`] was spent.
+    pub resends_denied: u64,
 }
 
 /// A client for any number of origins. Clones share the connections.
@@ -283,83 +286,6 @@ where
         let pool = self.clone();
         Box::pin(async move { pool.send(request).await })
     }
-}
-
-impl Pool {
-    /// A connection to `target` that keeps a place for one stream.
-    pub(crate) async fn acquire(&self, target: &Target) -> Result<Client, Error> {
-        self.inner.acquire(target).await
-    }
-
-    async fn send<B>(self, request: Request<B>) -> Result<Response<RecvBody>, Error>
-    where
-        B: Body + Send + 'static,
-        B::Data: Buf + Send,
-        B::Error: Into<BoxError>,
-    {
-        let target = match request.extensions().get::<PoolTarget>() {
-            Some(PoolTarget(target)) => target.clone(),
-            None => Target::of(request.uri())?,
-        };
-        let mut resends = 0;
-        let (parts, body) = request.into_parts();
-        let copy = copy_of(&body);
-        let (whole, mut body) = (body.is_end_stream(), Some(body));
-        loop {
-            let mut client = self.acquire(&target).await?;
-            let result = match body.take() {
-                Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
-                    Ok(mut response) => {
-                        if let Some(on) = parts.extensions.get::<OnInformational>() {
-                            on.watch(&mut response).await;
-                        }
-                        response.await
-                    }
-                    // The connection ended since it was chosen; the body has not been touched.
-                    Err(refused) => {
-                        let (error, request) = *refused;
-                        body = Some(request.into_body());
-                        Err(error)
-                    }
-                },
-                None => {
-                    let request = Request::from_parts(parts.clone(), RecvBody::empty());
-                    let mut response = client.call(request);
-                    if let Some(on) = parts.extensions.get::<OnInformational>() {
-                        on.watch(&mut response).await;
-                    }
-                    response.await
-                }
-            };
-            match result {
-                // A body can be read once, unless there is a copy of it.
-                Err(error)
-                    if (error.retry() == Retry::Safe
-                        || (planted::has(Planted::UnknownFateResent)
-                            && error.retry() == Retry::IfIdempotent))
-                        && (whole || body.is_some() || copy.is_some())
-                        && resends < self.inner.config.resends_max =>
-                {
-                    body = body.or_else(|| copy.as_ref().and_then(copied));
-                    resends += 1;
-                    self.inner.lock().stats.resent += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-}
-
-/// A copy of a body that is there already, which shares its bytes.
-fn copy_of<B: Body + 'static>(body: &B) -> Option<Full<Bytes>> {
-    let body = (body as &dyn Any).downcast_ref::<Full<Bytes>>();
-    body.filter(|body| !body.is_end_stream()).cloned()
-}
-
-/// The copy of such a body, by the name of its type.
-fn copied<B: 'static>(copy: &Full<Bytes>) -> Option<B> {
-    let copy: Box<dyn Any> = Box::new(copy.clone());
-    copy.downcast().ok().map(|body| *body)
 }
 
 impl std::fmt::Debug for Pool {

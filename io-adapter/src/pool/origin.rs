@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     PoolConfig,
+    budget::Spent,
     flight::{Dial, Done, dial},
 };
 use crate::{
@@ -42,6 +43,8 @@ pub(super) struct Origin {
     /// them for long.
     moves: Arc<Notify>,
     pub(super) last_use: u64,
+    /// What its requests have taken out of the budget for resends.
+    pub(super) resends: Spent,
     /// How many dials in a row have brought nothing of use, the last error, and until when nobody tries again.
     failures: u32,
     failing: Option<(Instant, Error)>,
@@ -107,14 +110,24 @@ impl Drop for Gone {
 }
 
 /// A request's places in the lines of all connections of its origin.
-#[derive(Default)]
 pub(super) struct Line {
+    /// It is made for the first time, and its origin has not heard of it.
+    is_new: bool,
     /// Counts it among those who wait.
     place: Option<Arc<()>>,
     clients: Vec<(u64, Client)>,
 }
 
 impl Line {
+    /// No places yet, for a request that is made for the first time when it `is_new`.
+    pub(super) fn new(is_new: bool) -> Self {
+        Self {
+            is_new,
+            place: None,
+            clients: Vec::new(),
+        }
+    }
+
     /// Whether there is no connection to wait for.
     pub(super) fn is_empty(&self) -> bool {
         self.clients.is_empty()
@@ -143,6 +156,9 @@ impl Origin {
         line: &mut Line,
         gone: &mut Gone,
     ) -> Choice {
+        if std::mem::take(&mut line.is_new) {
+            self.resends.earn(&config.resend_budget);
+        }
         self.retire_closed(config, gone);
         self.retire_old(config, gone);
         if let Some(client) = self.free(gone) {

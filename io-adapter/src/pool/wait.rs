@@ -18,15 +18,20 @@ use crate::{
 };
 
 impl Inner {
-    /// A connection to `target` that keeps a place for one stream.
+    /// A connection to `target` that keeps a place for one stream; for a request that is made for the first time when it
+    /// `is_new`.
     ///
     /// Cancel safe: the place, and those in the lines, are given up.
     ///
     /// # Errors
     /// The dial's error, [`Kind::ConnectTimeout`] when it took longer than the request may wait, or
     /// [`Kind::PoolExhausted`]. Nothing was sent then.
-    pub(super) async fn acquire(self: &Arc<Self>, target: &Target) -> Result<Client, Error> {
-        let mut line = Line::default();
+    pub(super) async fn acquire(
+        self: &Arc<Self>,
+        target: &Target,
+        is_new: bool,
+    ) -> Result<Client, Error> {
+        let mut line = Line::new(is_new);
         let wait = match self.choose(target, &mut line)? {
             Choice::Use(client) => return Ok(client),
             Choice::Failing(error) => return Err(error),
