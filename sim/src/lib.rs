@@ -23,6 +23,7 @@ mod mesh;
 pub mod mutants;
 #[cfg(feature = "network")]
 pub mod net;
+mod options;
 pub mod oracle;
 pub mod outcome;
 pub mod pair;

@@ -29,6 +29,8 @@ pub struct Trace {
     kept: Range<u64>,
     /// Sixteen bits of the hash after every [`STEP`] events, when they are wanted.
     steps: Option<Vec<u16>>,
+    /// What the run leaves in and leaves out, when anybody is to read it.
+    options: Option<String>,
     /// Where a picture of the run is made, when one is asked for.
     pub(crate) recorder: Option<Box<Recorder>>,
 }
@@ -42,6 +44,7 @@ impl Default for Trace {
             tail: VecDeque::new(),
             kept: 0..u64::MAX,
             steps: None,
+            options: None,
             recorder: None,
         }
     }
@@ -106,6 +109,25 @@ impl Trace {
         {
             steps.push(self.hash as u16);
         }
+    }
+
+    /// Tells what the run leaves in and leaves out, which is no event: it stands before the lines, however many of them
+    /// are kept, and at the beginning of a recording.
+    pub fn tell_options(&mut self, text: impl FnOnce() -> String) {
+        if self.lines_max == 0 && self.recorder.is_none() {
+            return;
+        }
+        let text = text();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.app(0, None, None, None, &format!("options: {text}"));
+        }
+        self.options = Some(text);
+    }
+
+    /// What the run leaves in and leaves out, if it was told.
+    #[must_use]
+    pub fn options(&self) -> Option<&str> {
+        self.options.as_deref()
     }
 
     /// Adds a line that is no event: it is not part of the hash.
@@ -193,6 +215,9 @@ impl fmt::Write for Mixer {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(options) = &self.options {
+            writeln!(f, "options: {options}")?;
+        }
         writeln!(
             f,
             "{} events, hash {:016x}; the last of them:",
@@ -234,5 +259,21 @@ mod tests {
         assert_eq!(trace.events(), 100);
         assert!(text.contains("event 99;") && text.contains("event 36;"));
         assert!(!text.contains("event 35;"));
+    }
+
+    #[test]
+    fn options_stand_before_the_lines_however_many_there_are() {
+        let mut trace = Trace::default();
+        trace.tell_options(|| "no trailers".to_owned());
+        let hash = trace.hash();
+        assert_eq!((hash, trace.events()), (hash_of_nothing(), 0));
+        (0..1_000).for_each(|n| trace.push(format!("event {n};")));
+        assert!(trace.to_string().starts_with("options: no trailers\n"));
+        // Nobody asks for the text of a run of which nothing is kept.
+        Trace::keeping(0).tell_options(|| unreachable!());
+    }
+
+    fn hash_of_nothing() -> u64 {
+        hash(&[])
     }
 }

@@ -55,6 +55,12 @@ fn every_world_is_recorded_with_its_frames_waits_and_ends() {
                 let received = frames(&events, !side, Passage::Received);
                 assert!(sent.starts_with(&received), "seed {seed} as {world}");
             }
+            let first = events.iter().find_map(|event| match &event.what {
+                What::App { text, .. } => Some(text),
+                _ => None,
+            });
+            let first = first.expect("the options");
+            assert!(first.starts_with("options: "), "{first}");
             ended += events.iter().filter(|event| is_end(&event.what)).count();
             kinds.extend(events.iter().map(|event| kind(&event.what)));
         }

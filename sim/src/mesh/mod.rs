@@ -67,7 +67,7 @@ pub(crate) fn attempt(
     topology: Topology,
 ) -> Result<Outcome, Fault> {
     let plan = Plan::draw(tape, topology);
-    trace.comment(|| format!("{plan:?}"));
+    trace.tell_options(|| plan.options());
     let calm = tape.lane("again").chance(1, 8).then(|| plan.calm());
     let mut world = World::new(tape, trace, plan);
     world.drive()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raddle_core::{Config, ErrorCode, Role};
 
 use super::{Hop, Topology};
-use crate::{oracle::Way, pair::pipe::Style, tape::Tape};
+use crate::{options::unusual, oracle::Way, pair::pipe::Style, tape::Tape};
 
 pub(super) const MILLISECOND: u64 = 1_000_000;
 /// One run of this many is a long one, of hundreds of frames.
@@ -124,6 +124,31 @@ impl Plan {
             follows_tables: tape.lane("tables").chance(1, 8),
             troubles: troubles(tape.lane("troubles")),
         }
+    }
+
+    /// What is in this run and what is not, for people.
+    pub(super) fn options(&self) -> String {
+        let misbehave = self.requests.iter().filter(|it| it.misbehaves.is_some());
+        let mut text = format!(
+            "{:?}, {} servers, connections {:?}; {} requests, {} misbehave; sent {} times at most; {:?}; picks any {}, \
+             slow readers {}, tables {}; {:?}",
+            self.topology,
+            self.servers,
+            self.connections,
+            self.requests.len(),
+            misbehave.count(),
+            self.budget,
+            self.style,
+            self.picks_any,
+            self.slow_readers,
+            self.follows_tables,
+            self.troubles
+        );
+        for (hop, ends) in ["near", "far"].iter().zip(&self.configs) {
+            let [client, server] = ends.each_ref().map(unusual);
+            text += &format!("; {hop} client: {client}; {hop} server: {server}");
+        }
+        text
     }
 
     /// The same without anything that goes wrong.

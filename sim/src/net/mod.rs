@@ -81,6 +81,7 @@ pub(crate) fn attempt(
     let mut plan = Plan::draw(tape);
     plan.pooled = pairing == Pairing::Pool;
     spare_h2(&mut plan, pairing);
+    trace.tell_options(|| plan.options());
     let book = Book::new(plan, trace.clone());
     let (low, high) = book.plan.latency;
     let mut sim = turmoil::Builder::new()

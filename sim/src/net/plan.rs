@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use raddle_core::{Config, Role};
 
-use crate::{faulty::Style, oracle::Message, tape::Tape};
+use crate::{faulty::Style, options::unusual, oracle::Message, tape::Tape};
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 300_000;
@@ -178,6 +178,33 @@ impl Plan {
         .with_patience(tape)
         .widened(tape)
         .with_failing_socket()
+    }
+
+    /// What is in this run and what is not, for people.
+    pub(super) fn options(&self) -> String {
+        let Self {
+            tick, latency, tls, ..
+        } = self;
+        format!(
+            "{} requests of {} workers; tick {tick} ms, latency {latency:?} ms, sockets of {} messages, TLS {tls}; \
+             holds {:?}, cut {:?}, starts again after {:?} ms, drain {:?}; {:?}; accepts {}, driver apart {}, keeper {}; \
+             client: {}, {:?}; server: {}, {:?}",
+            self.requests.len(),
+            self.workers,
+            self.socket_messages,
+            self.holds,
+            self.cut,
+            self.bounce,
+            self.drain,
+            self.pooled.then_some(&self.pool),
+            self.accepts,
+            self.driver_apart,
+            self.keeper,
+            unusual(&self.client),
+            self.client_style,
+            unusual(&self.server),
+            self.server_style,
+        )
     }
 
     /// What came later, from a lane of its own: the seeds from before go on as they did.

@@ -151,7 +151,7 @@ impl<'t> World<'t> {
         };
         let plan = &world.plan;
         world.lists.resize_with(plan.requests.len(), Lists::default);
-        world.trace.comment(|| format!("{plan:?}"));
+        world.trace.tell_options(|| plan.options());
         if world.plan.features.tables {
             world.client.follow_tables();
             world.server.follow_tables();

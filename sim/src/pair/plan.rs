@@ -5,7 +5,7 @@ use std::time::Duration;
 use raddle_core::{Config, ErrorCode, Role};
 
 use super::pipe::Style;
-use crate::{campaign::Profile, oracle::Way, tape::Tape, wire::Urgency};
+use crate::{campaign::Profile, options::unusual, oracle::Way, tape::Tape, wire::Urgency};
 
 const MILLISECOND: u64 = 1_000_000;
 /// Windows, writes and buffers that one body may take. Bounds the length of a run whose windows are tiny.
@@ -181,6 +181,23 @@ impl Plan {
 }
 
 impl Plan {
+    /// What is in this run and what is not, for people.
+    pub(super) fn options(&self) -> String {
+        format!(
+            "{} requests, bodies up to {}; {:?}; {:?}; cuts {:?}; {:?}; calm {}, impatient {}; client: {}; server: {}",
+            self.requests.len(),
+            self.body_max,
+            self.features,
+            self.style,
+            self.cuts,
+            self.troubles,
+            self.calm,
+            self.impatient,
+            unusual(&self.client),
+            unusual(&self.server)
+        )
+    }
+
     /// Nanoseconds in which a calm run has to come to its end, one request after the other and with the longest pauses
     /// that its applications make; `None` for a run with faults that may last.
     pub(super) fn budget(&self) -> Option<u64> {

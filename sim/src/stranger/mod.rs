@@ -17,6 +17,7 @@ use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmi
 use self::{app::App, dead::Cost, peer::Peer};
 use crate::{
     crumbs,
+    options::unusual,
     oracle::Ends,
     outcome::{Fault, Marks, Outcome},
     tape::Tape,
@@ -121,6 +122,7 @@ impl<'t> World<'t> {
         let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
         let config = config(tape);
         let (config, flood) = bounds(tape, config);
+        trace.tell_options(|| format!("{role:?}: {}; flood {flood:?}", unusual(&config)));
         let bounds = Bounds {
             events: config.events_max,
             output: config.output_bytes_max,

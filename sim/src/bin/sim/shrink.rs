@@ -31,6 +31,9 @@ pub(crate) fn run(args: &OneArgs) -> Result<bool, Wrong> {
         "{} events, {} before; {} runs:",
         shrunk.events, shrunk.before, shrunk.runs
     );
+    if let Some(options) = trace.options() {
+        println!("  options: {options}");
+    }
     trace.lines().for_each(|line| println!("  {line}"));
     println!("{}\n", shrunk.fault);
     let features = match case.planted {
