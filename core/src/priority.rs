@@ -30,7 +30,13 @@ impl Priority {
     /// Parameters that are unknown, of another type or out of range are ignored (RFC 9218 §4).
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let mut priority = Self::default();
+        Self::default().merge(value)
+    }
+
+    /// What the client asked for, with what the `priority` field of the response says otherwise; `None` when that is no
+    /// dictionary. A parameter that is not there changes nothing (RFC 9218 §8).
+    pub(crate) fn merge(self, value: &[u8]) -> Option<Self> {
+        let mut priority = self;
         let mut text = Text(value);
         text.skip_spaces();
         while !text.0.is_empty() {
@@ -40,13 +46,12 @@ impl Priority {
                 false => Item::Boolean(true),
             };
             text.parameters()?;
-            let default = Self::default();
             match (key, item) {
                 // RFC 9651 §4.2.2: of a key that occurs twice the last counts.
                 (b"u", Item::Integer(urgency @ 0..=7)) => priority.urgency = urgency as u8,
-                (b"u", _) => priority.urgency = default.urgency,
+                (b"u", _) => priority.urgency = self.urgency,
                 (b"i", Item::Boolean(incremental)) => priority.incremental = incremental,
-                (b"i", _) => priority.incremental = default.incremental,
+                (b"i", _) => priority.incremental = self.incremental,
                 _ => {}
             }
             text.skip_white();
@@ -304,6 +309,28 @@ mod tests {
             "é",
         ] {
             assert_eq!(parsed(value), None, "{value:?}");
+        }
+    }
+
+    // RFC 9218 §8
+    #[test]
+    fn a_response_changes_what_it_names() {
+        let asked = Priority {
+            urgency: 5,
+            incremental: true,
+        };
+        for (value, merged) in [
+            ("", Some((5, true))),
+            ("u=1", Some((1, true))),
+            ("i=?0", Some((5, false))),
+            ("u=0, i=?0", Some((0, false))),
+            ("u=9, i=1, x", Some((5, true))),
+            ("u=1, u=9", Some((5, true))),
+            ("u=", None),
+        ] {
+            let found = asked.merge(value.as_bytes());
+            let found = found.map(|found| (found.urgency, found.incremental));
+            assert_eq!(found, merged, "{value:?}");
         }
     }
 

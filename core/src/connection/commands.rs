@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Connection, GoAway, Lifecycle};
+use super::{Connection, GoAway, Lifecycle, priorities::merged_priority};
 use crate::{
     config::WINDOW_MAX,
     error::{ConnectionError, OpenError, Origin, SendError, StreamError},
@@ -95,7 +95,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Server: sends the final response's head.
+    /// Server: sends the final response's head. Its `priority` field, if it has one, counts for its body, too: what it
+    /// names replaces what the client asked for (RFC 9218 §8).
     ///
     /// # Errors
     /// [`SendError::Gone`] when the stream has ended; [`SendError::OutOfOrder`] when it is answered already, or the
@@ -119,6 +120,11 @@ impl Connection {
         }
         found.send.length = length;
         found.tunnel = found.answered.opens_tunnel(head.status());
+        // RFC 9218 §8: what made the answer knows best how it is to be sent.
+        if let Some(priority) = merged_priority(found.priority, head.as_fields()) {
+            found.priority = priority;
+            found.prioritized = true;
+        }
         found.send.start(OutHead::Response(head), then.is_end());
         self.streams.settle(stream);
         Ok(())

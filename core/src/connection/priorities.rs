@@ -1,10 +1,11 @@
-//! Priorities of RFC 9218: what a client asks for, by the `priority` field or by PRIORITY_UPDATE.
+//! Priorities of RFC 9218: what a client asks for, by the `priority` field or by PRIORITY_UPDATE, and what the server's
+//! own answer says of it. Of several signals the newest counts.
 
 use alloc::vec::Vec;
 
 use super::Connection;
 use crate::{
-    head::RequestHead,
+    head::{Fields, RequestHead},
     id::{Role, StreamHandle, StreamId},
     limits::Cause,
     priority::Priority,
@@ -18,16 +19,21 @@ const EARLY_MAX: usize = 32;
 
 /// What the `priority` field of a request asks for (RFC 9218 §5); `None` when there is none or it cannot be read.
 pub(super) fn asked_priority(head: &RequestHead) -> Option<Priority> {
-    let mut fields = head.as_fields().iter();
+    merged_priority(Priority::default(), head.as_fields())
+}
+
+/// What becomes of a priority by the `priority` field of a message; `None` when there is none or it cannot be read.
+pub(super) fn merged_priority(priority: Priority, fields: &Fields) -> Option<Priority> {
+    let mut fields = fields.iter();
     let mut values = fields.by_ref().filter(|field| field.name == b"priority");
     let first = values.next()?.value;
     let Some(second) = values.next() else {
-        return Priority::parse(first);
+        return priority.merge(first);
     };
     // RFC 9651 §4.2: several lines are one, with commas between them.
     let lines = [first, second.value].into_iter();
     let lines: Vec<_> = lines.chain(values.map(|field| field.value)).collect();
-    Priority::parse(&lines.join(&b", "[..]))
+    priority.merge(&lines.join(&b", "[..]))
 }
 
 impl Connection {

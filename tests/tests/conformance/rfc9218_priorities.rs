@@ -20,13 +20,7 @@ fn an_urgent_answer_overtakes_one_that_is_not() {
         hand.respond(stream, Then::More);
         hand.send(stream, &[0; 30_000], Then::End);
     }
-    let frames = hand.frames();
-    let order: Vec<_> = frames
-        .iter()
-        .filter(|frame| frame.kind == kind::DATA)
-        .map(|frame| frame.stream)
-        .collect();
-    assert_eq!(order, [3, 3, 1, 1]);
+    assert_eq!(data_order(&mut hand), [3, 3, 1, 1]);
 }
 
 #[test]
@@ -54,11 +48,57 @@ fn an_update_moves_what_already_waits() {
     hand.says(update(5, b"u=0"));
     hand.says(update(1, b"u=7"));
     hand.says(wire::window_update(0, 1_000_000));
-    let frames = hand.frames();
-    let data = frames.iter().filter(|frame| frame.kind == kind::DATA);
-    let mut order: Vec<_> = data.map(|frame| frame.stream).collect();
+    let mut order = data_order(&mut hand);
     order.dedup();
     assert_eq!(order, [5, 3, 1]);
+}
+
+// RFC 9218 §8
+#[test]
+fn the_priority_field_of_a_response_is_merged_with_that_of_its_request() {
+    let mut hand = Hand::server();
+    for (id, asked, answered) in [
+        (1, None, Some("u=4")),
+        (3, None, None),
+        // Of an answer that says nothing of it, the parts go on taking turns.
+        (5, Some("u=5, i"), Some("u=1")),
+        (7, Some("u=6, i"), Some("u=1")),
+        // What cannot be read changes nothing.
+        (9, Some("u=0"), Some("u=")),
+    ] {
+        let asked = asked.map(|value| ("priority", value));
+        let fields = [GET, asked.as_slice()].concat();
+        hand.says(wire::headers(id, &fields, true));
+        let Some(Event::Request { stream, .. }) = hand.events().pop() else {
+            panic!("no request")
+        };
+        let head = ResponseHead::new(200);
+        let head = match answered {
+            Some(value) => head.field(b"priority", value.as_bytes()),
+            None => head,
+        };
+        let responded = hand
+            .end
+            .connection
+            .respond(stream, head.finish(), Then::More);
+        responded.unwrap();
+        hand.send(stream, &[0; 40_000], Then::End);
+    }
+    // As much as the connection's window lets pass.
+    let mut order = data_order(&mut hand);
+    // An update that comes later counts more than both.
+    hand.says(update(3, b"u=7"));
+    hand.says(wire::window_update(0, 1_000_000));
+    order.extend(data_order(&mut hand));
+    order.dedup();
+    assert_eq!(order, [9, 5, 7, 5, 7, 5, 7, 1, 3]);
+}
+
+/// The streams whose bodies leave, in the order of their frames.
+fn data_order(hand: &mut Hand) -> Vec<u32> {
+    let frames = hand.frames();
+    let data = frames.iter().filter(|frame| frame.kind == kind::DATA);
+    data.map(|frame| frame.stream).collect()
 }
 
 #[test]
