@@ -10,7 +10,7 @@ pub use self::message::Message;
 use crate::outcome::Fault;
 
 /// Which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Way {
     /// A request, to the server.
     Up,

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt::{self, Write},
+    hash::{Hash, Hasher},
     ops::Range,
 };
 
@@ -15,6 +16,8 @@ pub(crate) const STEP: u64 = 32;
 /// FNV-1a, 64 bits: the offset basis and the prime.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
+/// An odd number whose bits are spread evenly: 2^64 by the golden ratio.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The record of a run. Each event's hash includes those of all before it, so that two runs whose hashes are equal
 /// took the same course.
@@ -87,19 +90,18 @@ impl Trace {
         Self::keeping(self.lines_max)
     }
 
-    /// Adds an event by its text, without making the text when nobody keeps it.
-    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+    /// Adds an event by what it is made of. Its text is made only when somebody keeps it.
+    pub(crate) fn log(&mut self, mix: Mix, text: fmt::Arguments<'_>) {
         if self.lines_max > 0 {
             self.keep(text.to_string());
         }
-        let mut mixer = Mixer {
-            hash: self.hash,
-            len: 0,
-        };
-        // A mixer takes everything.
-        let _ = mixer.write_fmt(text);
-        self.hash = mixer.finish();
+        self.hash = Mix(self.hash).with(&mix.0).0;
         self.step();
+    }
+
+    /// Adds an event by its text.
+    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+        self.log(Mix::of("").with(&Said(text)), text);
     }
 
     fn step(&mut self) {
@@ -157,12 +159,6 @@ impl Trace {
         self.note(format_args!("{}", text.into()));
     }
 
-    /// Adds an event by bytes that make no text; the report shows how many.
-    pub fn push_bytes(&mut self, bytes: &[u8]) {
-        self.mix(bytes);
-        self.push(format!("{} bytes", bytes.len()));
-    }
-
     /// The hash of everything so far.
     #[must_use]
     pub fn hash(&self) -> u64 {
@@ -174,42 +170,108 @@ impl Trace {
     pub fn events(&self) -> u64 {
         self.events
     }
-
-    fn mix(&mut self, bytes: &[u8]) {
-        let mut mixer = Mixer {
-            hash: self.hash,
-            len: 0,
-        };
-        mixer.write(bytes);
-        self.hash = mixer.finish();
-        self.step();
-    }
 }
 
-/// The hash of one event, as its text is made.
-struct Mixer {
-    hash: u64,
-    len: u64,
+/// Writes an event down in a trace, or in what has one: its words as a literal, with a place for each of the values that
+/// follow. The values are mixed into the hash as they are ([`Hash`]), and become text only where somebody keeps text.
+macro_rules! note {
+    ($to:expr, $words:literal $(, $value:expr)* $(,)?) => {{
+        let mix = const { $crate::trace::Mix::of($words) }$(.with(&$value))*;
+        $to.log(mix, format_args!($words $(, $value)*));
+    }};
 }
+pub(crate) use note;
 
-impl Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(PRIME);
+/// The hash of one event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix(u64);
+
+impl Mix {
+    /// That of an event of these words: FNV-1a.
+    pub(crate) const fn of(words: &str) -> Self {
+        let (bytes, mut at, mut hash) = (words.as_bytes(), 0, BASIS);
+        while at < bytes.len() {
+            hash = (hash ^ bytes[at] as u64).wrapping_mul(PRIME);
+            at += 1;
         }
-        self.len += bytes.len() as u64;
+        Self(hash)
     }
 
-    /// The length goes in too: "ab" and "c" are not "a" and "bc".
-    fn finish(self) -> u64 {
-        (self.hash ^ self.len).wrapping_mul(PRIME)
+    /// The same with another value behind it.
+    pub(crate) fn with(mut self, value: &(impl Hash + ?Sized)) -> Self {
+        value.hash(&mut self);
+        self
     }
 }
 
-impl fmt::Write for Mixer {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write(text.as_bytes());
-        Ok(())
+/// Every build and every platform gives the same: numbers of any size count as words of 64 bits.
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // A high bit does not reach the low half of a product, of which a course keeps a part: the high half is put in.
+        let product = (self.0 ^ word).wrapping_mul(ODD);
+        self.0 = product ^ (product >> 32);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value as u64);
+    }
+}
+
+/// Something that counts by its text, because it comes seldom or has too many parts.
+pub(crate) struct Said<T>(pub(crate) T);
+
+impl<T: fmt::Debug> Hash for Said<T> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        struct Letters<'h, H>(&'h mut H);
+        impl<H: Hasher> fmt::Write for Letters<'_, H> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                // One by one, because nobody promises in which parts a text is made.
+                text.bytes().for_each(|byte| self.0.write_u8(byte));
+                Ok(())
+            }
+        }
+        // It takes everything.
+        let _ = write!(Letters(hasher), "{:?}", self.0);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Said<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Said<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

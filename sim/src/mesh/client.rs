@@ -9,7 +9,7 @@ use super::{
     outgoing::{Outgoing, Source},
     plan::{MILLISECOND, Misbehaviour, PATIENCE},
 };
-use crate::outcome::Fault;
+use crate::{outcome::Fault, trace::note};
 
 impl World<'_> {
     /// Sends request `n`, for the first time or again.
@@ -72,7 +72,7 @@ impl World<'_> {
         }
         let message = self.message(n, Role::Client);
         self.oracle.register(id as u64, message)?;
-        self.log(format_args!("{link} Client: #{n} is sent as {id}"));
+        note!(self, "{} Client: #{} is sent as {}", link, n, id);
         let method: &[u8] = match (self.plan.requests[n].idempotent, then) {
             (true, Then::End) => b"GET",
             (true, Then::More) => b"PUT",
@@ -109,7 +109,7 @@ impl World<'_> {
             let link = Link::new(&self.plan, hop, target, self.now);
             self.links.push(link);
             let at = self.links.len() - 1;
-            self.log(format_args!("{at}: a connection to server {target}"));
+            note!(self, "{}: a connection to server {}", at, target);
             if self.links[..at]
                 .iter()
                 .any(|link| link.hop == hop && !link.is_usable())
@@ -139,7 +139,7 @@ impl World<'_> {
         if self.requests[n].end.is_some() {
             return Ok(());
         }
-        self.log(format_args!("Client: #{n} is given up"));
+        note!(self, "Client: #{} is given up", n);
         self.marks.hit("reset by client");
         self.requests[n].gave_up = true;
         let latest = self.requests[n].latest;

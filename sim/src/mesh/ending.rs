@@ -4,7 +4,7 @@ use bytes::Buf;
 use raddle_core::{Lifecycle, Role, TransportEnd};
 
 use super::{Request, World};
-use crate::outcome::Fault;
+use crate::{outcome::Fault, trace::note};
 
 /// I-30: requests that nothing touched end as they do in a run without troubles.
 pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Fault> {
@@ -28,7 +28,7 @@ impl World<'_> {
         let side = self.links[at].raw(role);
         let over = side.conn.lifecycle() == Lifecycle::Closed && !side.out.has_remaining();
         if over && !std::mem::replace(&mut side.hung_up, true) {
-            self.log(format_args!("{at} {role:?}: hangs up"));
+            note!(self, "{} {:?}: hangs up", at, role);
             let pipe = self.links[at].outgoing(role);
             pipe.end(TransportEnd::Eof, self.now, self.tape);
         }
@@ -49,7 +49,7 @@ impl World<'_> {
             any = true;
             let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
             if self.links[at].seen(role).conn.lifecycle() < Lifecycle::Closing {
-                self.log(format_args!("{at} {role:?}: drains at the end"));
+                note!(self, "{} {:?}: drains at the end", at, role);
                 self.side(at, role).conn.drain();
             }
         }

@@ -32,7 +32,7 @@ use crate::{
     outcome::{Fault, Marks, Outcome},
     pair::pipe::{Piece, Pipe},
     tape::Tape,
-    trace::Trace,
+    trace::{Mix, Trace, note},
 };
 
 /// Moments at which something happened, after which a run counts as endless.
@@ -206,8 +206,9 @@ impl<'t> World<'t> {
         self.agenda.insert((self.now + delay, self.entries), task);
     }
 
-    fn log(&mut self, text: std::fmt::Arguments<'_>) {
-        self.trace.note(format_args!("{}ns {text}", self.now));
+    fn log(&mut self, mix: Mix, text: std::fmt::Arguments<'_>) {
+        let words = format_args!("{}ns {text}", self.now);
+        self.trace.log(mix.with(&self.now), words);
         self.record_note(text);
     }
 
@@ -333,7 +334,7 @@ impl<'t> World<'t> {
                     side.dirty = true;
                     side.conn.handle_transport_end(how, Timestamp(now));
                     recording::end(self.trace, at, now, role, how);
-                    self.log(format_args!("{at} {role:?}: transport ends by {how:?}"));
+                    note!(self, "{} {:?}: transport ends by {:?}", at, role, how);
                 }
             }
             any = true;

@@ -7,7 +7,7 @@ use super::{
     outgoing::Outgoing,
     plan::{Misbehaviour, PATIENCE},
 };
-use crate::outcome::Fault;
+use crate::{outcome::Fault, trace::note};
 
 impl World<'_> {
     /// Whether the server of this connection is the proxy.
@@ -39,7 +39,7 @@ impl World<'_> {
                 format!("I-31: another's head: {head:?}"),
             ));
         }
-        self.log(format_args!("{at} Server: #{n} request {id}, {then:?}"));
+        note!(self, "{} Server: #{} request {}, {:?}", at, n, id, then);
         self.oracle.shown(id as u64)?;
         if self
             .side(at, Role::Server)
@@ -110,7 +110,7 @@ impl World<'_> {
         }
         let empty = message.body.is_empty() && message.trailers.is_none();
         let then = if empty { Then::End } else { Then::More };
-        self.log(format_args!("{link} Server: #{n} answers {id}"));
+        note!(self, "{} Server: #{} answers {}", link, n, id);
         self.oracle.answered(id as u64, message.clone())?;
         let head = ResponseHead::new(200).field(b"x-mark", &mark(n)).finish();
         match self
@@ -149,9 +149,14 @@ impl World<'_> {
         };
         attempt.answered = true;
         attempt.download = None;
-        self.log(format_args!(
-            "{link} Server: #{n} {id} is reset with {code}"
-        ));
+        note!(
+            self,
+            "{} Server: #{} {} is reset with {}",
+            link,
+            n,
+            id,
+            code
+        );
         self.marks.hit("reset by server");
         if code == ErrorCode::REFUSED_STREAM {
             self.oracle.declined(id as u64)?;

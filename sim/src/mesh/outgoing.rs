@@ -26,7 +26,7 @@ pub(super) struct Outgoing {
 }
 
 /// Where a message stands after it was driven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Sent {
     /// The engine has all of it, or wants no more.
     Whole,

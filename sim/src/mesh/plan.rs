@@ -74,7 +74,7 @@ pub(super) enum Misbehaviour {
 }
 
 /// What befalls a connection, by its number, as many as there are by then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) enum Trouble {
     /// Nothing arrives for so long.
     Stall(usize, Way, u64),

@@ -8,7 +8,12 @@ use super::{
     outgoing::Sent,
     plan::{MILLISECOND, Misbehaviour},
 };
-use crate::{oracle::Way, outcome::Fault, pair::end::trailers_value};
+use crate::{
+    oracle::Way,
+    outcome::Fault,
+    pair::end::trailers_value,
+    trace::{Said, note},
+};
 
 impl World<'_> {
     pub(super) fn event(&mut self, at: usize, role: Role, event: Event) -> Result<(), Fault> {
@@ -33,7 +38,7 @@ impl World<'_> {
             Event::Trailers { stream, fields } => {
                 let id = self.attempt(at, role, stream, "Trailers")?;
                 let value = trailers_value(id as u64, &fields)?;
-                self.log(format_args!("{at} {role:?}: {id} trailers"));
+                note!(self, "{} {:?}: {} trailers", at, role, id);
                 self.marks.hit("trailers");
                 self.oracle.trailers(id as u64, incoming(role), &value)?;
                 self.whole(id, role, Some(value))
@@ -50,13 +55,13 @@ impl World<'_> {
             }
             Event::Finished { stream } => {
                 let id = self.attempt(at, role, stream, "Finished")?;
-                self.log(format_args!("{at} {role:?}: {id} finished"));
+                note!(self, "{} {:?}: {} finished", at, role, id);
                 self.ended(at, role, stream, id);
                 self.finished(id, role)
             }
             Event::Failed { stream, error } => {
                 let id = self.attempt(at, role, stream, "Failed")?;
-                self.log(format_args!("{at} {role:?}: {id} failed: {error}"));
+                note!(self, "{} {:?}: {} failed: {}", at, role, id, Said(&error));
                 self.accused(role, Some(id), error.violation)?;
                 self.ended(at, role, stream, id);
                 match role {
@@ -69,7 +74,7 @@ impl World<'_> {
                 }
             }
             Event::Closed { error } => {
-                self.log(format_args!("{at} {role:?}: closed, {error:?}"));
+                note!(self, "{} {:?}: closed, {:?}", at, role, Said(&error));
                 self.side(at, role).closed = true;
                 self.accused(role, None, error.and_then(|error| error.violation))
             }
@@ -131,7 +136,7 @@ impl World<'_> {
         then: Then,
     ) -> Result<(), Fault> {
         let id = self.attempt(at, Role::Client, stream, "Response")?;
-        self.log(format_args!("{at} Client: {id} response, {then:?}"));
+        note!(self, "{} Client: {} response, {:?}", at, id, then);
         self.oracle.head(id as u64)?;
         self.marked(id, head)?;
         if self.attempts[id].parent.is_some() {
@@ -152,7 +157,7 @@ impl World<'_> {
         then: Then,
     ) -> Result<(), Fault> {
         let (id, len) = (self.attempt(at, role, stream, "Data")?, data.len());
-        self.log(format_args!("{at} {role:?}: {id} {len} bytes, {then:?}"));
+        note!(self, "{} {:?}: {} {} bytes, {:?}", at, role, id, len, then);
         self.oracle.data(id as u64, incoming(role), &data)?;
         if len == 0 && !then.is_end() {
             return Err(Fault::of(id as u64, "I-23: data of no bytes"));
@@ -245,9 +250,15 @@ impl World<'_> {
             let reader = self.reader_of(source.link);
             self.side(source.link, reader).release(source.stream, taken);
         }
-        self.log(format_args!(
-            "{link} {role:?}: {id} sends {taken}, {sent:?}"
-        ));
+        note!(
+            self,
+            "{} {:?}: {} sends {}, {:?}",
+            link,
+            role,
+            id,
+            taken,
+            sent
+        );
         if matches!(sent, Sent::Whole | Sent::Gone) {
             self.forget(id, role);
         } else if sent == Sent::Blocked && source.is_some() {

@@ -3,7 +3,7 @@
 use raddle_core::{ErrorCode, Role, TransportEnd};
 
 use super::{World, plan::Trouble};
-use crate::oracle::Way;
+use crate::{oracle::Way, trace::note};
 
 impl World<'_> {
     pub(super) fn trouble(&mut self, trouble: Trouble) {
@@ -16,7 +16,7 @@ impl World<'_> {
             return;
         }
         let (at, now) = (at % self.links.len(), self.now);
-        self.log(format_args!("{at}: {trouble:?}"));
+        note!(self, "{}: {:?}", at, trouble);
         self.links[at].troubled |= !matches!(trouble, Trouble::Stall(..));
         match trouble {
             Trouble::Stall(_, way, long) => {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     oracle::{Message, Way},
     outcome::Fault,
+    trace::{Said, note},
 };
 
 impl World<'_> {
@@ -44,7 +45,7 @@ impl World<'_> {
         } else {
             Then::More
         };
-        self.log(format_args!("Client: #{n} opens, {} bytes", request.body));
+        note!(self, "Client: #{} opens, {} bytes", n, request.body);
         let handle = match self.client.conn.open(head, then) {
             Ok(handle) => handle,
             Err((error, _)) => return self.not_taken(n, error),
@@ -75,7 +76,7 @@ impl World<'_> {
 
     /// A request that was not taken may go to another connection, so it ends as safe to send again.
     fn not_taken(&mut self, n: u64, error: OpenError) -> Result<(), Fault> {
-        self.log(format_args!("Client: #{n} is not taken: {error}"));
+        note!(self, "Client: #{} is not taken: {}", n, Said(&error));
         match error {
             OpenError::QueueFull => self.marks.hit("queue full"),
             OpenError::Closing => self.marks.hit("opened while closing"),
@@ -88,7 +89,7 @@ impl World<'_> {
         if !self.client.streams.contains_key(&handle) {
             return Ok(());
         }
-        self.log(format_args!("Client: #{n} is given up"));
+        note!(self, "Client: #{} is given up", n);
         self.marks.hit("reset by client");
         if self.client.conn.stream_id(handle).is_none() {
             self.marks.hit("B09");
@@ -104,7 +105,7 @@ impl World<'_> {
         head: &ResponseHead,
     ) -> Result<(), Fault> {
         let n = self.number(Role::Client, stream, "Interim")?;
-        self.log(format_args!("Client: #{n} interim {}", head.status()));
+        note!(self, "Client: #{} interim {}", n, head.status());
         self.marks.hit("interim");
         if head.status() != 103 {
             return Err(Fault::of(n, format!("interim status {}", head.status())));
@@ -119,7 +120,7 @@ impl World<'_> {
         then: Then,
     ) -> Result<(), Fault> {
         let n = self.number(Role::Client, stream, "Response")?;
-        self.log(format_args!("Client: #{n} response, {then:?}"));
+        note!(self, "Client: #{} response, {:?}", n, then);
         self.oracle.head(n)?;
         let number = head.fields().find(|field| field.name == b"x-n");
         if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {

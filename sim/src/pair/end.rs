@@ -103,7 +103,7 @@ pub(super) struct Sending {
 }
 
 /// Where a [`Sending`] stands after it was driven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Sent {
     /// The engine has all of it, or wants no more.
     Whole,

@@ -7,7 +7,7 @@ use super::{
     World,
     end::{End, FEW},
 };
-use crate::{conservation::conserved, outcome::Fault};
+use crate::{conservation::conserved, outcome::Fault, trace::note};
 
 impl World<'_> {
     /// Closes the transport when the engine has no more use for it.
@@ -17,7 +17,7 @@ impl World<'_> {
             return;
         }
         end.hung_up = true;
-        self.log(format_args!("{role:?}: hangs up"));
+        note!(self, "{:?}: hangs up", role);
         let pipe = match role {
             Role::Client => &mut self.up,
             Role::Server => &mut self.down,
@@ -32,7 +32,7 @@ impl World<'_> {
         }
         self.ending = true;
         let role = self.tape.lane("end").pick(&[Role::Client, Role::Server]);
-        self.log(format_args!("{role:?}: drains at the end"));
+        note!(self, "{:?}: drains at the end", role);
         self.touch(role).conn.drain();
         true
     }

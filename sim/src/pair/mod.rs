@@ -34,7 +34,7 @@ use crate::{
     outcome::{Fault, Marks, Outcome},
     runner,
     tape::Tape,
-    trace::Trace,
+    trace::{Mix, Trace, note},
     wire::Urgency,
 };
 
@@ -186,8 +186,9 @@ impl<'t> World<'t> {
         }
     }
 
-    fn log(&mut self, text: std::fmt::Arguments<'_>) {
-        self.trace.note(format_args!("{}ns {text}", self.now));
+    fn log(&mut self, mix: Mix, text: std::fmt::Arguments<'_>) {
+        let words = format_args!("{}ns {text}", self.now);
+        self.trace.log(mix.with(&self.now), words);
         self.record_note(text);
     }
 
@@ -296,7 +297,7 @@ impl<'t> World<'t> {
                     end.dirty = true;
                     end.conn.handle_transport_end(how, Timestamp(now));
                     self.record_transport_end(role, how);
-                    self.log(format_args!("{role:?}: transport ends by {how:?}"));
+                    note!(self, "{:?}: transport ends by {:?}", role, how);
                 }
             }
             any = true;

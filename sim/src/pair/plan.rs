@@ -51,7 +51,7 @@ pub(super) struct Request {
 }
 
 /// Something that happens to the whole connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) enum Trouble {
     Drain(Role),
     Close(Role, ErrorCode),

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use raddle_core::{Event, Role};
 
 use super::World;
+use crate::trace::note;
 
 /// A fault that is not the engine's. It comes to pass at the first occasion that a run gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Planted {
     /// One bit of a body changes.
     FlippedBit,
@@ -46,7 +47,7 @@ impl World<'_> {
             _ => return vec![event],
         };
         self.planted = None;
-        self.log(format_args!("{role:?}: {planted:?}"));
+        note!(self, "{:?}: {:?}", role, planted);
         self.marks.hit("planted");
         told
     }

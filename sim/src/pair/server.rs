@@ -9,6 +9,7 @@ use super::{
 use crate::{
     oracle::{Message, Way},
     outcome::Fault,
+    trace::note,
     wire::lines,
 };
 
@@ -26,7 +27,7 @@ impl World<'_> {
         let n = path
             .and_then(|path| path.strip_prefix('/')?.parse().ok())
             .ok_or_else(|| Fault::run(format!("a request that nobody made: {head:?}")))?;
-        self.log(format_args!("Server: #{n} request, {then:?}"));
+        note!(self, "Server: #{} request, {:?}", n, then);
         self.oracle.shown(n)?;
         self.head_arrives(n, Role::Server, head.all())?;
         let reply = self.draw_reply();
@@ -126,7 +127,7 @@ impl World<'_> {
         let head = head.finish();
         let list = self.head_sent(n, Way::Down, head.all());
         let then = if empty { Then::End } else { Then::More };
-        self.log(format_args!("Server: #{n} answers, {} bytes", reply.body));
+        note!(self, "Server: #{} answers, {} bytes", n, reply.body);
         self.oracle.answered(n, message.clone())?;
         match self.server.conn.respond(stream, head, then) {
             Ok(()) => {}
@@ -164,7 +165,7 @@ impl World<'_> {
             return Ok(());
         };
         let n = live.n;
-        self.log(format_args!("Server: #{n} stops the upload"));
+        note!(self, "Server: #{} stops the upload", n);
         self.oracle.unwanted(n, Way::Up)?;
         self.server.conn.reset(stream, ErrorCode::NO_ERROR);
         Ok(())
@@ -180,7 +181,7 @@ impl World<'_> {
             (None, ErrorCode::REFUSED_STREAM) => ErrorCode::CANCEL,
             _ => code,
         };
-        self.log(format_args!("Server: #{n} is reset with {code}"));
+        note!(self, "Server: #{} is reset with {}", n, code);
         self.marks.hit("reset by server");
         if code == ErrorCode::REFUSED_STREAM {
             self.oracle.declined(n)?;

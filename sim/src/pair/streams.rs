@@ -9,6 +9,7 @@ use super::{
 use crate::{
     oracle::Way,
     outcome::Fault,
+    trace::{Said, note},
     wire::{Urgency, lines},
 };
 
@@ -31,7 +32,7 @@ impl World<'_> {
             Event::Data { stream, data, then } => self.on_data(role, stream, &data, then),
             Event::Trailers { stream, fields } => {
                 let n = self.number(role, stream, "Trailers")?;
-                self.log(format_args!("{role:?}: #{n} trailers"));
+                note!(self, "{:?}: #{} trailers", role, n);
                 self.marks.hit("trailers");
                 if role == Role::Server && self.plan.requests[n as usize].length {
                     self.marks.hit("S10");
@@ -42,7 +43,7 @@ impl World<'_> {
             }
             Event::Writable { stream } => {
                 let n = self.number(role, stream, "Writable")?;
-                self.log(format_args!("{role:?}: #{n} writable"));
+                note!(self, "{:?}: #{} writable", role, n);
                 if self.end(role).conn.writable(stream) == 0 {
                     return Err(Fault::of(
                         n,
@@ -53,7 +54,7 @@ impl World<'_> {
             }
             Event::StopSending { stream } => {
                 let n = self.number(role, stream, "StopSending")?;
-                self.log(format_args!("{role:?}: #{n} stop sending"));
+                note!(self, "{:?}: #{} stop sending", role, n);
                 self.marks.hit("stop sending");
                 self.forget_sending(role, stream);
                 Ok(())
@@ -61,7 +62,7 @@ impl World<'_> {
             Event::Finished { stream } => {
                 let n = self.number(role, stream, "Finished")?;
                 self.end(role).streams.remove(&stream);
-                self.log(format_args!("{role:?}: #{n} finished"));
+                note!(self, "{:?}: #{} finished", role, n);
                 match role {
                     Role::Client => self.oracle.complete(n),
                     Role::Server => self.oracle.server_ended(n, true),
@@ -70,7 +71,7 @@ impl World<'_> {
             Event::Failed { stream, error } => {
                 let n = self.number(role, stream, "Failed")?;
                 self.end(role).streams.remove(&stream);
-                self.log(format_args!("{role:?}: #{n} failed: {error}"));
+                note!(self, "{:?}: #{} failed: {}", role, n, Said(&error));
                 self.accused(role, Some(n), error.violation)?;
                 match role {
                     Role::Client => self.oracle.failed(n, error.retry),
@@ -78,12 +79,12 @@ impl World<'_> {
                 }
             }
             Event::Closed { error } => {
-                self.log(format_args!("{role:?}: closed, {error:?}"));
+                note!(self, "{:?}: closed, {:?}", role, Said(&error));
                 self.end(role).closed = true;
                 self.accused(role, None, error.and_then(|error| error.violation))
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {
-                self.log(format_args!("{role:?}: {event:?}"));
+                note!(self, "{:?}: {:?}", role, Said(&event));
                 Ok(())
             }
         }
@@ -139,10 +140,7 @@ impl World<'_> {
     ) -> Result<(), Fault> {
         let n = self.number(role, stream, "Data")?;
         let way = incoming(role);
-        self.log(format_args!(
-            "{role:?}: #{n} {} bytes, {then:?}",
-            data.len()
-        ));
+        note!(self, "{:?}: #{} {} bytes, {:?}", role, n, data.len(), then);
         self.oracle.data(n, way, data)?;
         if data.is_empty() && !then.is_end() {
             return Err(Fault::of(n, format!("I-23: {role:?}: data of no bytes")));
@@ -150,7 +148,7 @@ impl World<'_> {
         self.end(role).took(stream, data.len());
         self.tape.lane("readers");
         if self.plan.features.discards && self.tape.chance(1, 16) {
-            self.log(format_args!("{role:?}: #{n} discards the rest"));
+            note!(self, "{:?}: #{} discards the rest", role, n);
             self.discard(role, stream, n)?;
         } else if self.plan.features.slow_readers && self.tape.chance(1, 2) {
             let delay = self.tape.moment(PAUSE_MAX);
@@ -208,7 +206,7 @@ impl World<'_> {
                 .push((stream, lines([(&b"x-end"[..], &value[..])])));
         }
         end.gave(stream);
-        self.log(format_args!("{role:?}: #{n} sends, {sent:?}"));
+        note!(self, "{:?}: #{} sends, {:?}", role, n, sent);
         match sent {
             Sent::Blocked => {}
             Sent::Paused => {
@@ -229,7 +227,7 @@ impl World<'_> {
     pub(super) fn urge(&mut self, role: Role, n: u64, urgency: Urgency) {
         let found = self.end(role).streams.iter().find(|(_, live)| live.n == n);
         if let Some((&stream, _)) = found {
-            self.log(format_args!("{role:?}: #{n} is now {urgency}"));
+            note!(self, "{:?}: #{} is now {}", role, n, urgency);
             self.end(role).prioritize(stream, urgency);
         }
     }

@@ -3,11 +3,11 @@
 use raddle_core::{Role, TransportEnd};
 
 use super::{World, plan::Trouble};
-use crate::oracle::Way;
+use crate::{oracle::Way, trace::note};
 
 impl World<'_> {
     pub(super) fn trouble(&mut self, trouble: Trouble) {
-        self.log(format_args!("{trouble:?}"));
+        note!(self, "{:?}", trouble);
         match trouble {
             Trouble::Drain(role) => {
                 self.marks.hit(match role {
@@ -40,7 +40,7 @@ impl World<'_> {
 
     /// The transport breaks: what is on its way may be lost, and both ends hear of it in some way.
     pub(super) fn cut(&mut self) {
-        self.log(format_args!("the transport breaks"));
+        note!(self, "the transport breaks");
         self.record_break();
         self.marks.hit("cut");
         for pipe in [&mut self.up, &mut self.down] {

@@ -8,7 +8,11 @@ use raddle_core::{
 };
 
 use super::World;
-use crate::{outcome::Fault, view::Ended};
+use crate::{
+    outcome::Fault,
+    trace::{Said, note},
+    view::Ended,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct App {
@@ -65,7 +69,7 @@ impl World<'_> {
                 let body = self.tape.size(self.app.body_max);
                 let head = RequestHead::new(b"POST", b"https", Some(b"a"), b"/").finish();
                 if let Ok(handle) = self.conn.open(head, Then::More) {
-                    self.log(format_args!("app: opens, {body} bytes"));
+                    note!(self, "app: opens, {} bytes", body);
                     self.track(handle, Some(body));
                 }
             }
@@ -76,7 +80,7 @@ impl World<'_> {
                     .respond(handle, ResponseHead::new(200).finish(), Then::More)
                     .is_ok()
                 {
-                    self.log(format_args!("app: answers, {body} bytes"));
+                    note!(self, "app: answers, {} bytes", body);
                     if let Some(live) = self.app.streams.get_mut(&handle) {
                         (live.left, live.total) = (Some(body), Some(body));
                     }
@@ -84,7 +88,7 @@ impl World<'_> {
             }
             (4, Some(handle)) => {
                 let id = self.conn.stream_id(handle);
-                self.log(format_args!("app: resets {id:?}"));
+                note!(self, "app: resets {:?}", id);
                 self.conn.reset(handle, ErrorCode::CANCEL);
                 if let Some(live) = self.app.streams.get_mut(&handle) {
                     live.reset = true;
@@ -92,7 +96,7 @@ impl World<'_> {
             }
             (5, _) => self.app.release_all(&mut self.conn),
             (6, _) if self.tape.chance(1, 8) => {
-                self.log(format_args!("app: drains"));
+                note!(self, "app: drains");
                 self.conn.drain();
             }
             _ => {}
@@ -210,8 +214,7 @@ impl World<'_> {
             }
             Event::Failed { stream, error } => {
                 let live = self.ended(stream)?;
-                self.trace
-                    .note(format_args!("app: {:?} failed: {error}", live.id));
+                note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
                 self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
                 self.judge_failure(&live, error.retry)?;
             }

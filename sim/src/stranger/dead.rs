@@ -6,6 +6,7 @@ use raddle_core::{Connection, ErrorCode, Lifecycle, Timestamp};
 use super::World;
 use crate::{
     outcome::Fault,
+    trace::note,
     wire::{Frame, kind},
 };
 
@@ -60,7 +61,7 @@ impl World<'_> {
             return Ok(());
         }
         self.marks.hit("dead transport");
-        self.log(format_args!("the transport takes nothing any more"));
+        note!(self, "the transport takes nothing any more");
         self.record_dead_transport(self.now + END_MAX, "the transport takes nothing");
         // Something that has to be answered, so that there is something to write.
         self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));

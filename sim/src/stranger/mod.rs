@@ -9,7 +9,10 @@ mod quiet;
 mod recording;
 mod violation;
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use bytes::{Buf, BytesMut};
 use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmit};
@@ -21,7 +24,7 @@ use crate::{
     oracle::Ends,
     outcome::{Fault, Marks, Outcome},
     tape::Tape,
-    trace::Trace,
+    trace::{Mix, Trace, note},
     wire::{Frame, Observer, kind},
 };
 
@@ -170,14 +173,14 @@ impl<'t> World<'t> {
         world
     }
 
-    fn log(&mut self, text: std::fmt::Arguments<'_>) {
+    fn log(&mut self, mix: Mix, text: std::fmt::Arguments<'_>) {
         self.record_note(text);
-        self.trace.note(text);
+        self.trace.log(mix, text);
     }
 
     fn run(&mut self) -> Result<(), Fault> {
         let role = self.role;
-        self.log(format_args!("the engine is a {role:?}"));
+        note!(self, "the engine is a {:?}", role);
         self.turn()?;
         if let Some(burst) = self.bounds.flood {
             return self.flood(burst);
@@ -208,7 +211,7 @@ impl<'t> World<'t> {
 
     /// The peer grants everything and answers all; everything has to come to its end.
     fn calm_down(&mut self) -> Result<(), Fault> {
-        self.log(format_args!("the peer becomes generous"));
+        note!(self, "the peer becomes generous");
         self.app.release_all(&mut self.conn);
         for _ in 0..CALM_MAX {
             self.now += STEP;
@@ -248,7 +251,7 @@ impl<'t> World<'t> {
     }
 
     fn deliver(&mut self, frame: &Frame) {
-        self.trace.note(format_args!("peer: {}", Short(frame)));
+        note!(self.trace, "peer: {}", Short(frame));
         self.walks |=
             frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack());
         let mut bytes = Vec::new();
@@ -297,7 +300,7 @@ impl<'t> World<'t> {
             let mut frames = Vec::new();
             self.observer.sent(&bytes, Some(&mut frames))?;
             for frame in frames {
-                self.trace.note(format_args!("engine: {}", Short(&frame)));
+                note!(self.trace, "engine: {}", Short(&frame));
                 self.accept(&frame)?;
                 self.peer.inbox.push_back(frame);
             }
@@ -358,6 +361,18 @@ impl<'t> World<'t> {
 
 /// A frame in a few words.
 struct Short<'f>(&'f Frame);
+
+impl Hash for Short<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        } = self.0;
+        (kind, flags, stream, payload).hash(hasher);
+    }
+}
 
 impl std::fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

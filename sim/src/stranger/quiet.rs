@@ -6,6 +6,7 @@ use raddle_core::{Lifecycle, Role, StreamHandle, Timestamp, Waiting};
 use super::World;
 use crate::{
     outcome::Fault,
+    trace::note,
     wire::{Frame, kind},
 };
 
@@ -72,7 +73,7 @@ impl World<'_> {
             return Ok(());
         }
         self.marks.hit("silent peer");
-        self.log(format_args!("the peer falls silent"));
+        note!(self, "the peer falls silent");
         self.broken = true;
         self.app.release_all(&mut self.conn);
         self.turn()?;
@@ -101,7 +102,7 @@ impl World<'_> {
     /// The transport takes a byte each second.
     fn take_crumbs(&mut self) -> Result<(), Fault> {
         self.marks.hit("crumbs");
-        self.log(format_args!("the transport takes crumbs"));
+        note!(self, "the transport takes crumbs");
         self.broken = true;
         for _ in 0..8 {
             self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
@@ -133,7 +134,7 @@ impl World<'_> {
     /// The peer answers what has to be answered, and opens no window.
     fn hold_back(&mut self) -> Result<(), Fault> {
         self.marks.hit("held back");
-        self.log(format_args!("the peer opens no window any more"));
+        note!(self, "the peer opens no window any more");
         self.broken = true;
         let before = self.held_streams();
         self.pass_time(self.now + SILENCE_MAX, true)?;
@@ -165,7 +166,7 @@ impl World<'_> {
         self.broken = true;
         // A client's connection is its owner's.
         if self.role == Role::Client || self.tape.chance(1, 2) {
-            self.log(format_args!("app: drains"));
+            note!(self, "app: drains");
             self.conn.drain();
             self.turn()?;
         }

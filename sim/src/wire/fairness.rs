@@ -13,7 +13,7 @@ use crate::outcome::Fault;
 const TURN: [u64; 2] = [16_384, 65_536];
 
 /// What a sender asked for, as RFC 9218 has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Urgency {
     pub(crate) level: u8,
     /// It was said that its parts are of no use alone.
