@@ -45,9 +45,9 @@ enum Command {
     /// Switch faults of the engine on, one by one, and see how soon each is found.
     Mutants(MutantArgs),
     /// Print everything that happens in one run.
-    Trace(OneArgs),
+    Trace(TraceArgs),
     /// Make a failing seed or tape as simple as it can be.
-    Shrink(OneArgs),
+    Shrink(ShrinkArgs),
     /// Print the courses of some runs as hashes, compare them with those of another build, or keep them for it.
     Hashes(HashArgs),
 }
@@ -77,7 +77,7 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
     /// Stop after so many failures.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     failures_max: u64,
     /// Fail also when a race was never hit.
     #[arg(long)]
@@ -116,19 +116,31 @@ struct OneArgs {
     /// A seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// 0 or 1, as in `run`.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
-    tier: u8,
+    /// 0 or 1, as in `run`; 0 if neither this nor `--as` is given.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
+    tier: Option<u8>,
     /// What it is run as: a world of tier 0, or a pairing of tier 1.
     #[arg(long = "as", value_name = "WORLD")]
     world: Option<String>,
     /// A fault of the engine to switch on. Without a seed, the first one that finds it is taken.
     #[arg(long, value_name = "FAULT")]
     planted: Option<String>,
-    /// With `shrink --planted all`: a folder for the tapes.
+}
+
+#[derive(Args)]
+struct ShrinkArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// With `--planted all`: a folder for the tapes.
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
-    /// How a trace is printed.
+}
+
+#[derive(Args)]
+struct TraceArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -170,21 +182,18 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 }
 
 impl RunArgs {
-    fn worlds(&self) -> Vec<World> {
+    fn worlds(&self) -> Result<Vec<World>, Wrong> {
         let worlds = World::of_tier(self.tier);
         let one = match self.profile {
-            Kind::All => return worlds,
+            Kind::All => return Ok(worlds),
+            _ if self.tier != 0 => return Err(Wrong("only tier 0 has profiles".into())),
             Kind::Safety => Profile::Safety,
             Kind::Liveness => Profile::Liveness,
             Kind::Abuse => Profile::Abuse,
             Kind::Pool => Profile::Pool,
             Kind::Proxy => Profile::Proxy,
         };
-        let wanted = |world: &World| match world {
-            World::Network(_) => true,
-            World::Engines(profile) => *profile == one,
-        };
-        worlds.into_iter().filter(wanted).collect()
+        Ok(vec![World::Engines(one)])
     }
 }
 
@@ -257,9 +266,15 @@ impl OneArgs {
     }
 
     fn world(&self) -> Result<World, Wrong> {
-        match &self.world {
-            Some(name) => Ok(World::named(name)?),
-            None => Ok(World::of_tier(self.tier)[0]),
+        let Some(name) = &self.world else {
+            return Ok(World::of_tier(self.tier.unwrap_or_default())[0]);
+        };
+        let world = World::named(name)?;
+        match self.tier {
+            Some(tier) if tier != world.tier() => {
+                Err(Wrong(format!("{world} is no world of tier {tier}")))
+            }
+            _ => Ok(world),
         }
     }
 }
@@ -308,7 +323,9 @@ fn main() -> ExitCode {
 
 fn hashes(args: &HashArgs) -> Result<bool, Wrong> {
     if let Some(file) = &args.check {
-        let courses = hashes::check(&std::fs::read_to_string(file)?);
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Wrong(format!("{}: {error}", file.display())))?;
+        let courses = hashes::check(&text);
         match &courses {
             Ok(courses) => println!("{courses} courses, each as it is kept"),
             Err(what) => println!("{what}"),
@@ -317,7 +334,8 @@ fn hashes(args: &HashArgs) -> Result<bool, Wrong> {
     }
     let text = hashes::write()?;
     match &args.write {
-        Some(file) => std::fs::write(file, text)?,
+        Some(file) => std::fs::write(file, text)
+            .map_err(|error| Wrong(format!("{}: {error}", file.display())))?,
         None => print!("{text}"),
     }
     Ok(true)

@@ -7,7 +7,7 @@ use raddle_sim::{
     view::{self, Header},
 };
 
-use crate::{Format, OneArgs, Wrong};
+use crate::{Format, OneArgs, TraceArgs, Wrong};
 
 pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
     match args.case()?.run() {
@@ -25,13 +25,14 @@ pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
     }
 }
 
-pub(crate) fn trace(args: &OneArgs) -> Result<bool, Wrong> {
-    let case = args.case()?;
+pub(crate) fn trace(args: &TraceArgs) -> Result<bool, Wrong> {
+    let case = args.one.case()?;
     case.switched(|| show(args, &case))?
 }
 
-fn show(args: &OneArgs, case: &Case) -> Result<bool, Wrong> {
+fn show(args: &TraceArgs, case: &Case) -> Result<bool, Wrong> {
     let (world, mut tape) = (case.world, case.tape.clone());
+    let one = &args.one;
     let format = match args.format {
         Format::Text => view::Format::Text,
         Format::Jsonl => view::Format::Jsonl,
@@ -41,7 +42,7 @@ fn show(args: &OneArgs, case: &Case) -> Result<bool, Wrong> {
         Format::Perfetto => view::Format::Perfetto,
     };
     let (result, recorder) = view::record(world, &mut tape);
-    let header = Header::simulated(args.seed, world.tier(), &result, args.again(case));
+    let header = Header::simulated(one.seed, world.tier(), &result, one.again(case));
     let bytes = view::export(&recorder.finish(header), format);
     std::io::stdout().lock().write_all(&bytes)?;
     Ok(result.is_ok())

@@ -40,7 +40,7 @@ const RESULTS_MAX: usize = 1_024;
 
 /// Runs the seeds; answers whether everything was well.
 pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
-    let worlds = args.worlds();
+    let worlds = args.worlds()?;
     let stop = stop_on_interrupt()?;
     let (first, end) = args.seeds;
     let mut progress = Progress::new((end - first) * worlds.len() as u64);

@@ -7,7 +7,7 @@ use std::{
 
 use raddle_sim::shrink::{self, Shrunk};
 
-use crate::{OneArgs, Wrong};
+use crate::{ShrinkArgs, Wrong};
 
 /// How long a failure is made simpler.
 const SHRINK_MAX: Duration = Duration::from_secs(20);
@@ -16,11 +16,14 @@ const FINDS_MAX: u32 = 8;
 /// Events of a find that need not be shorter.
 const SHORT: u64 = 30;
 
-pub(crate) fn run(args: &OneArgs) -> Result<bool, Wrong> {
-    if args.planted.as_deref() == Some("all") {
+pub(crate) fn run(args: &ShrinkArgs) -> Result<bool, Wrong> {
+    if args.one.planted.as_deref() == Some("all") {
         return table(args.keep.as_deref());
     }
-    let case = args.case()?;
+    if args.keep.is_some() {
+        return Err(Wrong("`--keep` goes with `--planted all`".into()));
+    }
+    let case = args.one.case()?;
     let Some(shrunk) = shrink::shrink(&case, SHRINK_MAX)? else {
         println!("it does not fail");
         return Ok(true);
