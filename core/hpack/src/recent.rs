@@ -82,3 +82,25 @@ impl Recent {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Serial numbers come round after 2^16 insertions, and the highest of them stand for static entries.
+    #[test]
+    fn a_dynamic_entry_is_never_taken_for_a_static_one() {
+        let (mut table, mut recent) = (Table::new(4096), Recent::new());
+        let mut hits = 0;
+        for n in 0..70_000_u32 {
+            let value = n.to_le_bytes();
+            assert!(table.insert(b"name", &value));
+            let place = Recent::place(b"name", &value);
+            recent.note(place, static_table::LEN + 1, &table);
+            let found = recent.find(place, &table, b"name", &value);
+            assert!(found.is_none_or(|index| index == static_table::LEN + 1));
+            hits += usize::from(found.is_some());
+        }
+        assert_eq!(hits, 70_000 - static_table::LEN);
+    }
+}

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Fields, block, hex, pieces, unlimited};
-use raddle_hpack::{DecodeError, Decoder, Verdict};
+use common::{Fields, block, complete, encode, hex, pieces, unlimited};
+use raddle_hpack::{DecodeError, Decoder, Encoder, Indexing, Limit, Verdict};
 
 /// The error of a block, the same whether it arrives whole or octet by octet,
 /// and the same again on every later call.
@@ -138,5 +138,32 @@ fn what_is_unusual_but_valid() {
             let (got, verdict) = pieces(&mut decoder, wire.chunks(size)).expect("valid block");
             assert_eq!((got.list.len(), verdict), (fields, Verdict::Complete));
         }
+    }
+}
+
+#[test]
+fn limits_say_what_was_too_much() {
+    assert_eq!(Limit::ListSize.to_string(), "header list too large");
+    assert_eq!(Limit::Fields.to_string(), "too many header fields");
+    let text = Limit::StringLength.to_string();
+    assert_eq!(text, "header name or value too long");
+}
+
+/// Logs are read by more people than headers are meant for.
+#[test]
+fn what_is_printed_of_a_codec_shows_no_field() {
+    let mut encoder = Encoder::new(4096);
+    let mut decoder = Decoder::new(unlimited());
+    let fields: [(&[u8], &[u8]); 1] = [(b"x-private", b"secret")];
+    let wire = encode(&mut encoder, &fields, Indexing::Index);
+    assert_eq!(complete(&mut decoder, &wire).list.len(), 1);
+    for text in [format!("{encoder:?}"), format!("{decoder:?}")] {
+        assert!(text.contains("table_size: 47"), "{text}");
+        assert!(
+            !text.contains("private") && !text.contains("secret"),
+            "{text}"
+        );
+        let octets = format!("{:?}", b"secret");
+        assert!(!text.contains(octets.trim_matches(['[', ']'])), "{text}");
     }
 }
