@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{get, pair::Pair, post};
 use crate::{
-    Config, ErrorCode, Event, Fields, OpenError, ResponseHead, SendError, StreamHandle, Then,
+    Config, ErrorCode, Event, Fields, OpenError, ResponseHead, SendError, StreamHandle, Then, wire,
 };
 
 /// A pair whose client and server take header lists of so many bytes.
@@ -194,4 +194,26 @@ fn what_is_read_before_the_peer_follows_our_settings_keeps_its_window() {
     client.send_data(up, &mut data, Then::More).unwrap();
     pair.settle();
     assert_eq!(read(&mut pair), 40_000 + 99_000 + 1_000);
+}
+
+// RFC 9113 §6.8: the two phases have a PING between them; when all that may be out are out, there is one phase.
+#[test]
+fn a_drain_without_room_for_its_ping_names_its_last_stream_at_once() {
+    for full in [false, true] {
+        let mut pair = Pair::established();
+        arrive(&mut pair);
+        let server = &mut pair.server.connection;
+        while full && server.ping().is_some() {}
+        server.drain();
+        let bytes = pair.server.output(pair.now);
+        let mut rest = &bytes[..];
+        let mut last = Vec::new();
+        while !rest.is_empty() {
+            if rest[3] == 7 {
+                last.push(wire::u32(&rest[9..]));
+            }
+            rest = &rest[9 + wire::u24(rest) as usize..];
+        }
+        assert_eq!(last, [if full { 1 } else { 0x7fff_ffff }]);
+    }
 }

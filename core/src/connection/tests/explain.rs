@@ -182,3 +182,20 @@ fn readers_hold_nobody_while_windows_are_open_or_everything_was_released() {
     // The window is closed until the update is cut, but no reader's doing is that any more.
     assert_eq!(server.explain(served[1]), Waiting::Peer);
 }
+
+#[test]
+fn a_request_waits_while_nobody_knows_whether_the_peer_lives() {
+    let mut pair = pair(70_000, 1 << 20, 100);
+    let client = &mut pair.client.connection;
+    let first = client.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    pair.now = client.poll_timeout().unwrap();
+    client.handle_timeout(pair.now);
+    let second = client.open(get("/"), Then::End).unwrap();
+    assert_eq!(client.explain(first), Waiting::Peer);
+    assert_eq!(client.explain(second), Waiting::Liveness);
+    // The PING is answered, and the request goes out.
+    pair.settle();
+    assert_eq!(pair.client.connection.explain(second), Waiting::Peer);
+}

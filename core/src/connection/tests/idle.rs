@@ -6,7 +6,9 @@ use bytes::BytesMut;
 
 use super::get;
 use super::pair::Pair;
-use crate::{Config, Connection, ErrorCode, Lifecycle, Then, Timestamp, Transmit};
+use crate::{
+    Config, Connection, ErrorCode, Event, Lifecycle, ResponseHead, Then, Timestamp, Transmit,
+};
 
 fn seconds(seconds: u64) -> Timestamp {
     Timestamp(seconds * 1_000_000_000)
@@ -126,4 +128,82 @@ fn a_peer_that_sends_pings_keeps_no_memory() {
     }
     assert!(client.memory_footprint().table < 2_000);
     assert_eq!(client.poll_timeout(), None);
+}
+
+#[test]
+fn a_peer_that_speaks_again_is_asked_as_often_as_before() {
+    let config = Config {
+        keep_alive_interval: Some(Duration::from_secs(30)),
+        keep_alive_quiet_interval: Duration::from_secs(300),
+        ..Config::default()
+    };
+    let mut pair = Pair::new(config, without_keep_alive());
+    pair.settle();
+    pair.client.connection.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    for due in [30, 60].map(seconds) {
+        assert_eq!(pair.client.connection.poll_timeout(), Some(due));
+        pair.client.connection.handle_timeout(due);
+        pair.now = due;
+        pair.settle();
+    }
+    assert_eq!(pair.client.connection.poll_timeout(), Some(seconds(360)));
+    pair.now = seconds(100);
+    let events = pair.server.take_events();
+    let stream = events.iter().find_map(|event| match event {
+        Event::Request { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    let head = ResponseHead::new(200).finish();
+    let server = &mut pair.server.connection;
+    server.respond(stream.unwrap(), head, Then::More).unwrap();
+    pair.settle();
+    assert_eq!(pair.client.connection.poll_timeout(), Some(seconds(130)));
+}
+
+/// Opens so many streams, and lets them end.
+fn burst(pair: &mut Pair, count: usize) {
+    let client = &mut pair.client.connection;
+    let streams = (0..count).map(|_| client.open(get("/"), Then::End).unwrap());
+    let streams: std::vec::Vec<_> = streams.collect();
+    pair.settle();
+    for stream in streams {
+        pair.client.connection.reset(stream, ErrorCode::CANCEL);
+    }
+    pair.settle();
+    pair.client.take_events();
+    let client = &mut pair.client.connection;
+    client.poll_transmit(&mut Transmit::new(), pair.now);
+}
+
+#[test]
+fn what_many_streams_needed_stays_while_others_come_and_while_one_is_open() {
+    let table = |pair: &Pair| pair.client.connection.memory_footprint().table;
+    let large = 90 * 100;
+    let mut pair = Pair::new(without_keep_alive(), without_keep_alive());
+    pair.settle();
+    burst(&mut pair, 90);
+    pair.now = seconds(3);
+    burst(&mut pair, 1);
+    pass(&mut pair.client.connection, Timestamp(9_999_999_999));
+    assert!(table(&pair) > large, "one came within the first 5 seconds");
+    pass(&mut pair.client.connection, seconds(10));
+    assert!(table(&pair) < 2_000);
+
+    pair.now = seconds(20);
+    burst(&mut pair, 90);
+    pair.now = seconds(21);
+    let client = &mut pair.client.connection;
+    let stream = client.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    pass(&mut pair.client.connection, seconds(100));
+    assert!(table(&pair) > large, "one is open");
+    pair.now = seconds(100);
+    pair.client.connection.reset(stream, ErrorCode::CANCEL);
+    pair.settle();
+    pair.client.take_events();
+    let client = &mut pair.client.connection;
+    client.poll_transmit(&mut Transmit::new(), seconds(100));
+    pass(client, seconds(105));
+    assert!(table(&pair) < 2_000);
 }
