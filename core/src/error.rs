@@ -174,3 +174,110 @@ impl core::error::Error for ConnectionError {}
 impl core::error::Error for StreamError {}
 impl core::error::Error for OpenError {}
 impl core::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn endings_name_their_origin_code_fault_and_whether_to_try_again() {
+        let told = |origin, code, violation| {
+            let error = ConnectionError {
+                origin,
+                code,
+                violation,
+            };
+            error.to_string()
+        };
+        assert_eq!(
+            told(
+                Origin::Local,
+                ErrorCode::PROTOCOL_ERROR,
+                Some(Violation::PingOnStream)
+            ),
+            "connection ended by this side with PROTOCOL_ERROR: a PING frame names a stream (RFC 9113 §6.7)"
+        );
+        assert_eq!(
+            told(Origin::Remote, ErrorCode::ENHANCE_YOUR_CALM, None),
+            "connection ended by the peer with ENHANCE_YOUR_CALM"
+        );
+        let told = |code, violation, retry| {
+            let error = StreamError {
+                origin: Origin::Transport,
+                code,
+                violation,
+                retry,
+            };
+            error.to_string()
+        };
+        assert_eq!(
+            told(ErrorCode::CANCEL, None, Retry::Never),
+            "stream ended by the transport with CANCEL; do not send it again"
+        );
+        assert_eq!(
+            told(ErrorCode::REFUSED_STREAM, None, Retry::Safe),
+            "stream ended by the transport with REFUSED_STREAM; not processed, safe to send again"
+        );
+        let fault = Some(Violation::WindowUpdateZeroOnStream);
+        assert_eq!(
+            told(ErrorCode::PROTOCOL_ERROR, fault, Retry::IfIdempotent),
+            "stream ended by the transport with PROTOCOL_ERROR: a WINDOW_UPDATE of zero came for a stream \
+             (RFC 9113 §6.9); send it again only if it is idempotent"
+        );
+    }
+
+    #[test]
+    fn what_was_not_taken_says_why_and_what_to_do() {
+        let violation = Violation::WindowUpdateZeroOnStream;
+        for (error, words) in [
+            (OpenError::NotClient, "a server"),
+            (OpenError::Closing, "open another one"),
+            (OpenError::QueueFull, "try again when one has ended"),
+            (OpenError::IdsExhausted, "used up its stream ids"),
+            (
+                OpenError::HeaderListTooLarge,
+                "larger than the peer accepts",
+            ),
+            (
+                OpenError::Malformed(violation),
+                "malformed request: a WINDOW_UPDATE of zero came for a stream (RFC 9113 §6.9)",
+            ),
+        ] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        for (error, words) in [
+            (SendError::Gone, "has ended"),
+            (SendError::OutOfOrder, "no place here"),
+            (
+                SendError::HeaderListTooLarge,
+                "larger than the peer accepts",
+            ),
+            (
+                SendError::Malformed(violation),
+                "malformed message: a WINDOW_UPDATE of zero came for a stream (RFC 9113 §6.9)",
+            ),
+        ] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    // A server of gRPC that is asked for too many PINGs, and nobody else.
+    #[test]
+    fn only_a_peer_asks_for_calm() {
+        for (origin, code, calm) in [
+            (Origin::Remote, ErrorCode::ENHANCE_YOUR_CALM, true),
+            (Origin::Local, ErrorCode::ENHANCE_YOUR_CALM, false),
+            (Origin::Transport, ErrorCode::ENHANCE_YOUR_CALM, false),
+            (Origin::Remote, ErrorCode::NO_ERROR, false),
+        ] {
+            let error = ConnectionError {
+                origin,
+                code,
+                violation: None,
+            };
+            assert_eq!(error.asks_for_calm(), calm, "{error}");
+        }
+    }
+}

@@ -235,6 +235,7 @@ mod tests {
         // RFC 9113 §4.1: the reserved bit is no part of it.
         assert_eq!(StreamId::from_u32(u32::MAX), StreamId::MAX);
         assert!(StreamId::from_u32(1 << 31).is_zero());
+        assert_eq!(format!("{:?}", StreamId::from_u32(3)), "StreamId(3)");
     }
 
     // RFC 9113 §7: unknown codes keep their number and get no name.

@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_no_part_of_the_output() {
+        let mut out = Transmit::new();
+        assert_eq!(out.write_inline(|_| ()), 0);
+        assert_eq!((out.remaining(), out.chunk()), (0, &[][..]));
+        assert_eq!(out.parts().count(), 0);
+    }
+
+    #[test]
     fn parts_show_the_same_bytes_after_any_advance() {
         let expected = sample().1;
         for skip in 0..expected.len() {

@@ -121,3 +121,24 @@ fn malformed_frames_are_shown_as_far_as_they_go() {
     let text = describe_frame(&[0, 0, 2, 0, 8, 0, 0, 0, 1], &[2, 0]).to_string();
     assert!(text.contains("PADDED"), "{text}");
 }
+
+// RFC 9113 §6.5.2, RFC 8441 §3 and RFC 9218 §2.1
+#[test]
+fn settings_have_their_names() {
+    let entries: Vec<u8> = (1..=10).flat_map(|id| [0, id, 0, 0, 0, id]).collect();
+    let text = log(&raw(0x4, 0, 0, &entries), 64);
+    let lines: Vec<&str> = text.lines().skip(2).collect();
+    let names = [
+        "SETTINGS_HEADER_TABLE_SIZE(0x01):1",
+        "SETTINGS_ENABLE_PUSH(0x02):2",
+        "SETTINGS_MAX_CONCURRENT_STREAMS(0x03):3",
+        "SETTINGS_INITIAL_WINDOW_SIZE(0x04):4",
+        "SETTINGS_MAX_FRAME_SIZE(0x05):5",
+        "SETTINGS_MAX_HEADER_LIST_SIZE(0x06):6",
+        "UNKNOWN(0x07):7",
+        "SETTINGS_ENABLE_CONNECT_PROTOCOL(0x08):8",
+        "SETTINGS_NO_RFC7540_PRIORITIES(0x09):9",
+        "UNKNOWN(0x0a):10",
+    ];
+    assert_eq!(lines, names.map(|name| alloc::format!("  [{name}]")));
+}

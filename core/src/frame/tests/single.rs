@@ -102,6 +102,13 @@ fn frames_up_to_the_advertised_size_pass() {
     }
 }
 
+#[test]
+fn every_kind_keeps_its_number() {
+    for number in 0..=u8::MAX {
+        assert_eq!(Kind::from_u8(number).to_u8(), number);
+    }
+}
+
 // RFC 9113 §4.1: the reserved bit and undefined flags are ignored.
 #[test]
 fn reserved_bits_are_ignored() {

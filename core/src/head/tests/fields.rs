@@ -143,3 +143,21 @@ fn a_sink_takes_what_the_decoder_gives() {
     }
     assert!(sink.finish(false).is_empty());
 }
+
+#[test]
+fn a_builder_that_was_cleared_starts_anew() {
+    let mut builder = FieldsBuilder::default();
+    builder.push(b"old", b"1", false);
+    builder.clear();
+    assert!(builder.finish().is_empty());
+    builder.push(b"old", b"1", false);
+    builder.clear();
+    builder.push(b"new", b"2", true);
+    let fields = builder.finish();
+    assert_eq!(fields, {
+        let mut builder = Fields::builder();
+        builder.push(b"new", b"2", true);
+        builder.finish()
+    });
+    assert_eq!(format!("{:?}", fields.iter()), "[new: (sensitive)]");
+}
