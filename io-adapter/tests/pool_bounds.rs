@@ -226,6 +226,7 @@ async fn connections_of_the_same_age_do_not_end_together() {
     let config = PoolConfig {
         age_max: Some(MINUTE),
         idle_max: 10 * MINUTE,
+        spread_seed: Some(0),
         ..PoolConfig::default()
     };
     let (pool, dials) = pool_of(config, |_| Box::pin(served()));
@@ -248,6 +249,45 @@ async fn connections_of_the_same_age_do_not_end_together() {
     }
     assert!(dials.load(Ordering::Relaxed) >= 16, "each was opened anew");
     assert!(most <= 2, "{most} in one second");
+}
+
+/// When the connections of a pool with this seed end, which were opened together and used once.
+async fn ends_of_idle(spread_seed: u64) -> Vec<Duration> {
+    const COUNT: usize = 16;
+    let config = PoolConfig {
+        idle_max: MINUTE,
+        spread_seed: Some(spread_seed),
+        ..PoolConfig::default()
+    };
+    let (pool, _) = pool_of(config, |_| Box::pin(served()));
+    let begin = Instant::now();
+    for n in 0..COUNT {
+        let mut request = get("/");
+        *request.uri_mut() = format!("http://host{n}/").parse().unwrap();
+        drop(pool.clone().call(request).await.unwrap());
+    }
+    let mut ends = Vec::new();
+    while ends.len() < COUNT {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let gone = COUNT - pool.stats().connections;
+        ends.resize(gone, begin.elapsed());
+        assert!(begin.elapsed() < 2 * MINUTE, "{ends:?}");
+    }
+    ends
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_are_idle_together_do_not_end_together() {
+    let ends = ends_of_idle(7).await;
+    let second = Duration::from_secs(1);
+    assert!(ends[0] >= MINUTE * 3 / 4, "{ends:?}");
+    assert!(ends[ends.len() - 1] <= MINUTE + second, "{ends:?}");
+    // 16 of them in a quarter of a minute.
+    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.min().unwrap() > second / 4, "{ends:?}");
+    // Another process has connections of the same numbers, and does not end them at the same time.
+    assert_eq!(ends, ends_of_idle(7).await);
+    assert_ne!(ends, ends_of_idle(8).await);
 }
 
 #[tokio::test(start_paused = true)]

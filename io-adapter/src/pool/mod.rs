@@ -14,6 +14,7 @@ mod wait;
 use std::{
     collections::BTreeMap,
     future::Future,
+    hash::{BuildHasher, Hasher, RandomState},
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll},
@@ -96,15 +97,19 @@ pub struct PoolConfig {
     /// that never ended would keep it unreachable for ever. A little more than a [`Dialer`] allows itself, whose own
     /// error tells more.
     pub dial_max: Duration,
-    /// How long a connection without streams is kept.
+    /// How long a connection without streams is kept; up to a quarter less, as for `age_max`. What the peer allows should be
+    /// longer than that: a request that meets with its end may have to be made again.
     pub idle_max: Duration,
     /// How long a connection takes new requests; up to a quarter less, so that those that were opened together do not end
-    /// together. What stands behind a name changes, and only a new connection sees it: `None`, the default, is right where
+    /// together, neither here nor in a thousand clients of a server that they have all just found again. What stands behind a name changes, and only a new connection sees it: `None`, the default, is right where
     /// addresses are fixed. What is in progress goes on.
     pub age_max: Option<Duration>,
     /// Requests that a connection takes, before another one is opened in its place; a few more when several are sent at
     /// once. `None`, the default, is right unless a server says otherwise.
     pub requests_max: Option<u64>,
+    /// Decides how much less than `idle_max` and `age_max` each connection lives. `None`, the default: drawn from the
+    /// system's randomness for each pool. A number repeats the same course, as a simulation wants it.
+    pub spread_seed: Option<u64>,
     /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
     /// times: who waits for a dead server is not helped by dialing it for each request.
     pub back_off: Duration,
@@ -126,6 +131,7 @@ impl Default for PoolConfig {
             idle_max: Duration::from_secs(90),
             age_max: None,
             requests_max: None,
+            spread_seed: None,
             back_off: Duration::from_millis(50),
             resends_max: 2,
             resend_budget: ResendBudget::default(),
@@ -166,6 +172,7 @@ pub struct Pool {
 struct Inner {
     connector: Box<dyn Connect>,
     config: PoolConfig,
+    spread_seed: u64,
     state: Mutex<State>,
 }
 
@@ -187,6 +194,10 @@ impl Pool {
     pub fn new(connector: impl Connect, config: PoolConfig) -> Self {
         let inner = Inner {
             connector: Box::new(connector),
+            // The one source of randomness that the standard library has.
+            spread_seed: config
+                .spread_seed
+                .unwrap_or_else(|| RandomState::new().build_hasher().finish()),
             config,
             state: Mutex::default(),
         };
@@ -293,5 +304,24 @@ impl std::fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pool_spreads_its_connections_by_itself() {
+        let pool = |spread_seed| {
+            let connect = |_: Target| -> Dialing { unreachable!("nobody asks") };
+            let config = PoolConfig {
+                spread_seed,
+                ..PoolConfig::default()
+            };
+            Pool::new(connect, config).inner.spread_seed
+        };
+        assert_ne!(pool(None), pool(None));
+        assert_eq!((pool(Some(7)), pool(Some(7))), (7, 7));
     }
 }

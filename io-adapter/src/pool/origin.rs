@@ -55,6 +55,8 @@ struct Entry {
     client: Client,
     last_use: Instant,
     opened: Instant,
+    /// How long it is kept without streams.
+    idle_max: Duration,
     /// From when on it takes no more requests.
     old_from: Option<Instant>,
 }
@@ -260,6 +262,7 @@ impl Origin {
         token: u64,
         result: Result<Client, Error>,
         config: &PoolConfig,
+        spread_seed: u64,
     ) -> Option<Client> {
         if self.dialing.as_ref().is_none_or(|&(own, _)| own != token) {
             return result.ok();
@@ -270,12 +273,15 @@ impl Origin {
                 debug_assert!(self.connections.len() < config.connections_max.max(1));
                 self.failing = None;
                 let now = Instant::now();
+                let part = part_of(token, spread_seed);
+                let lives = |age| later(now, part.less(age));
                 self.connections.push(Entry {
                     token,
                     client,
                     last_use: now,
                     opened: now,
-                    old_from: config.age_max.map(|age| later(now, spread(age, token))),
+                    idle_max: part.less(config.idle_max).max(IDLE_MIN),
+                    old_from: config.age_max.map(lives),
                 });
             }
             Err(error) => self.back_off(config, Instant::now(), error),
@@ -351,14 +357,13 @@ impl Origin {
         if planted::has(Planted::IdleKept) {
             return None;
         }
-        let idle_max = config.idle_max.max(IDLE_MIN);
         let idle = self
             .connections
-            .extract_if(.., |entry| entry.last_use.elapsed() >= idle_max)
+            .extract_if(.., |entry| entry.last_use.elapsed() >= entry.idle_max)
             .collect();
         self.let_go(idle, gone);
-        let next = self.connections.iter().map(|entry| entry.last_use).min();
-        next.map(|last_use| later(last_use, idle_max))
+        let ends = |entry: &Entry| later(entry.last_use, entry.idle_max);
+        self.connections.iter().map(ends).min()
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -377,14 +382,28 @@ impl Origin {
     }
 }
 
-/// A part of `age` between three quarters and all of it, another for each token: the multiples of the golden ratio stay as
-/// far from each other as so many numbers can.
-fn spread(age: Duration, token: u64) -> Duration {
+/// How much less than the most a connection lives: a part of a quarter.
+struct Part(f64);
+
+/// The part of the connection with this token. The multiples of the golden ratio stay as far from each other as so many
+/// numbers can, wherever a pool begins.
+fn part_of(token: u64, spread_seed: u64) -> Part {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let less = (token.wrapping_mul(GOLDEN) >> 32) as u32;
-    age - (age / 4).mul_f64(f64::from(less) / f64::from(u32::MAX))
+    let part = token.wrapping_add(spread_seed).wrapping_mul(GOLDEN) >> 32;
+    Part(f64::from(part as u32) / f64::from(u32::MAX))
 }
 
-fn later(at: Instant, by: Duration) -> Instant {
+impl Part {
+    fn less(&self, most: Duration) -> Duration {
+        most - (most / 4).mul_f64(self.0)
+    }
+}
+
+/// The shortest that a connection is kept without streams.
+pub(super) fn idle_least(config: &PoolConfig) -> Duration {
+    Part(1.0).less(config.idle_max).max(IDLE_MIN)
+}
+
+pub(super) fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by).unwrap_or_else(|| at + NEVER)
 }

@@ -4,7 +4,10 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Inner, origin::Gone};
+use super::{
+    Inner,
+    origin::{Gone, idle_least, later},
+};
 
 /// One for a pool, for as long as it has connections: one for each connection would outlive it by up to the time that a
 /// connection may be idle.
@@ -15,7 +18,6 @@ impl Reaper {
     pub(super) fn start(inner: &Arc<Inner>) {
         let mut reaper = Self(Arc::downgrade(inner));
         tokio::spawn(async move {
-            // Whoever comes later is not idle for long enough before this moment.
             while let Some(next) = reaper.reap() {
                 sleep_until(next).await;
             }
@@ -37,7 +39,9 @@ impl Reaper {
             // The next one may have begun when this is dropped.
             self.0 = Weak::new();
         }
-        next
+        // Whoever comes later is not idle for long enough before that.
+        let newcomer = later(Instant::now(), idle_least(&inner.config));
+        next.map(|next| next.min(newcomer))
     }
 }
 

@@ -126,7 +126,7 @@ impl Inner {
         let opened = result.is_ok();
         // What nobody has a place for ends here, behind the lock.
         let refused = match state.origins.get_mut(target) {
-            Some(origin) => origin.dialed(token, result, &self.config),
+            Some(origin) => origin.dialed(token, result, &self.config, self.spread_seed),
             None => result.ok(),
         };
         let begins = opened && refused.is_none() && !std::mem::replace(&mut state.reaps, true);

@@ -100,6 +100,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
         connections_max: book.plan.pool.connections_max,
         wait_max: millis(60_000),
         idle_max: millis(book.plan.pool.idle_max),
+        spread_seed: Some(0),
         ..PoolConfig::default()
     };
     tokio::spawn(weather::swizzle(book.clone(), tape.fork()));
