@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::pair::Pair;
 use super::{get, post};
-use crate::{Config, Event, ResponseHead, StreamHandle, Then, Timestamp, Transmit, Waiting};
+use crate::{
+    Config, Connection, Event, ResponseHead, StreamHandle, Then, Timestamp, Transmit, Waiting,
+};
 
 /// A pair whose server has the given windows and allows so many streams.
 fn pair(stream_window: u32, connection_window: u32, streams: u32) -> Pair {
@@ -198,4 +200,90 @@ fn a_request_waits_while_nobody_knows_whether_the_peer_lives() {
     // The PING is answered, and the request goes out.
     pair.settle();
     assert_eq!(pair.client.connection.explain(second), Waiting::Peer);
+}
+
+/// A client that has heard nothing for so long that it has asked whether anybody is there.
+fn suspicious() -> (Pair, StreamHandle) {
+    let mut pair = pair(70_000, 1 << 20, 100);
+    let client = &mut pair.client.connection;
+    client.open(get("/"), Then::End).unwrap();
+    pair.settle();
+    let client = &mut pair.client.connection;
+    let due = client.poll_timeout().unwrap();
+    client.handle_timeout(due);
+    let stream = client.open(get("/"), Then::End).unwrap();
+    (pair, stream)
+}
+
+/// Makes this cause hold a stream, the client's or the server's, and nothing else.
+fn inject(cause: Waiting) -> (Connection, StreamHandle) {
+    let mut pair = match cause {
+        Waiting::Slot => pair(70_000, 1 << 20, 0),
+        Waiting::StreamWindow | Waiting::Reader => pair(20_000, 1 << 20, 100),
+        Waiting::ConnectionWindow | Waiting::OtherReaders => pair(65_535, 65_535, 100),
+        _ => pair(70_000, 1 << 20, 100),
+    };
+    let stream = match cause {
+        Waiting::Liveness => {
+            let (pair, stream) = suspicious();
+            return (pair.client.connection, stream);
+        }
+        // What is read by nobody, and what is given behind it.
+        Waiting::Reader | Waiting::StreamWindow => upload(&mut pair, 20_001),
+        Waiting::ConnectionWindow | Waiting::OtherReaders => {
+            upload(&mut pair, 65_535);
+            pair.settle();
+            upload(&mut pair, 1)
+        }
+        Waiting::Transport => {
+            let stream = upload(&mut pair, 10);
+            return (pair.client.connection, stream);
+        }
+        Waiting::Writer | Waiting::Peer | Waiting::Slot | Waiting::Nothing => {
+            pair.client.connection.open(get("/"), Then::End).unwrap()
+        }
+    };
+    pair.settle();
+    let served = requests(&mut pair).pop();
+    match cause {
+        Waiting::Reader | Waiting::OtherReaders | Waiting::Writer => {
+            (pair.server.connection, served.unwrap())
+        }
+        Waiting::Nothing => {
+            let head = ResponseHead::new(204).finish();
+            let server = &mut pair.server.connection;
+            server.respond(served.unwrap(), head, Then::End).unwrap();
+            pair.settle();
+            (pair.client.connection, stream)
+        }
+        _ => (pair.client.connection, stream),
+    }
+}
+
+/// The next cause. A new one has no place here until it is written, and without a place this does not compile.
+fn after(cause: Waiting) -> Option<Waiting> {
+    match cause {
+        Waiting::Nothing => Some(Waiting::Slot),
+        Waiting::Slot => Some(Waiting::Liveness),
+        Waiting::Liveness => Some(Waiting::StreamWindow),
+        Waiting::StreamWindow => Some(Waiting::ConnectionWindow),
+        Waiting::ConnectionWindow => Some(Waiting::Transport),
+        Waiting::Transport => Some(Waiting::Reader),
+        Waiting::Reader => Some(Waiting::OtherReaders),
+        Waiting::OtherReaders => Some(Waiting::Writer),
+        Waiting::Writer => Some(Waiting::Peer),
+        Waiting::Peer => None,
+    }
+}
+
+#[test]
+fn every_cause_is_named_when_it_is_injected() {
+    let all = core::iter::successors(Some(Waiting::Nothing), |&cause| after(cause));
+    let mut causes = 0;
+    for cause in all {
+        let (connection, stream) = inject(cause);
+        assert_eq!(connection.explain(stream), cause);
+        causes += 1;
+    }
+    assert_eq!(causes, 10);
 }
