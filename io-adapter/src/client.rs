@@ -93,7 +93,8 @@ impl Client {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let state = self.shared.lock();
-        state.closed.is_some() || state.connection.lifecycle() >= Lifecycle::Draining
+        let leaves = state.connection.lifecycle() >= Lifecycle::Draining;
+        state.closed.is_some() || (leaves && !planted::has(Planted::LeavingKept))
     }
 
     /// Takes no more requests and ends the connection after those in progress. Those that wait for a stream fail with

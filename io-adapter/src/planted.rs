@@ -83,6 +83,8 @@ planted! {
     DriverNotTold,
     /// A place in the line for a permit is kept by who has gone.
     PlaceInLineKept,
+    /// A pool goes on with a connection whose peer has said GOAWAY. It asks for a place there again and again.
+    LeavingKept,
 }
 
 #[cfg(feature = "planted")]

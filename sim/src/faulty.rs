@@ -13,7 +13,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::tape::Tape;
+use crate::{endless, tape::Tape};
 
 /// The most bytes that one read brings.
 const SCRATCH_BYTES: usize = 16 * 1_024;
@@ -42,6 +42,9 @@ pub struct Style {
 
 /// Writes of no byte in a row after which whoever makes them spins.
 const ZEROES_MAX: u32 = 1_000;
+
+/// Reads and writes of one stream after which a run has no end. Long runs have tens of thousands.
+const MEETINGS_MAX: u64 = 5_000_000;
 
 /// Stalls one stream from outside, and lets it go on.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +128,8 @@ pub struct FaultStream<T> {
     clog: Clog,
     /// Writes in a row that took nothing.
     zeroes: u32,
+    /// Reads, writes and flushes that were asked for.
+    meetings: u64,
     /// Bytes moved so far.
     moved: u64,
     /// Where what is read goes first.
@@ -143,6 +148,7 @@ impl<T> FaultStream<T> {
             fuse,
             clog: Clog::default(),
             zeroes: 0,
+            meetings: 0,
             moved: 0,
             scratch: vec![0; SCRATCH_BYTES].into(),
             late: None,
@@ -175,6 +181,10 @@ impl<T> FaultStream<T> {
 
     /// What every read and write meets first. `Ok` is the most bytes that it may move.
     fn meet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.meetings += 1;
+        if self.meetings > MEETINGS_MAX {
+            endless::stop("reads and writes");
+        }
         // What is dropped with the simulation itself has no network any more.
         let fails = self.style.fails_after.is_some_and(|max| self.moved >= max);
         if fails || self.fuse.has_blown() || !turmoil::in_simulation() {

@@ -14,6 +14,7 @@ pub mod campaign;
 pub mod case;
 mod conservation;
 mod crumbs;
+mod endless;
 #[cfg(feature = "network")]
 pub mod faulty;
 pub mod fuzzed;
@@ -35,4 +36,5 @@ mod stranger;
 pub mod tape;
 pub mod trace;
 pub mod view;
+pub mod watch;
 mod wire;

@@ -2,6 +2,10 @@
 
 use std::{
     cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,6 +14,7 @@ use raddle_core::{Connection, Planted};
 use crate::{
     campaign::World,
     outcome::{Fault, Outcome},
+    watch::{self, Desk},
 };
 
 thread_local! {
@@ -53,7 +58,7 @@ pub fn hunt(
     runs_max: u64,
     time_max: Duration,
 ) -> Option<Found> {
-    let run = |world: World, seed| with(planted, || world.run_seed(seed));
+    let run = move |world: World, seed| with(planted, || world.run_seed(seed));
     search(0, run, first, runs_max, time_max)
 }
 
@@ -65,7 +70,7 @@ pub fn hunt_adapter(
     runs_max: u64,
     time_max: Duration,
 ) -> Option<Found> {
-    let run = |world: World, seed| {
+    let run = move |world: World, seed| {
         raddle_io::planted::plant(planted);
         let outcome = world.run_seed(seed);
         raddle_io::planted::plant(None);
@@ -74,32 +79,46 @@ pub fn hunt_adapter(
     search(1, run, first, runs_max, time_max)
 }
 
+/// How long one run may take, before it counts as one without an end. The thread that it runs in goes on by itself.
+const RUN_MAX: Duration = Duration::from_secs(20);
+
 fn search(
     tier: u8,
-    run: impl Fn(World, u64) -> Result<Outcome, Fault>,
+    run: impl Fn(World, u64) -> Result<Outcome, Fault> + Send + 'static,
     first: u64,
     runs_max: u64,
     time_max: Duration,
 ) -> Option<Found> {
     let worlds = World::of_tier(tier);
     let start = Instant::now();
-    let mut runs = 0;
-    for seed in first.. {
-        for &world in &worlds {
-            if runs >= runs_max || start.elapsed() > time_max {
-                return None;
-            }
-            runs += 1;
-            if let Err(fault) = run(world, seed) {
-                return Some(Found {
-                    seed,
-                    world,
-                    runs,
-                    time: start.elapsed(),
-                    fault,
-                });
+    let runs = Arc::new(AtomicU64::new(0));
+    let (desk, counted) = (Desk::default(), Arc::clone(&runs));
+    let seat = desk.clone();
+    let found = move |seed, world, fault| Found {
+        seed,
+        world,
+        runs: runs.load(Ordering::Relaxed),
+        time: start.elapsed(),
+        fault,
+    };
+    let tell = found.clone();
+    let search = move || {
+        for seed in first.. {
+            for &world in &worlds {
+                let before = counted.fetch_add(1, Ordering::Relaxed);
+                if before >= runs_max || start.elapsed() > time_max {
+                    return None;
+                }
+                if let Err(fault) = seat.at(seed, world, || run(world, seed)) {
+                    return Some(tell(seed, world, fault));
+                }
             }
         }
-    }
-    None
+        None
+    };
+    let stuck = || {
+        let (seed, world) = desk.stuck(RUN_MAX)?;
+        Some(found(seed, world, watch::no_end(RUN_MAX)))
+    };
+    watch::beside(search, stuck).unwrap_or_else(Some)
 }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
+    endless,
     outcome::{Fault, Outcome},
     tape::Tape,
     trace::Trace,
@@ -130,7 +131,11 @@ fn guarded(
     trace: &mut Trace,
     world: &impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
 ) -> Result<Outcome, Fault> {
-    catch_unwind(AssertUnwindSafe(|| world(tape, trace))).unwrap_or_else(|panic| {
+    let ended = catch_unwind(AssertUnwindSafe(|| world(tape, trace)));
+    if let Some(fault) = endless::stopped() {
+        return Err(fault);
+    }
+    ended.unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
             .map(String::as_str)

@@ -7,12 +7,14 @@ use std::{
     ops::Range,
 };
 
-use crate::view::Recorder;
+use crate::{endless, view::Recorder};
 
 /// Lines kept for a failure's report.
 const TAIL_MAX: usize = 64;
 /// Events between two looks at the hash, where they are wanted.
 pub(crate) const STEP: u64 = 32;
+/// Events after which a run has no end. Long ones have thousands.
+const EVENTS_MAX: u64 = 2_000_000;
 /// FNV-1a, 64 bits: the offset basis and the prime.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -106,6 +108,9 @@ impl Trace {
 
     fn step(&mut self) {
         self.events += 1;
+        if self.events > EVENTS_MAX {
+            endless::stop("events");
+        }
         if self.events.is_multiple_of(STEP)
             && let Some(steps) = &mut self.steps
         {

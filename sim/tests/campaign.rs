@@ -128,3 +128,23 @@ fn a_failure_shrinks_to_the_choices_that_make_it() {
     assert_eq!(shrunk.events, 1);
     assert_eq!(shrunk.tape.to_string(), "raddle tape 1\na: 101\n");
 }
+
+// A run that never ends must not hold up a campaign.
+#[test]
+#[cfg(feature = "network")]
+fn a_seed_that_hangs_ends_the_campaign_by_its_name() {
+    let sim = std::process::Command::new(env!("CARGO_BIN_EXE_sim"))
+        .args(["run", "--seeds", "3..50", "--profile", "safety"])
+        .args(["--stuck-max", "1", "--hang-at", "7"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&sim.stdout);
+    assert_eq!(sim.status.code(), Some(1), "{told}");
+    for line in [
+        "seed 7 as safety: I-21: no end",
+        "replay: sim replay --tier 0 --as safety --seed 7",
+        "1 failures",
+    ] {
+        assert!(told.contains(line), "no `{line}` in {told}");
+    }
+}

@@ -7,7 +7,7 @@ use raddle_core::{
     Connection, ErrorCode, Event, RequestHead, ResponseHead, Retry, Role, StreamHandle, Then,
 };
 
-use super::World;
+use super::{TURNS_MAX, World};
 use crate::{
     outcome::Fault,
     trace::{Said, note},
@@ -181,7 +181,18 @@ impl World<'_> {
         any
     }
 
-    pub(super) fn event(&mut self, event: Event) -> Result<(), Fault> {
+    /// Takes all events that there are; answers whether there were any.
+    pub(super) fn hear(&mut self) -> Result<bool, Fault> {
+        for heard in 0..TURNS_MAX {
+            let Some(event) = self.conn.poll_event() else {
+                return Ok(heard > 0);
+            };
+            self.event(event)?;
+        }
+        Err(Fault::run("I-23: events without end"))
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), Fault> {
         match event {
             Event::Request { stream, .. } => self.track(stream, None),
             Event::Data { stream, data, then } => {

@@ -103,11 +103,7 @@ impl World<'_> {
         let now = Timestamp(self.now);
         for _ in 0..super::TURNS_MAX {
             self.conn.handle_input(&mut self.input, now);
-            let mut moved = false;
-            while let Some(event) = self.conn.poll_event() {
-                moved = true;
-                self.event(event)?;
-            }
+            let moved = self.hear()?;
             let before = self.out.remaining();
             let cut = self.conn.poll_transmit(&mut self.out, now);
             self.record_cut_frames(before);

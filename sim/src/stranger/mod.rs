@@ -281,10 +281,7 @@ impl<'t> World<'t> {
             cost.bytes += read;
             self.observer.read(read);
             let mut moved = read > 0;
-            while let Some(event) = self.conn.poll_event() {
-                moved = true;
-                self.event(event)?;
-            }
+            moved |= self.hear()?;
             let cut = self.conn.poll_transmit(&mut self.out, now);
             self.note_ids();
             cost.bytes += cut;

@@ -39,7 +39,7 @@ enum Command {
     /// Run many seeds, and report what fails and which races were hit.
     Run(RunArgs),
     /// Run one seed or one tape again.
-    Replay(OneArgs),
+    Replay(ReplayArgs),
     /// Run seeds and print how often each race was hit.
     Races(RunArgs),
     /// Switch faults of the engine on, one by one, and see how soon each is found.
@@ -89,6 +89,12 @@ struct RunArgs {
     /// Threads that run seeds; as many as there are cores if it is not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
+    /// Fail when one run takes longer than so many seconds: it has no end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    stuck_max: u64,
+    /// A seed that never ends, to see that this is noticed.
+    #[arg(long, value_name = "SEED", hide = true)]
+    hang_at: Option<u64>,
 }
 
 #[derive(Args)]
@@ -125,6 +131,15 @@ struct OneArgs {
     /// A fault of the engine to switch on. Without a seed, the first one that finds it is taken.
     #[arg(long, value_name = "FAULT")]
     planted: Option<String>,
+}
+
+#[derive(Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Fail when the run takes longer than so many seconds: it has no end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    stuck_max: u64,
 }
 
 #[derive(Args)]

@@ -1,16 +1,24 @@
 //! One run: again, or in full.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use raddle_sim::{
     case::Case,
     view::{self, Header},
+    watch,
 };
 
-use crate::{Format, OneArgs, TraceArgs, Wrong};
+use crate::{Format, ReplayArgs, TraceArgs, Wrong};
 
-pub(crate) fn replay(args: &OneArgs) -> Result<bool, Wrong> {
-    match args.case()?.run() {
+pub(crate) fn replay(args: &ReplayArgs) -> Result<bool, Wrong> {
+    let (case, max) = (args.one.case()?, Duration::from_secs(args.stuck_max));
+    let begun = Instant::now();
+    let stuck = || (begun.elapsed() > max).then(|| watch::no_end(max));
+    // Who is stuck is left behind, and ends with the process.
+    match watch::beside(move || case.run(), stuck).unwrap_or_else(Err) {
         Ok(outcome) => {
             println!(
                 "well: {} events, hash {:016x}, {:?}",

@@ -1,15 +1,19 @@
 //! Campaigns.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-    mpsc,
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
 };
 
 use raddle_sim::{
     campaign::World,
     outcome::{Fault, Marks, Outcome},
     races::{self, Race},
+    watch::{self, Desk},
 };
 use serde_json::json;
 
@@ -35,6 +39,19 @@ struct Ran {
     result: Result<Outcome, Fault>,
 }
 
+/// What the threads that run seeds share.
+struct Work<'a> {
+    next: AtomicU64,
+    end: u64,
+    worlds: &'a [World],
+    stop: &'a AtomicBool,
+    /// A seed that never ends, to see that it is noticed.
+    hangs: Option<u64>,
+}
+
+/// How often somebody looks whether a run goes on for ever.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Results that wait to be summed up: enough that no thread waits while a line is printed.
 const RESULTS_MAX: usize = 1_024;
 
@@ -46,18 +63,33 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     let mut progress = Progress::new((end - first) * worlds.len() as u64);
     let mut sum = Sum::default();
     let all = races::of_tier(args.tier);
-    let next = AtomicU64::new(first);
+    let shared = Work {
+        next: AtomicU64::new(first),
+        end,
+        worlds: &worlds,
+        stop: &stop,
+        hangs: args.hang_at,
+    };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.map_or_else(cores, |jobs| jobs as usize);
+    let desks: Vec<_> = (0..jobs).map(|_| Desk::default()).collect();
     let (sender, results) = mpsc::sync_channel(RESULTS_MAX);
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            let sender = sender.clone();
-            scope.spawn(|| work(&next, end, &worlds, &stop, sender));
+        for desk in &desks {
+            let (sender, shared) = (sender.clone(), &shared);
+            scope.spawn(move || work(shared, desk, sender));
         }
         drop(sender);
+        let mut looked = Instant::now();
         // Until the last thread has ended. What was run by then counts.
-        for ran in results {
+        while let Some(ran) = next(&results, &desks, args, &mut looked) {
+            let ran = ran.unwrap_or_else(|stuck| {
+                // Nothing ends a thread from outside but the end of all.
+                one(args, stuck, &mut sum);
+                progress.finish();
+                tell(args, &sum, &progress);
+                std::process::exit(1);
+            });
             one(args, ran, &mut sum);
             progress.step(sum.runs, sum.failures, || {
                 (hit(&all, args.tier, &sum.marks), all.len())
@@ -91,24 +123,54 @@ pub(crate) fn run(args: &RunArgs, table: bool) -> Result<bool, Wrong> {
     Ok(sum.failures == 0 && (!args.every_race || missed.is_empty()))
 }
 
-/// Runs one seed after the other that nobody else has taken, as every world, until there are no more or `stop` is set.
-fn work(
-    next: &AtomicU64,
-    end: u64,
-    worlds: &[World],
-    stop: &AtomicBool,
-    results: mpsc::SyncSender<Ran>,
-) {
+/// What was run next; `Err` with a run that goes on for longer than it may. `None` when all have ended.
+fn next(
+    results: &mpsc::Receiver<Ran>,
+    desks: &[Desk],
+    args: &RunArgs,
+    looked: &mut Instant,
+) -> Option<Result<Ran, Ran>> {
     loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= end {
+        let ran = match results.recv_timeout(LOOK_EVERY) {
+            Ok(ran) => Some(ran),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return None,
+        };
+        if looked.elapsed() >= LOOK_EVERY {
+            *looked = Instant::now();
+            let max = Duration::from_secs(args.stuck_max);
+            if let Some((seed, world)) = desks.iter().find_map(|desk| desk.stuck(max)) {
+                let result = Err(watch::no_end(max));
+                return Some(Err(Ran {
+                    seed,
+                    world,
+                    result,
+                }));
+            }
+        }
+        if let Some(ran) = ran {
+            return Some(Ok(ran));
+        }
+    }
+}
+
+/// Runs one seed after the other that nobody else has taken, as every world, until there are no more or it is to stop.
+fn work(work: &Work<'_>, desk: &Desk, results: mpsc::SyncSender<Ran>) {
+    loop {
+        let seed = work.next.fetch_add(1, Ordering::Relaxed);
+        if seed >= work.end {
             return;
         }
-        for &world in worlds {
-            if stop.load(Ordering::Relaxed) {
+        for &world in work.worlds {
+            if work.stop.load(Ordering::Relaxed) {
                 return;
             }
-            let result = world.run_seed(seed);
+            let result = desk.at(seed, world, || {
+                while work.hangs == Some(seed) {
+                    std::thread::park();
+                }
+                world.run_seed(seed)
+            });
             let ran = Ran {
                 seed,
                 world,
