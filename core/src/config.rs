@@ -32,7 +32,9 @@ pub struct Config {
     /// What the connection's window may grow to on a path that carries more within one round trip, in bytes; the
     /// windows of its streams grow in step, and shrink again. It bounds what a connection holds that was read fast and
     /// then no more. 8 MiB carry a gigabit per second over 67 ms; one stream alone has its part of that, a quarter by
-    /// default, and needs twice what is on its way at once to be never held up. Values up to `connection_window_bytes`
+    /// default, and needs twice what is on its way at once to be never held up: 100 Mbit/s over 100 ms. That is kept
+    /// small because as many readers may stop as there are connections; who has few of them and a gigabit per second over
+    /// 100 ms to fill with one stream takes 128 MiB. Values up to `connection_window_bytes`
     /// fix the windows, and then no PING measures the path.
     pub connection_window_bytes_max: u32,
     /// Largest frame payload that we accept (SETTINGS_MAX_FRAME_SIZE), 16,384 to 2^24-1. The least allowed value:

@@ -193,6 +193,39 @@ fn one_stream_fills_a_long_fast_path_after_ten_round_trips_and_its_window_shrink
     assert_eq!(path.unread(), 0);
 }
 
+// By default one stream carries what most paths have, and no more than its part of what a connection may hold: whoever
+// stops reading would otherwise hold more, beside as many others as the process has connections.
+#[test]
+fn one_stream_carries_a_hundred_megabits_over_a_long_path_by_default_and_holds_two_mebibytes() {
+    /// Megabits per second, the steps of the path each way, and the share of the line that is used.
+    const PATHS: [(usize, usize, f64); 4] = [
+        (50, 5, 0.98),
+        (100, 5, 0.9),
+        (200, 2, 0.98),
+        (1_000, 5, 0.13),
+    ];
+    for (megabits, steps, least) in PATHS {
+        let line = megabits * 1_000_000 / 8 / 100;
+        let mut path = Path::new(steps, Config::default());
+        // Ten round trips, and ten more that count.
+        for _ in 0..20 * steps {
+            path.step(line);
+        }
+        let before = path.arrived;
+        for _ in 0..20 * steps {
+            path.step(line);
+        }
+        let share = (path.arrived - before) as f64 / (20 * steps * line) as f64;
+        assert!(share >= least, "{share} of {megabits} Mbit/s");
+        path.reads = false;
+        for _ in 0..40 * steps {
+            path.step(line);
+        }
+        let unread = path.unread();
+        assert!(unread <= u64::from(2 * MIB), "{unread} bytes");
+    }
+}
+
 /// The server's handle of the upload.
 fn request_of(path: &Path) -> StreamHandle {
     let mut holders = path.server.connection.holders();
