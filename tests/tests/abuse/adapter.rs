@@ -53,8 +53,8 @@ async fn settle(peer: &mut RawPeer<DuplexStream>) {
     while !peer.expect(kind::PING).await.payload.starts_with(&[1; 8]) {}
 }
 
-#[tokio::test]
-async fn v09_requests_whose_handlers_go_on_after_a_reset() {
+/// Opens 200 requests, each of which ends by `broken` while its handler goes on.
+async fn handlers_go_on(broken: fn(u32) -> Vec<u8>) {
     let config = Config {
         concurrent_streams_max: 10,
         ..Config::default()
@@ -68,8 +68,7 @@ async fn v09_requests_whose_handlers_go_on_after_a_reset() {
         peer.send(&wire::headers(stream, GET, true)).await;
         settle(&mut peer).await;
         handlers.extend(accept_now(&mut server));
-        peer.send(&wire::rst_stream(stream, ErrorCode::CANCEL.to_u32()))
-            .await;
+        peer.send(&broken(stream)).await;
         settle(&mut peer).await;
         assert!(handlers.len() <= 10, "APP after {n} resets");
     }
@@ -83,6 +82,17 @@ async fn v09_requests_whose_handlers_go_on_after_a_reset() {
     assert!(!accepting.is_finished());
     handlers.pop();
     assert!(accepting.await.unwrap());
+}
+
+#[tokio::test]
+async fn v09_requests_whose_handlers_go_on_after_a_reset() {
+    handlers_go_on(|stream| wire::rst_stream(stream, ErrorCode::CANCEL.to_u32())).await;
+}
+
+#[tokio::test]
+async fn v11_requests_whose_handlers_go_on_after_a_reset_of_ours() {
+    handlers_go_on(|stream| wire::window_update(stream, 0)).await;
+    handlers_go_on(|stream| wire::data(stream, b"behind the end", false)).await;
 }
 
 #[tokio::test]

@@ -235,4 +235,9 @@ fn v27_a_frame_size_that_no_frame_fits() {
     assert!(frames.iter().all(|frame| frame.payload.len() <= 16_384));
     assert_eq!(frames[3].kind, kind::CONTINUATION);
     assert_eq!(frames[3].flags, flag::END_HEADERS);
+    // The output is that head, and all of it.
+    victim.assert_alive(Bounds {
+        unsent: 60_100,
+        ..BOUNDS
+    });
 }

@@ -164,6 +164,11 @@ fn v34_senders_that_wait_for_credit() {
     assert_eq!(victim.connection.gauges().entries, 0);
     assert_eq!(victim.stats().defences.timeouts, 1);
     assert_eq!(victim.connection.error(), None);
+    // What the application gave of three bodies.
+    victim.assert_ended(Bounds {
+        live: 3 * 64 * KIB + 8 * KIB,
+        ..BOUNDS
+    });
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn v02_ping_flood() {
             assert_eq!(sent, BURST);
             assert_eq!(victim.stats().defences.pings, BURST as u64 + 1);
             assert_eq!(victim.stats().defences.floods, 1);
+            assert!(victim.peak.live <= 4 * 1_024, "{:?}", victim.peak);
             victim.assert_killed(Violation::PingFlood, BOUNDS);
         }
         // With output that the transport does not take, answers wait as what they are: 64 of 8 bytes.
@@ -32,6 +33,7 @@ fn v02_ping_flood() {
         let before = victim.unsent();
         let sent = victim.flood(MANY, |_| wire::ping([7; 8], false));
         assert_eq!((sent, victim.peak.owed), (64, 64));
+        assert!(victim.peak.live <= 4 * 1_024, "{:?}", victim.peak);
         assert!(victim.unsent() <= before + FAREWELL, "no answer was cut");
         let bounds = Bounds {
             unsent: 96 * 1_024,

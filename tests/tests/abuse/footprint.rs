@@ -16,6 +16,7 @@ fn an_idle_connection() {
         victim.turn();
         let footprint = victim.connection.memory_footprint();
         assert!(footprint.total() < 16 * 1_024, "{footprint:?}");
+        victim.is_no_attack();
         victim.assert_accounted();
     }
 }
@@ -39,6 +40,7 @@ fn a_hundred_streams_with_bodies_on_their_way() {
         assert!(footprint.table > 10_000, "{footprint:?}");
         // 65,535 bytes of the connection's window were sent, the rest waits.
         assert!(footprint.buffers > 200_000, "{footprint:?}");
+        victim.is_no_attack();
         victim.assert_accounted();
     }
 }
@@ -54,6 +56,7 @@ fn heads_that_wait_for_a_slot() {
     victim.turn();
     let footprint = victim.connection.memory_footprint();
     assert!(footprint.header_lists > 400_000, "{footprint:?}");
+    victim.is_no_attack();
     victim.assert_accounted();
 }
 
@@ -84,6 +87,7 @@ fn events_that_nobody_polls() {
             + footprint.header_lists
             + footprint.output
     );
+    victim.is_no_attack();
     victim.assert_accounted();
 }
 
@@ -109,5 +113,6 @@ fn tables_of_hpack() {
     let footprint = victim.connection.memory_footprint();
     assert!(footprint.hpack > 65_536, "{footprint:?}");
     assert!(footprint.hpack < 6 * 65_536, "{footprint:?}");
+    victim.is_no_attack();
     victim.assert_accounted();
 }

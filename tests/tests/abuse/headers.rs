@@ -300,6 +300,7 @@ fn v20_input_in_crumbs() {
                 assert!(victim.send(piece));
             }
             assert_eq!(victim.stats().streams_faulted, 0);
+            victim.assert_alive(ONE_LIST);
             victim.work()
         };
         let input = of(7);

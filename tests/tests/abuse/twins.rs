@@ -14,6 +14,7 @@ use crate::{
 
 /// Asserts that nobody was taken for an attacker.
 fn assert_spared(victim: &Victim) {
+    victim.is_no_attack();
     assert_eq!(victim.connection.error(), None);
     assert_eq!(victim.stats().streams_faulted, 0);
     assert_eq!(victim.stats().resets_sent, 0);

@@ -146,8 +146,9 @@ fn v40_data_that_nobody_reads() {
     // Before anybody polls, 256 events are all that waits; the rest stays with the caller's input.
     let (mut victim, _) = Victim::with_stream(Role::Server);
     let mut input = bytes::BytesMut::from(&wire::data(1, b"x", false).repeat(100_000)[..]);
-    let now = victim.now;
+    let (now, before) = (victim.now, input.len());
     victim.connection.handle_input(&mut input, now);
+    victim.wire += (before - input.len()) as u64;
     assert!(input.len() >= 99_700 * 10);
     assert_eq!(victim.stats().defences.events_full, 1);
     let footprint = victim.connection.memory_footprint();
