@@ -49,7 +49,7 @@ impl Rest<'_> {
             return Err(self.wrong(what));
         }
         self.judge_memory()?;
-        self.judge_input()
+        judge_input(self.conn, self.input, self.out)
     }
 
     /// I-15.
@@ -89,25 +89,25 @@ impl Rest<'_> {
         }
         Ok(())
     }
+}
 
-    /// I-25: a whole frame is read, whatever the other way does.
-    fn judge_input(&self) -> Result<(), Fault> {
-        if self.conn.error().is_some() {
-            return Ok(());
-        }
-        let whole = match self.input {
-            [a, b, c, ..] => 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
-            _ => usize::MAX,
-        };
-        if self.input.len() >= whole {
-            let what = format!(
-                "I-25: a frame of {whole} bytes is not read while {} bytes wait to be written",
-                self.out.remaining()
-            );
-            return Err(self.wrong(what));
-        }
-        Ok(())
+/// I-25: a whole frame is read, whatever the other way does.
+///
+/// # Errors
+/// When there is one in `input`.
+pub(crate) fn judge_input(conn: &Connection, input: &[u8], out: &Transmit) -> Result<(), Fault> {
+    let whole = match input {
+        [a, b, c, ..] => 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
+        _ => usize::MAX,
+    };
+    if input.len() < whole || conn.error().is_some() {
+        return Ok(());
     }
+    Err(Fault::run(format!(
+        "I-25: a frame of {whole} bytes is not read while {} bytes wait to be written, by {:?}",
+        out.remaining(),
+        conn.role()
+    )))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use crate::{
     oracle::{Message, Oracle},
     outcome::{Fault, Marks, Outcome},
     pair::pipe::{Piece, Pipe},
+    resources::judge_input,
     tape::Tape,
     trace::{Mix, Trace, note},
 };
@@ -230,6 +231,7 @@ impl<'t> World<'t> {
     }
 
     fn drive(&mut self) -> Result<(), Fault> {
+        let until = self.plan.until();
         for _ in 0..STEPS_MAX {
             self.settle_all()?;
             if self.is_over() {
@@ -240,7 +242,7 @@ impl<'t> World<'t> {
             }
             match self.next() {
                 None => return Err(self.stuck("I-22: nothing would ever happen again")),
-                Some(next) if next > self.plan.until() => {
+                Some(next) if next > until => {
                     return Err(self.stuck("I-21: no end within the time that it may take"));
                 }
                 Some(next) => self.now = self.now.max(next),
@@ -378,9 +380,13 @@ impl<'t> World<'t> {
             Role::Client => (&mut link.client, &link.server),
             Role::Server => (&mut link.server, &link.client),
         };
+        // The beginning of a frame changes nothing in an engine.
+        let mut idles = false;
         if std::mem::take(&mut side.unread) {
+            let before = side.input.len();
             let verdict = side.handle_input(now, self.tape.reads_in_crumbs());
             side.decoder_agrees(peer)?;
+            idles = side.input.len() == before;
             match verdict {
                 Input::NeedMore { .. } => {}
                 Input::EventsFull => (side.unread, side.dirty) = (true, true),
@@ -401,7 +407,9 @@ impl<'t> World<'t> {
             self.links[at].raw(role).dirty = true;
         } else {
             let side = self.links[at].raw(role);
-            if !side.dirty && side.is_due() {
+            if idles && !side.dirty {
+                judge_input(&side.conn, &side.input, &side.out)?;
+            } else if !side.dirty && side.is_due() {
                 side.conn.check();
                 side.audit()?;
                 side.rest().judge()?;

@@ -32,6 +32,7 @@ use crate::{
     campaign::Profile,
     oracle::Oracle,
     outcome::{Fault, Marks, Outcome},
+    resources::judge_input,
     runner,
     tape::Tape,
     trace::{Mix, Trace, note},
@@ -355,8 +356,11 @@ impl<'t> World<'t> {
             }
             moved |= self.transmit(role)?;
             if !moved {
-                if turn > 0 {
-                    self.end(role).look()?;
+                let end = self.end(role);
+                match turn {
+                    // Nothing has changed in it.
+                    0 => judge_input(&end.conn, &end.input, &end.out)?,
+                    _ => end.look()?,
                 }
                 self.hang_up(role);
                 self.record_waits(role);
@@ -366,6 +370,7 @@ impl<'t> World<'t> {
         Err(self.stuck(&format!("I-23: {role:?} spins")))
     }
 
+    /// Lets the engine read; answers whether it has read anything: the beginning of a frame is left where it is.
     fn read(&mut self, role: Role) -> Result<bool, Fault> {
         let now = Timestamp(self.now);
         let (end, peer) = match role {
@@ -375,8 +380,10 @@ impl<'t> World<'t> {
         if !std::mem::take(&mut end.unread) {
             return Ok(false);
         }
+        let before = end.input.len();
         let verdict = end.handle_input(now, self.tape.reads_in_crumbs());
         end.decoder_agrees(peer)?;
+        let moved = end.input.len() < before;
         match verdict {
             Input::NeedMore { .. } => {}
             Input::EventsFull => {
@@ -385,7 +392,7 @@ impl<'t> World<'t> {
             }
             Input::Closed => end.input.clear(),
         }
-        Ok(true)
+        Ok(moved)
     }
 
     /// Cuts frames and gives them to the transport; answers whether there were any.
