@@ -48,6 +48,128 @@ fn every_shape_of_a_response_is_told_as_it_came() {
     }
 }
 
+/// What a client does that expects 100 (RFC 9110 §10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expects {
+    /// Nothing: it sends its body at once.
+    Nothing,
+    /// It hears 100, and sends its body then.
+    Hears,
+    /// It hears the final head instead, and gives the body up.
+    HearsFinal,
+}
+
+/// How a header block lies on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    None,
+    Whole,
+    /// In HEADERS and two frames of CONTINUATION.
+    Split,
+}
+
+fn block(fields: &[(&str, &str)], shape: Block, end_stream: bool) -> Vec<u8> {
+    if shape != Block::Split {
+        return wire::headers(1, fields, end_stream);
+    }
+    let block = wire::block(fields);
+    let (first, rest) = block.split_at(1);
+    let (second, third) = rest.split_at(rest.len() / 2);
+    [
+        wire::frame(kind::HEADERS, u8::from(end_stream), 1, first),
+        wire::frame(kind::CONTINUATION, 0, 1, second),
+        wire::frame(kind::CONTINUATION, flag::END_HEADERS, 1, third),
+    ]
+    .concat()
+}
+
+/// One exchange: the names of what the client is told, in order, and how many frames of a body it has sent.
+fn exchange(expects: Expects, head: Block, data: bool, trailers: Block) -> (String, usize) {
+    let mut hand = Hand::client();
+    let expectation = match expects {
+        Expects::Nothing => (&b"accept"[..], &b"*/*"[..]),
+        _ => (&b"expect"[..], &b"100-continue"[..]),
+    };
+    let request = RequestHead::new(b"POST", b"http", Some(b"test"), b"/")
+        .field(expectation.0, expectation.1)
+        .finish();
+    let stream = hand.end.connection.open(request, Then::More).unwrap();
+    hand.frames();
+    if expects == Expects::Hears {
+        hand.says(wire::headers(1, &[(":status", "100")], false));
+    }
+    if expects != Expects::HearsFinal {
+        hand.send(stream, b"body", Then::End);
+    }
+    let sent = hand.frames();
+    let sent = sent.iter().filter(|frame| frame.kind == kind::DATA);
+    let sent = sent.count();
+    let last = |is_last: bool| is_last && trailers == Block::None;
+    let answer = [OK, &[("x-answer", "a value of some length")]].concat();
+    hand.says(block(&answer, head, last(!data)));
+    if data {
+        hand.says(wire::data(1, b"piece", last(true)));
+    }
+    if trailers != Block::None {
+        hand.says(block(&[("x-sum", "1"), ("x-more", "2")], trailers, true));
+    }
+    if expects == Expects::HearsFinal {
+        hand.end.connection.reset(stream, ErrorCode::CANCEL);
+        assert_eq!(hand.failure(stream).retry, Retry::Never);
+    } else {
+        assert_eq!(hand.outcome(stream), Some(Ok(())));
+    }
+    let names = hand.events().into_iter().filter_map(|event| match event {
+        Event::Interim { head, .. } => Some(format!("interim {}", head.status())),
+        Event::Response { head, then, .. } => {
+            assert_eq!(
+                head.as_fields().find(b"x-answer"),
+                Some(&b"a value of some length"[..])
+            );
+            Some(format!("response {then:?}"))
+        }
+        Event::Data { data, then, .. } => Some(format!("data {} {then:?}", data.len())),
+        Event::Trailers { fields, .. } => Some(format!("trailers {}", fields.len())),
+        _ => None,
+    });
+    (names.collect::<Vec<_>>().join(", "), sent)
+}
+
+/// Every pattern of a response to a request with a body: three kinds of expectation, two of heads, with data and
+/// without, three of trailers.
+#[test]
+fn every_pattern_of_a_response_to_an_upload_is_told_as_it_came() {
+    let mut patterns = 0;
+    for expects in [Expects::Nothing, Expects::Hears, Expects::HearsFinal] {
+        for head in [Block::Whole, Block::Split] {
+            for data in [false, true] {
+                for trailers in [Block::None, Block::Whole, Block::Split] {
+                    let (told, sent) = exchange(expects, head, data, trailers);
+                    let more = |more: bool| if more { "More" } else { "End" };
+                    let ends = trailers == Block::None;
+                    let mut wanted = Vec::new();
+                    if expects == Expects::Hears {
+                        wanted.push("interim 100".to_owned());
+                    }
+                    wanted.push(format!("response {}", more(data || !ends)));
+                    if data {
+                        wanted.push(format!("data 5 {}", more(!ends)));
+                    }
+                    if !ends {
+                        wanted.push("trailers 2".to_owned());
+                    }
+                    let what = (expects, head, data, trailers);
+                    assert_eq!(told, wanted.join(", "), "{what:?}");
+                    let body = usize::from(expects != Expects::HearsFinal);
+                    assert_eq!(sent, body, "{what:?}");
+                    patterns += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(patterns, 36);
+}
+
 #[test]
 fn an_interim_response_does_not_end_a_stream() {
     let mut hand = Hand::client();
