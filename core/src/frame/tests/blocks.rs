@@ -80,6 +80,26 @@ fn continuation_caps() {
     assert_eq!(block(5, &full), Some(Violation::HeaderBlockTooLarge));
 }
 
+// RFC 9113 §10.5.1: so are blocks of one frame, but no frame of another kind, whatever it is that lists may take.
+#[test]
+fn a_single_frame_is_a_block_too_large() {
+    let limits = Limits {
+        max_frame_size: 1 << 20,
+        header_list_bytes_max: 1_000,
+        ..ROOMY
+    };
+    let fault = |kind, len| {
+        let wire = raw(kind, 0x4, 1, &vec![0; len]);
+        let outcome = decode_pieces(limits, [&wire[..]]).pop().expect("a frame");
+        outcome.err().map(|fault| fault.0)
+    };
+    assert_eq!(fault(0x1, 16_384), None);
+    assert_eq!(fault(0x1, 16_385), Some(Violation::HeaderBlockTooLarge));
+    assert_eq!(fault(0x5, 16_385), Some(Violation::HeaderBlockTooLarge));
+    assert_eq!(fault(0x0, 16_385), None);
+    assert_eq!(fault(0xbe, 16_385), None);
+}
+
 // RFC 9113 §10.5.1: the frames of a large block are handed out where they lie; joining them would cost the square.
 #[test]
 fn a_megabyte_in_small_continuations_is_not_copied() {

@@ -3,8 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
+
 use super::super::display::*;
-use super::super::{HEAD_LEN, PREFACE};
+use super::super::{HEAD_LEN, PREFACE, StreamId, encode};
 use super::{every_kind, raw};
 
 /// What a log says to `wire` when it passes in pieces of `size` bytes.
@@ -141,4 +143,44 @@ fn settings_have_their_names() {
         "UNKNOWN(0x0a):10",
     ];
     assert_eq!(lines, names.map(|name| alloc::format!("  [{name}]")));
+}
+
+#[test]
+fn debug_data_that_was_not_kept_is_left_out() {
+    for (len, dots) in [(232, false), (233, true)] {
+        let text = log(&raw(0x7, 0, 0, &[b'x'; 8 + 232 + 1][..8 + len]), 1000);
+        assert!(
+            text.contains(&alloc::format!("opaque_data({len})=[xxx")),
+            "{text}"
+        );
+        assert_eq!(text.ends_with("x...])"), dots, "{text}");
+    }
+}
+
+// RFC 9113 §6.9: the reserved bit is none of the increment. RFC 9218 §7.1: the value is text.
+#[test]
+fn updates_of_windows_and_of_priorities_are_described() {
+    let text = log(&raw(0x8, 0, 3, &[0x80, 0, 0, 9]), 64);
+    assert!(text.ends_with("\n  (window_size_increment=9)"), "{text}");
+    let mut wire = BytesMut::new();
+    encode::priority_update(&mut wire, StreamId::from_u32(5), b"u=1, i");
+    let text = log(&wire, 64);
+    assert_eq!(
+        text,
+        "PRIORITY_UPDATE frame <length=10, flags=0x00, stream_id=0>\n  \
+         (prioritized_stream_id=5, priority_field_value=[u=1, i])"
+    );
+}
+
+#[test]
+fn what_only_begins_like_a_preface_is_a_frame() {
+    let mut wire = [b'x'; 300];
+    wire[..9].copy_from_slice(&PREFACE[..9]);
+    for size in [1, 9, 24, 300] {
+        let text = log(&wire, size);
+        assert_eq!(
+            text, "unknown(0x20) frame <length=5263945, flags=0x2a, stream_id=541611092>",
+            "in pieces of {size}"
+        );
+    }
 }

@@ -202,6 +202,24 @@ fn unknown_kinds_leave_nothing_behind() {
     }
 }
 
+// A caller may read so many bytes before it asks again: of what is dropped, all that is to come.
+#[test]
+fn what_is_dropped_is_asked_for_as_a_whole() {
+    let mut decoder = Decoder::new(ROOMY);
+    let mut input = BytesMut::from(&raw(0xbe, 0, 1, &[0; 1_000])[..HEAD_LEN + 100]);
+    assert!(matches!(
+        decoder.next(&mut input),
+        Ok(Some(Frame::Unknown { .. }))
+    ));
+    assert_eq!((input.len(), decoder.needed(&input)), (0, 900));
+    input.put_slice(&[0; 899]);
+    assert_eq!(decoder.next(&mut input), Ok(None));
+    assert_eq!(decoder.needed(&input), 1);
+    input.put_slice(&[0; 1]);
+    assert_eq!(decoder.next(&mut input), Ok(None));
+    assert_eq!(decoder.needed(&input), HEAD_LEN);
+}
+
 // RFC 9113 §5.4: a fault of the stream costs its frame, one of the connection everything behind it.
 #[test]
 fn faults_of_the_connection_stick() {
