@@ -381,3 +381,37 @@ fn long_string(text: &[u8], out: &mut BytesMut) {
         out.put_slice(text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// Two names of one hash.
+    fn alike() -> (String, String) {
+        let name = |n: u32| format!("x-{n:07}");
+        let hash = |n| hash::bytes(0, name(n).as_bytes());
+        let mut hashes: Vec<(u32, u32)> = (0..300_000).map(|n| (hash(n), n)).collect();
+        hashes.sort_unstable();
+        let pair = hashes.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        let pair = pair.expect("of so many hashes of 32 bits some are the same");
+        (name(pair[0].1), name(pair[1].1))
+    }
+
+    #[test]
+    fn fields_of_one_hash_are_told_apart() {
+        let (first, second) = alike();
+        let mut encoder = Encoder::new(INITIAL_SIZE);
+        let mut encode = |name: &str, value: &str, indexing| {
+            let mut out = BytesMut::new();
+            encoder.field(name.as_bytes(), value.as_bytes(), indexing, &mut out);
+            out[0]
+        };
+        assert_eq!(encode(&first, "v", Indexing::Index), 0x40, "inserted");
+        assert_eq!(encode(&second, "v", Indexing::Skip), 0x00, "a new name");
+        assert_eq!(encode(&first, "v", Indexing::Skip), 0xbe, "found");
+    }
+}

@@ -190,9 +190,11 @@ fn memory_of_large_blocks_is_given_back() {
     for size in [usize::MAX, 5_000, 1] {
         let (got, _) = pieces(&mut decoder, wire.chunks(size)).expect("valid block");
         assert_eq!(got.list.len(), 1);
-        decoder.shrink();
         let kept = decoder.memory_footprint();
         assert!(kept <= 4_096, "{kept} octets of {}", wire.len());
+        decoder.shrink();
+        let kept = decoder.memory_footprint();
+        assert!(kept <= 2_048, "{kept} octets when nothing goes on");
     }
     // Within a block nothing is taken away.
     let mut sink = Fields::default();
@@ -204,6 +206,45 @@ fn memory_of_large_blocks_is_given_back() {
     assert_eq!(decoder.memory_footprint(), before);
     decoder.decode(rest, &mut sink).expect("valid block");
     assert_eq!(sink.list, [(long.clone().into(), long.into())]);
+}
+
+#[test]
+fn room_for_strings_stays_within_a_block_and_is_used_again() {
+    let fields: [(&[u8], &[u8]); 1] = [(b"a-name-of-some-length", b"a value of some length")];
+    let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
+    let mut decoder = Decoder::new(unlimited());
+    decoder
+        .decode(&wire, &mut Fields::default())
+        .expect("valid so far");
+    let room = decoder.memory_footprint();
+    assert!(room >= 40);
+    decoder.shrink();
+    assert_eq!(decoder.memory_footprint(), room, "within a block");
+    assert_eq!(decoder.finish(), Ok(Verdict::Complete));
+    assert_eq!(decoder.memory_footprint(), room, "for the next block");
+}
+
+/// What is longer than any limit is not decoded to the end to find that out.
+#[test]
+fn a_string_beyond_the_limits_takes_no_memory() {
+    let long = vec![b'a'; 1 << 16];
+    let fields: [(&[u8], &[u8]); 1] = [(b"name", &long)];
+    let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
+    let config = DecoderConfig {
+        string_len_max: 100,
+        ..unlimited()
+    };
+    for size in [usize::MAX, 1_000] {
+        let mut decoder = Decoder::new(config);
+        for piece in wire.chunks(size) {
+            decoder
+                .decode(piece, &mut Fields::default())
+                .expect("valid so far");
+            assert!(decoder.memory_footprint() <= 1_024);
+        }
+        let verdict = decoder.finish().expect("valid block");
+        assert_eq!(verdict, Verdict::OverLimit(Limit::StringLength));
+    }
 }
 
 #[test]

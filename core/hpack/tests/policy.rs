@@ -165,6 +165,28 @@ fn a_proxy_hands_the_sensitive_mark_on() {
     assert_eq!(forwarded, received);
 }
 
+/// RFC 7541 §6.2.1: a literal takes its name from wherever in the table it is.
+#[test]
+fn a_name_is_referred_to_at_every_place_of_the_table() {
+    let mut encoder = Encoder::new(4096);
+    let mut decoder = Decoder::new(unlimited());
+    for n in 0..20 {
+        let name = format!("name-{n}");
+        let fields: [(&[u8], &[u8]); 1] = [(name.as_bytes(), b"value")];
+        let wire = common::encode(&mut encoder, &fields, Indexing::Index);
+        let _ = complete(&mut decoder, &wire);
+    }
+    for n in 0..20 {
+        let name = format!("name-{n}");
+        let fields: [(&[u8], &[u8]); 1] = [(name.as_bytes(), b"~")];
+        let wire = common::encode(&mut encoder, &fields, Indexing::Skip);
+        // The index has 4 bits in the first octet and 7 in the next.
+        assert_eq!(wire[..], [0x0f, 62 + 19 - n - 15, 1, b'~']);
+        let got = complete(&mut decoder, &wire);
+        assert_eq!(got.list, [(name.into_bytes(), b"~".to_vec())]);
+    }
+}
+
 #[test]
 fn an_encoder_finds_nearly_every_entry_of_a_large_table() {
     // The search gives up after a few slots.
@@ -221,7 +243,7 @@ fn a_shrunk_encoder_finds_what_it_found() {
 fn strings_take_the_shorter_of_both_codings() {
     // Five bits for each octet, and more than eight; short, and longer than what is staged.
     for len in [10, 126, 127, 1_000] {
-        for (octet, at_most) in [(b'a', len * 5 / 8 + 8), (b'~', len + 8)] {
+        for (octet, at_most) in [(b'a', len * 5 / 8 + 8), (b'~', len + 5)] {
             let value = vec![octet; len];
             let mut out = BytesMut::new();
             let mut encoder = Encoder::new(4096);

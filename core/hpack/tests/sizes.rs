@@ -100,6 +100,13 @@ fn an_update_is_due_only_when_the_table_shrinks() {
     let _ = complete(&mut decoder, &hex("82"));
     decoder.set_table_size_max(99);
     let _ = complete(&mut decoder, &hex("3f44 82"));
+    // Of two maxima the smaller need not be signalled either when the table is within it: smaller, or just as large.
+    for smaller in [200, 99] {
+        decoder.set_table_size_max(smaller);
+        decoder.set_table_size_max(5_000);
+        let _ = complete(&mut decoder, &hex("3fe926 82"));
+        let _ = complete(&mut decoder, &hex("3f44 82"));
+    }
     // A larger maximum may be used or not.
     decoder.set_table_size_max(8192);
     let _ = complete(&mut decoder, &hex("82"));
