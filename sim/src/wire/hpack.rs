@@ -187,11 +187,50 @@ fn padding(bits: u64, len: u32) -> Result<(), String> {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     /// The newest first.
-    table: VecDeque<(Vec<u8>, Vec<u8>)>,
+    table: VecDeque<Entry>,
     size: usize,
     /// The size that the encoder has announced.
     size_max: usize,
 }
+
+/// A field of the table: its line, and how long its name is.
+#[derive(Debug)]
+struct Entry {
+    line: Vec<u8>,
+    name: usize,
+}
+
+impl Entry {
+    fn name(&self) -> &[u8] {
+        &self.line[..self.name]
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.line[self.name + BETWEEN.len()..self.line.len() - END.len()]
+    }
+
+    /// RFC 7541 §4.1.
+    fn size(&self) -> usize {
+        self.line.len() - BETWEEN.len() - END.len() + 32
+    }
+}
+
+/// What a block holds beside its lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// The smallest size of the table that it announces, if it announces any.
+    pub(crate) smallest: Option<usize>,
+    /// Fields whose names begin with a colon.
+    pub(crate) pseudo: usize,
+    /// One of them stands behind another field.
+    pub(crate) mixed: bool,
+    /// A field that is no such one.
+    regular: bool,
+}
+
+/// What stands in a line between name and value, and behind them.
+const BETWEEN: &[u8] = b": ";
+const END: &[u8] = b"\n";
 
 /// Field lines, one after the other, as `name: value` and a line feed each.
 pub(crate) fn lines<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<u8> {
@@ -204,9 +243,9 @@ pub(crate) fn lines<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) 
 
 fn line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     lines.extend_from_slice(name);
-    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(BETWEEN);
     lines.extend_from_slice(value);
-    lines.push(b'\n');
+    lines.extend_from_slice(END);
 }
 
 impl Decoder {
@@ -226,8 +265,8 @@ impl Decoder {
     /// A digest of the entries, from the oldest to the newest: FNV-1a over each name and value with its length before it.
     pub(crate) fn digest(&self) -> u64 {
         let mut digest: u64 = 0xcbf2_9ce4_8422_2325;
-        for (name, value) in self.table.iter().rev() {
-            for part in [name, value] {
+        for entry in self.table.iter().rev() {
+            for part in [entry.name(), entry.value()] {
                 let len = (part.len() as u64).to_le_bytes();
                 for &byte in len.iter().chain(part) {
                     digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -237,21 +276,18 @@ impl Decoder {
         digest
     }
 
-    /// Decodes a block into lines; answers the smallest size that it announces, if it announces any.
-    pub(crate) fn decode(
-        &mut self,
-        block: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, String> {
+    /// Decodes a block into lines; answers what else there is to it.
+    pub(crate) fn decode(&mut self, block: &[u8], out: &mut Vec<u8>) -> Result<Block, String> {
         let mut rest = block;
-        let mut smallest = None;
+        let mut found = Block::default();
         while rest.first().is_some_and(|first| first & 0xe0 == 0x20) {
             let size = integer(&mut rest, 5)?;
-            smallest = Some(smallest.map_or(size, |before: usize| before.min(size)));
+            found.smallest = Some(found.smallest.map_or(size, |before| before.min(size)));
             self.size_max = size;
             self.evict(0);
         }
         while let Some(&first) = rest.first() {
+            let begin = out.len();
             if first & 0x80 != 0 {
                 let index = integer(&mut rest, 7)?;
                 let (name, value) = self.at(index)?;
@@ -261,18 +297,24 @@ impl Decoder {
                 return Err("a table size behind a field".into());
             } else {
                 let inserts = first & 0x40 != 0;
-                let name = match integer(&mut rest, if inserts { 6 } else { 4 })? {
-                    0 => string(&mut rest)?,
-                    index => self.at(index)?.0.to_vec(),
-                };
-                let value = string(&mut rest)?;
-                line(out, &name, &value);
+                match integer(&mut rest, if inserts { 6 } else { 4 })? {
+                    0 => string(&mut rest, out)?,
+                    index => out.extend_from_slice(self.at(index)?.0),
+                }
+                let name = out.len() - begin;
+                out.extend_from_slice(BETWEEN);
+                string(&mut rest, out)?;
+                out.extend_from_slice(END);
                 if inserts {
-                    self.insert(name, value);
+                    self.insert(&out[begin..], name);
                 }
             }
+            let is_pseudo = out[begin] == b':';
+            found.mixed |= is_pseudo && found.regular;
+            found.regular |= !is_pseudo;
+            found.pseudo += usize::from(is_pseudo);
         }
-        Ok(smallest)
+        Ok(found)
     }
 
     fn at(&self, index: usize) -> Result<(&[u8], &[u8]), String> {
@@ -281,25 +323,26 @@ impl Decoder {
         }
         let entry = index.checked_sub(62).and_then(|at| self.table.get(at));
         entry
-            .map(|(name, value)| (&name[..], &value[..]))
+            .map(|entry| (entry.name(), entry.value()))
             .ok_or_else(|| format!("no entry {index} in a table of {}", self.table.len()))
     }
 
-    fn insert(&mut self, name: Vec<u8>, value: Vec<u8>) {
+    fn insert(&mut self, line: &[u8], name: usize) {
+        let line = line.to_vec();
+        let entry = Entry { line, name };
         // RFC 7541 §4.4: one that is larger than the table empties it.
-        let size = name.len() + value.len() + 32;
-        self.evict(size);
-        if size <= self.size_max {
-            self.size += size;
-            self.table.push_front((name, value));
+        self.evict(entry.size());
+        if entry.size() <= self.size_max {
+            self.size += entry.size();
+            self.table.push_front(entry);
         }
     }
 
     fn evict(&mut self, more: usize) {
         while self.size + more > self.size_max
-            && let Some((name, value)) = self.table.pop_back()
+            && let Some(entry) = self.table.pop_back()
         {
-            self.size -= name.len() + value.len() + 32;
+            self.size -= entry.size();
         }
     }
 }
@@ -327,92 +370,19 @@ fn integer(rest: &mut &[u8], bits: u32) -> Result<usize, String> {
 }
 
 /// RFC 7541 §5.2.
-fn string(rest: &mut &[u8]) -> Result<Vec<u8>, String> {
+fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let coded = rest.first().is_some_and(|first| first & 0x80 != 0);
     let len = integer(rest, 7)?;
     let (text, tail) = rest
         .split_at_checked(len)
         .ok_or("a string that is cut off")?;
     *rest = tail;
-    if !coded {
-        return Ok(text.to_vec());
+    if coded {
+        return HUFFMAN.decode(text, out);
     }
-    let mut out = Vec::with_capacity(2 * len);
-    HUFFMAN.decode(text, &mut out)?;
-    Ok(out)
+    out.extend_from_slice(text);
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<_> = hex.split_whitespace().collect();
-        let byte = |text| u8::from_str_radix(text, 16).expect("two digits");
-        digits.into_iter().map(byte).collect()
-    }
-
-    // RFC 7541 appendix C.4.1 and C.4.2.
-    #[test]
-    fn the_examples_of_the_rfc() {
-        let mut decoder = Decoder::new();
-        let mut out = Vec::new();
-        let first = bytes("82 86 84 41 8c f1 e3 c2 e5 f2 3a 6b a0 ab 90 f4 ff");
-        decoder.decode(&first, &mut out).expect("a good block");
-        let expected =
-            ":method: GET\n:scheme: http\n:path: /\n:authority: www.example.com\n".to_owned();
-        assert_eq!(String::from_utf8_lossy(&out), expected);
-        out.clear();
-        let second = bytes("82 86 84 be 58 86 a8 eb 10 64 9c bf");
-        decoder.decode(&second, &mut out).expect("a good block");
-        assert_eq!(
-            String::from_utf8_lossy(&out),
-            expected + "cache-control: no-cache\n"
-        );
-        assert_eq!((decoder.table.len(), decoder.size), (2, 110));
-    }
-
-    // RFC 7541 appendix B: every octet, beside every other.
-    #[test]
-    fn every_octet_comes_back() {
-        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
-        for octets in all.windows(3).chain([&all[..]]) {
-            let (mut code, mut len) = (Vec::new(), 0);
-            for &octet in octets {
-                let at = HUFFMAN.octets.iter().position(|&o| o == u16::from(octet));
-                let at = at.expect("every octet has a code") as u16;
-                let size = LENGTHS[usize::from(octet)];
-                let (first, begin, _) = HUFFMAN.firsts[usize::from(size)];
-                let word = first + u32::from(at - begin);
-                for bit in (0..size).rev() {
-                    if len % 8 == 0 {
-                        code.push(0xff);
-                    }
-                    if word >> bit & 1 == 0 {
-                        code[len / 8] &= !(0x80 >> (len % 8));
-                    }
-                    len += 1;
-                }
-            }
-            let mut out = Vec::new();
-            HUFFMAN.decode(&code, &mut out).expect("a good string");
-            assert_eq!(out, octets);
-        }
-    }
-
-    #[test]
-    fn what_must_not_be_is_found() {
-        for block in [
-            "80",
-            "be",
-            "82 20",
-            "41 81 00",
-            "41 8c f1",
-            "7f",
-            "41 84 ff ff ff ff",
-        ] {
-            let result = Decoder::new().decode(&bytes(block), &mut Vec::new());
-            assert!(result.is_err(), "{block}");
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Frame, hpack::Decoder, observer::wrong, tables::Tables};
+use super::{
+    Frame,
+    hpack::{Block, Decoder},
+    observer::wrong,
+    tables::Tables,
+};
 use crate::outcome::Fault;
 
 const PADDED: u8 = 8;
@@ -112,7 +117,7 @@ impl Messages {
     fn judge_block(&mut self, stream: u32, block: &[u8]) -> Result<(), Fault> {
         self.lines.clear();
         let told_before = self.decoder.size_max();
-        let told = self
+        let found = self
             .decoder
             .decode(block, &mut self.lines)
             .map_err(|what| wrong(format!("I-12: {what}, in {block:02x?}")))?;
@@ -122,16 +127,17 @@ impl Messages {
         // RFC 7541 §4.2: of several sizes between two blocks the smallest is announced.
         if let Some(smallest) = self.table_smallest.take()
             && smallest < told_before
-            && told.is_none_or(|told| told > smallest)
+            && found.smallest.is_none_or(|told| told > smallest)
         {
             return Err(wrong(format!(
-                "I-12: a table size of {smallest} was never announced, but {told:?}"
+                "I-12: a table size of {smallest} was never announced, but {:?}",
+                found.smallest
             )));
         }
         if self.decoder.size_max() > self.table_max {
             return Err(wrong("I-12: a larger table than the peer has"));
         }
-        self.judge_order(stream)?;
+        self.judge_order(stream, found)?;
         if !self.told {
             return Ok(());
         }
@@ -150,17 +156,10 @@ impl Messages {
     }
 
     /// RFC 9113 §8.1 and §8.3: heads, of which interim ones may come first; then trailers, which end the message.
-    fn judge_order(&mut self, stream: u32) -> Result<(), Fault> {
-        let mut pseudo = 0;
-        let mut regular = false;
-        for line in self.lines.split(|&byte| byte == b'\n') {
-            regular |= !line.is_empty() && !line.starts_with(b":");
-            if line.starts_with(b":") {
-                pseudo += 1;
-                if regular {
-                    return Err(wrong("I-07: a pseudo-field behind others"));
-                }
-            }
+    fn judge_order(&mut self, stream: u32, block: Block) -> Result<(), Fault> {
+        let pseudo = block.pseudo;
+        if block.mixed {
+            return Err(wrong("I-07: a pseudo-field behind others"));
         }
         let interim = !self.client && self.lines.starts_with(b":status: 1");
         let phase = self.phases.entry(stream).or_default();
