@@ -194,10 +194,7 @@ impl Pool {
     pub fn new(connector: impl Connect, config: PoolConfig) -> Self {
         let inner = Inner {
             connector: Box::new(connector),
-            // The one source of randomness that the standard library has.
-            spread_seed: config
-                .spread_seed
-                .unwrap_or_else(|| RandomState::new().build_hasher().finish()),
+            spread_seed: seed_of(&config),
             config,
             state: Mutex::default(),
         };
@@ -307,21 +304,22 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// Where the spread of a pool's connections begins.
+fn seed_of(config: &PoolConfig) -> u64 {
+    // The one source of randomness that the standard library has.
+    let drawn = || RandomState::new().build_hasher().finish();
+    config.spread_seed.unwrap_or_else(drawn)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_pool_spreads_its_connections_by_itself() {
-        let pool = |spread_seed| {
-            let connect = |_: Target| -> Dialing { unreachable!("nobody asks") };
-            let config = PoolConfig {
-                spread_seed,
-                ..PoolConfig::default()
-            };
-            Pool::new(connect, config).inner.spread_seed
-        };
-        assert_ne!(pool(None), pool(None));
-        assert_eq!((pool(Some(7)), pool(Some(7))), (7, 7));
+        let mut config = PoolConfig::default();
+        assert_ne!(seed_of(&config), seed_of(&config));
+        config.spread_seed = Some(7);
+        assert_eq!((seed_of(&config), seed_of(&config)), (7, 7));
     }
 }
