@@ -213,10 +213,10 @@ impl Oracle {
     pub fn head(&mut self, n: u64) -> Result<(), Fault> {
         let record = self.open_record(n, Way::Down)?;
         if record.down.message.is_none() {
-            return Err(Fault::of(n, "a response without an answer"));
+            return Err(Fault::of(n, "I-31: a response without an answer"));
         }
         if std::mem::replace(&mut record.head, true) {
-            return Err(Fault::of(n, "two heads of its response"));
+            return Err(Fault::of(n, "I-01: two heads of its response"));
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Oracle {
     pub fn server_ended(&mut self, n: u64, well: bool) -> Result<(), Fault> {
         let record = self.record(n)?;
         if !record.shown {
-            return Err(Fault::of(n, "ended on the server, but was not shown"));
+            return Err(Fault::of(n, "I-01: ended on the server, but was not shown"));
         }
         if well && !record.up.whole && !record.up.unwanted {
             return Err(Fault::of(
@@ -382,7 +382,7 @@ impl Oracle {
     fn record(&mut self, n: u64) -> Result<&mut Record, Fault> {
         self.requests
             .get_mut(&n)
-            .ok_or_else(|| Fault::of(n, "nobody made this request"))
+            .ok_or_else(|| Fault::of(n, "I-31: nobody made this request"))
     }
 
     /// The record, unless its receiver has been told that there is nothing more.
@@ -408,7 +408,10 @@ impl Oracle {
             Way::Down => record.head,
         };
         if !begun {
-            return Err(Fault::of(n, format!("{way:?}: content before the head")));
+            return Err(Fault::of(
+                n,
+                format!("I-04: {way:?}: content before the head"),
+            ));
         }
         Ok(match way {
             Way::Up => &mut record.up,

@@ -77,7 +77,7 @@ impl World<'_> {
                 side.blameless()?;
                 side.conn.check();
                 if side.conn.poll_timeout().is_some() {
-                    let what = format!("{at} {role:?}: a deadline outlived its connection");
+                    let what = format!("I-16: {at} {role:?}: a deadline outlived its connection");
                     return Err(Fault::run(what));
                 }
             }

@@ -49,7 +49,7 @@ impl World<'_> {
         {
             return Err(Fault::of(
                 id as u64,
-                format!("{stream:?} is in use already"),
+                format!("I-18: {stream:?} is in use already"),
             ));
         }
         self.attempts[id].server = Some(stream);

@@ -174,7 +174,7 @@ impl Book {
         self.mark("trailers");
         let value = match fields.get("x-end") {
             Some(value) if fields.len() == 1 => value.as_bytes(),
-            _ => return self.fault(Fault::of(n, format!("other trailers: {fields:?}"))),
+            _ => return self.fault(Fault::of(n, format!("I-04: other trailers: {fields:?}"))),
         };
         self.tell(n, format_args!("{way:?} trailers"), |oracle| {
             oracle.trailers(n, way, value)
@@ -207,7 +207,10 @@ impl Book {
         self.tell(n, format_args!("has its response"), |oracle| oracle.head(n));
         let number = head.headers.get("x-n").map(|value| value.as_bytes());
         if number != Some(n.to_string().as_bytes()) {
-            self.fault(Fault::of(n, format!("got another's response: {head:?}")));
+            self.fault(Fault::of(
+                n,
+                format!("I-31: got another's response: {head:?}"),
+            ));
         }
     }
 
@@ -225,7 +228,9 @@ impl Book {
         let n: usize = path.strip_prefix('/').and_then(|n| n.parse().ok())?;
         let found = self.plan.requests.get(n).cloned();
         if found.is_none() {
-            self.fault(Fault::run(format!("a request that nobody made: {path}")));
+            self.fault(Fault::run(format!(
+                "I-31: a request that nobody made: {path}"
+            )));
         }
         found
     }

@@ -109,7 +109,7 @@ pub(super) async fn run_client(io: Socket, book: Book) {
     drop(requests);
     while workers.join_next().await.is_some() {}
     if timeout(millis(SILENCE_MAX), &mut driver).await.is_err() && book.plan.cut.is_none() {
-        book.fault(Fault::run("our server does not let the h2 client go"));
+        book.fault(Fault::run("I-21: our server does not let the h2 client go"));
     }
 }
 
@@ -138,7 +138,7 @@ async fn work(requests: client::SendRequest<Bytes>, worker: usize, book: Book) {
         match timeout(millis(after), exchange).await {
             Ok(()) => {}
             Err(_) if request.give_up.is_some() || book.plan.cut.is_some() => book.give_up(n),
-            Err(_) => book.fault(Fault::of(n, "the h2 client waits for ever")),
+            Err(_) => book.fault(Fault::of(n, "I-21: the h2 client waits for ever")),
         }
     }
 }

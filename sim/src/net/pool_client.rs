@@ -85,7 +85,7 @@ async fn open(
                 watched.connection_failed(error);
             }
             Err(_) if dropped.is_none() && late.is_some() => {
-                watched.fault(Fault::run("what was dialed before the drain is kept"));
+                watched.fault(Fault::run("I-16: what was dialed before the drain is kept"));
             }
             _ => {}
         }
@@ -131,7 +131,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     book.note(format_args!("{stats:?}"));
     if stats.connections as u64 > book.plan.pool.servers * book.plan.pool.connections_max as u64 {
         book.fault(Fault::run(format!(
-            "more connections than may be: {stats:?}"
+            "I-17: more connections than may be: {stats:?}"
         )));
     }
     if stats.resent > 0 {

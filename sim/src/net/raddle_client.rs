@@ -71,7 +71,7 @@ pub(super) async fn run(io: Socket, book: Book) {
     nothing_is_left(&client, &book).await;
     drop(client);
     if timeout(millis(END_MAX), &mut driver).await.is_err() {
-        book.fault(Fault::run("our client's driver does not end"));
+        book.fault(Fault::run("I-21: our client's driver does not end"));
     }
 }
 
@@ -91,7 +91,7 @@ async fn keep(mut client: Client, book: Book) {
     }
     if !client.is_closed() {
         book.fault(Fault::run(
-            "a place that is kept was given to somebody else",
+            "I-18: a place that is kept was given to somebody else",
         ));
     }
 }

@@ -45,7 +45,16 @@ pub(super) fn drive(sim: &mut Sim<'_>, book: &Book, servers: usize) -> Result<()
             Ok(true) => return Ok(()),
             Ok(false) if book.is_faulty() => return Ok(()),
             Ok(false) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => {
+                let what = error.to_string();
+                // What the network says when its time is up.
+                let is_late = what.contains("without completing");
+                return Err(if is_late {
+                    format!("I-21: {what}")
+                } else {
+                    what
+                });
+            }
         }
     }
 }

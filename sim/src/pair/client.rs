@@ -60,7 +60,7 @@ impl World<'_> {
             given: 0,
         };
         if self.client.streams.insert(handle, live).is_some() {
-            return Err(Fault::of(n, format!("{handle:?} is in use already")));
+            return Err(Fault::of(n, format!("I-18: {handle:?} is in use already")));
         }
         if let Some(urgency) = request.urgency {
             self.client.prioritize(handle, urgency);
@@ -108,7 +108,10 @@ impl World<'_> {
         note!(self, "Client: #{} interim {}", n, head.status());
         self.marks.hit("interim");
         if head.status() != 103 {
-            return Err(Fault::of(n, format!("interim status {}", head.status())));
+            return Err(Fault::of(
+                n,
+                format!("I-31: interim status {}", head.status()),
+            ));
         }
         Ok(())
     }
@@ -124,7 +127,10 @@ impl World<'_> {
         self.oracle.head(n)?;
         let number = head.fields().find(|field| field.name == b"x-n");
         if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {
-            return Err(Fault::of(n, format!("got another's response: {head:?}")));
+            return Err(Fault::of(
+                n,
+                format!("I-31: got another's response: {head:?}"),
+            ));
         }
         self.head_arrives(n, Role::Client, head.all())?;
         if then.is_end() {

@@ -442,7 +442,7 @@ pub(crate) fn trailers_value(n: u64, fields: &Fields) -> Result<Bytes, Fault> {
         (Some(field), None) if field.name == b"x-end" => Ok(Bytes::copy_from_slice(field.value)),
         _ => Err(Fault::of(
             n,
-            format!("other trailers than were sent: {fields:?}"),
+            format!("I-04: other trailers than were sent: {fields:?}"),
         )),
     }
 }

@@ -26,7 +26,7 @@ impl World<'_> {
         let path = head.path().and_then(|path| std::str::from_utf8(path).ok());
         let n = path
             .and_then(|path| path.strip_prefix('/')?.parse().ok())
-            .ok_or_else(|| Fault::run(format!("a request that nobody made: {head:?}")))?;
+            .ok_or_else(|| Fault::run(format!("I-31: a request that nobody made: {head:?}")))?;
         note!(self, "Server: #{} request, {:?}", n, then);
         self.oracle.shown(n)?;
         self.head_arrives(n, Role::Server, head.all())?;
@@ -41,7 +41,7 @@ impl World<'_> {
             given: 0,
         };
         if self.server.streams.insert(stream, live).is_some() {
-            return Err(Fault::of(n, format!("{stream:?} is in use already")));
+            return Err(Fault::of(n, format!("I-18: {stream:?} is in use already")));
         }
         let asks = head.fields().find(|field| field.name == b"priority");
         if let Some(field) = asks {
