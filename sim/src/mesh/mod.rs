@@ -74,8 +74,9 @@ pub(crate) fn attempt(
     world.drive()?;
     for link in &world.links {
         for side in [&link.client, &link.server] {
-            let frames = side.conn.stats().frames_received;
-            world.marks.add_to("frames", frames);
+            world
+                .marks
+                .add_to("frames", side.conn.stats().frames_received);
         }
     }
     let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
