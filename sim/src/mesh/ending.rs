@@ -105,6 +105,16 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Counts the frames that were read, at every end.
+    pub(super) fn count_frames(&mut self) {
+        for link in &self.links {
+            for side in [&link.client, &link.server] {
+                let frames = side.conn.stats().frames_received;
+                self.marks.add_to("frames", frames);
+            }
+        }
+    }
+
     /// A run that goes nowhere, with what everybody waits for.
     pub(super) fn stuck(&self, what: &str) -> Fault {
         let mut text = format!("{what} at {}ns.", self.now);

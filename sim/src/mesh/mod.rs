@@ -72,13 +72,7 @@ pub(crate) fn attempt(
     let calm = tape.lane("again").chance(1, 8).then(|| plan.calm());
     let mut world = World::new(tape, trace, plan);
     world.drive()?;
-    for link in &world.links {
-        for side in [&link.client, &link.server] {
-            world
-                .marks
-                .add_to("frames", side.conn.stats().frames_received);
-        }
-    }
+    world.count_frames();
     let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
     let ends = world.oracle.ends();
     if let Some(calm) = calm {
