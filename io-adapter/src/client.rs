@@ -214,6 +214,7 @@ impl Client {
         };
         let empty = body.is_end_stream();
         let permit = std::mem::take(&mut self.permit);
+        let mut span = Some(self.shared.watcher.sent(&parts));
         let open = |state: &mut crate::state::State| {
             if permit {
                 state.permits.settle();
@@ -226,8 +227,7 @@ impl Client {
                 .connection
                 .open(head, then)
                 .map_err(|(error, _)| Error::new(Kind::Open(error)))?;
-            let span = state.span.sent(&parts);
-            state.track(handle, span);
+            state.track(handle, span.take().unwrap_or_default());
             if empty {
                 state.leave(handle, Half::Writer);
             }
@@ -242,7 +242,10 @@ impl Client {
         };
         let handle = match opened {
             Ok(handle) => handle,
-            Err(error) => return Err(Box::new((error, Request::from_parts(parts, body)))),
+            Err(error) => {
+                self.shared.watcher.refused(span, &error);
+                return Err(Box::new((error, Request::from_parts(parts, body))));
+            }
         };
         // Before the body is asked for anything: it may panic.
         let response = ResponseFuture {

@@ -1,8 +1,9 @@
-//! The lock on a connection's state, and what must not be dropped under it.
+//! The lock on a connection's state, and what must not be dropped or told under it.
 //!
 //! A waker belongs to whoever polls. The last one of a task may take the task's future with it, and that may hold
 //! requests and bodies of this very connection, whose drop takes the lock. So a waker that another one replaces, or
-//! whose place goes, is put aside and dropped when the lock is free.
+//! whose place goes, is put aside and dropped when the lock is free. After that, what has happened is told to whoever
+//! watches: a subscriber may take the lock as well.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -41,8 +42,12 @@ impl Drop for Locked<'_> {
         };
         let aside = std::mem::take(&mut state.aside);
         let left = std::mem::take(&mut state.permits.left);
+        let watcher = state.watcher.due();
         drop(state);
         drop((aside, left));
+        if let Some(watcher) = watcher {
+            watcher.tell();
+        }
     }
 }
 

@@ -79,8 +79,8 @@
 //! be scraped, those of each defence among them. With the feature `tracing` every connection is a span `http2_connection`
 //! and every request a span `http2_request` with its method, path and status, at the level of debugging; an event at the
 //! end of each says how it ended, and whether the request may be sent again.
-//! They are told under the connection's lock: a subscriber must not call back into the connection that it hears of, and
-//! one that is slow makes the connection slow.
+//! They are told when the connection's lock is free, in their order, by whichever thread comes first: a subscriber may call
+//! back into the connection that it hears of, and one that is slow holds up that thread alone.
 #![forbid(unsafe_code)]
 
 mod addresses;

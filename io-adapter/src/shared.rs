@@ -26,6 +26,7 @@ use crate::{
     state::State,
     sync::Mutex,
     turn::Turn,
+    watch::Watcher,
 };
 
 /// Slices of one vectored write. What the kernel takes at once is more; beyond this a longer list saves nothing.
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     writer: Turn<Writer>,
     start: Instant,
+    pub(crate) watcher: Watcher,
 }
 
 pub(crate) struct Writer {
@@ -52,8 +54,9 @@ impl Shared {
         io: Box<dyn AsyncWrite + Send + Unpin>,
         start: Instant,
     ) -> Arc<Self> {
+        let watcher = Watcher::new(connection.role());
         Arc::new(Self {
-            state: Mutex::new(State::new(connection)),
+            state: Mutex::new(State::new(connection, watcher.clone())),
             writer: Turn::new(Writer {
                 io,
                 out: Transmit::new(),
@@ -61,6 +64,7 @@ impl Shared {
                 failed: false,
             }),
             start,
+            watcher,
         })
     }
 

@@ -1,13 +1,68 @@
-//! Finds what the adapter knows of a stream by the stream's handle.
+//! What the adapter knows of a stream, and how that is found by the stream's handle.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    task::Waker,
+};
 
-use raddle_core::StreamHandle;
+use bytes::Bytes;
+use raddle_core::{Fields, ResponseHead, StreamError, StreamHandle};
 
 use crate::{
+    error::Error,
     planted::{self, Planted},
-    state::Slot,
+    watch::StreamSpan,
 };
+
+/// What the adapter knows of one stream.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) handle: StreamHandle,
+    pub(crate) span: StreamSpan,
+    pub(crate) head: Option<ResponseHead>,
+    pub(crate) interims: Vec<ResponseHead>,
+    pub(crate) data: VecDeque<Bytes>,
+    pub(crate) trailers: Option<Fields>,
+    /// The peer's message is whole.
+    pub(crate) ended: bool,
+    /// How the stream ended, once it has.
+    pub(crate) outcome: Option<Result<(), StreamError>>,
+    /// What went wrong on our side, which tells more than the reset that it caused.
+    pub(crate) error: Option<Error>,
+    /// The peer wants no more of our body.
+    pub(crate) stopped: bool,
+    /// Our side has given its whole message.
+    pub(crate) given: bool,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+    pub(crate) reader_gone: bool,
+    pub(crate) writer_gone: bool,
+    /// Woken by the driver and not back yet.
+    pub(crate) woken: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(handle: StreamHandle) -> Self {
+        Self {
+            handle,
+            span: StreamSpan::default(),
+            head: None,
+            interims: Vec::new(),
+            data: VecDeque::new(),
+            trailers: None,
+            ended: false,
+            outcome: None,
+            error: None,
+            stopped: false,
+            given: false,
+            reader: None,
+            writer: None,
+            reader_gone: false,
+            writer_gone: false,
+            woken: false,
+        }
+    }
+}
 
 /// Neighbouring places that share their memory. So many are kept by a connection that is idle; what a request costs in
 /// allocations after a lull is one part in so many.

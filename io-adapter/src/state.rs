@@ -2,10 +2,9 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-use bytes::Bytes;
 use raddle_core::{
-    Connection, ConnectionError, ErrorCode, Event, Fields, Lifecycle, Origin, RequestHead,
-    ResponseHead, Role, StreamError, StreamHandle, Timestamp,
+    Connection, ConnectionError, ErrorCode, Event, Lifecycle, Origin, RequestHead, Role,
+    StreamError, StreamHandle, Timestamp,
 };
 
 use crate::{
@@ -13,15 +12,15 @@ use crate::{
     error::{Error, Kind},
     permits::Permits,
     planted::{self, Planted},
-    slots::Slots,
-    watch::{ConnectionSpan, StreamSpan},
+    slots::{Slot, Slots},
+    watch::{StreamSpan, Watcher},
 };
 
 /// Everything behind the lock. Held for work of constant size, never across a system call, a wake or an await.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) connection: Connection,
-    pub(crate) span: ConnectionSpan,
+    pub(crate) watcher: Watcher,
     slots: Slots,
     pub(crate) live: usize,
     pub(crate) permits: Permits,
@@ -57,56 +56,6 @@ pub(crate) struct State {
     pub(crate) aside: Vec<Waker>,
 }
 
-/// What the adapter knows of one stream.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) handle: StreamHandle,
-    pub(crate) span: StreamSpan,
-    pub(crate) head: Option<ResponseHead>,
-    pub(crate) interims: Vec<ResponseHead>,
-    pub(crate) data: VecDeque<Bytes>,
-    pub(crate) trailers: Option<Fields>,
-    /// The peer's message is whole.
-    pub(crate) ended: bool,
-    /// How the stream ended, once it has.
-    pub(crate) outcome: Option<Result<(), StreamError>>,
-    /// What went wrong on our side, which tells more than the reset that it caused.
-    pub(crate) error: Option<Error>,
-    /// The peer wants no more of our body.
-    pub(crate) stopped: bool,
-    /// Our side has given its whole message.
-    pub(crate) given: bool,
-    pub(crate) reader: Option<Waker>,
-    pub(crate) writer: Option<Waker>,
-    reader_gone: bool,
-    writer_gone: bool,
-    /// Woken by the driver and not back yet.
-    woken: bool,
-}
-
-impl Slot {
-    pub(crate) fn new(handle: StreamHandle) -> Self {
-        Self {
-            handle,
-            span: StreamSpan::default(),
-            head: None,
-            interims: Vec::new(),
-            data: VecDeque::new(),
-            trailers: None,
-            ended: false,
-            outcome: None,
-            error: None,
-            stopped: false,
-            given: false,
-            reader: None,
-            writer: None,
-            reader_gone: false,
-            writer_gone: false,
-            woken: false,
-        }
-    }
-}
-
 /// The two users that a stream has on our side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -117,10 +66,10 @@ pub(crate) enum Half {
 }
 
 impl State {
-    pub(crate) fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection, watcher: Watcher) -> Self {
         Self {
-            span: ConnectionSpan::new(connection.role()),
             connection,
+            watcher,
             slots: Slots::default(),
             live: 0,
             permits: Permits::default(),
@@ -295,7 +244,7 @@ impl State {
     fn take(&mut self, event: Event, wakes: &mut Vec<Waker>) {
         match event {
             Event::Ready => {
-                self.span.ready();
+                self.watcher.ready();
                 self.ready = true;
             }
             Event::Request { stream, head, then } => {
@@ -333,9 +282,9 @@ impl State {
                 }
             }
             Event::Openable => {}
-            Event::PeerDraining => self.span.peer_drains(),
+            Event::PeerDraining => self.watcher.peer_drains(),
             Event::Closed { error } => {
-                self.span.closed(error.as_ref());
+                self.watcher.closed(error.as_ref());
                 self.take_closed(error, wakes);
             }
         }
@@ -353,7 +302,7 @@ impl State {
             self.connection.reset(stream, ErrorCode::REFUSED_STREAM);
             return;
         }
-        let span = self.span.received(&head);
+        let span = self.watcher.received(&head);
         self.track(stream, span);
         if let Some(slot) = self.slot(stream) {
             slot.ended = ended;

@@ -1,81 +1,238 @@
 //! What is told to whoever watches: spans and events of `tracing`, with the feature of that name. Without it they are
 //! nothing, and cost nothing.
+//!
+//! What happens under a connection's lock is written down there and told when the lock is free, by one thread at a time and
+//! in the order in which it happened: a subscriber may be slow, and may call back into the connection that it hears of.
 
-pub(crate) use told::{ConnectionSpan, StreamSpan};
+pub(crate) use told::{StreamSpan, Watcher};
 
 #[cfg(feature = "tracing")]
 mod told {
+    use std::{
+        collections::VecDeque,
+        fmt,
+        sync::{
+            Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
     use raddle_core::{ConnectionError, RequestHead, Role, StreamError};
-    use tracing::{Span, debug, debug_span, field::Empty};
+    use tracing::{Level, Span, debug, debug_span, field::Empty, level_filters::LevelFilter};
 
-    /// A connection, from its first byte until the last handle of it is gone.
-    #[derive(Debug)]
-    pub(crate) struct ConnectionSpan(Span);
+    use crate::{error::Error, turn::Turn};
 
-    impl ConnectionSpan {
+    /// Tells of a connection, from its first byte until the last handle of it is gone.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Watcher(Arc<Watch>);
+
+    struct Watch {
+        span: Span,
+        /// What is to be told. Locked for a push or a pop and nothing else.
+        notes: Mutex<VecDeque<Note>>,
+        /// There may be something to tell. Read and written under the connection's lock.
+        due: AtomicBool,
+        /// Whoever tells.
+        turn: Turn<()>,
+    }
+
+    /// A request's span. One of the peer's requests has it as soon as that was told.
+    struct Request(OnceLock<Span>);
+
+    enum Note {
+        Ready,
+        PeerDrains,
+        Closed(Option<ConnectionError>),
+        Received(Arc<Request>, RequestHead),
+        Answered(Arc<Request>, u16),
+        Ended(Arc<Request>, Result<(), StreamError>),
+        Refused(Arc<Request>, Error),
+        /// Nobody holds the stream any more.
+        Gone(Arc<Request>),
+    }
+
+    impl Watcher {
         pub(crate) fn new(role: Role) -> Self {
             let role = match role {
                 Role::Client => "client",
                 Role::Server => "server",
             };
-            Self(debug_span!(parent: None, "http2_connection", role))
+            Self(Arc::new(Watch {
+                span: debug_span!(parent: None, "http2_connection", role),
+                notes: Mutex::default(),
+                due: AtomicBool::new(false),
+                turn: Turn::new(()),
+            }))
         }
 
-        /// A request that this side makes, for whoever makes it.
+        /// A request that this side makes, for whoever makes it. Tells at once: not for under the lock.
         pub(crate) fn sent(&self, parts: &http::request::Parts) -> StreamSpan {
             let (method, path) = (parts.method.as_str(), parts.uri.path());
             let span = debug_span!("http2_request", method, path, status = Empty);
-            span.follows_from(&self.0);
-            StreamSpan(span)
+            if span.is_disabled() {
+                return StreamSpan::default();
+            }
+            span.follows_from(&self.0.span);
+            self.stream(OnceLock::from(span))
         }
 
-        /// A request of the peer's. What stands behind the question mark of its path may be secret.
+        /// There was no stream for a request. Tells at once, as [`Self::sent`] does.
+        pub(crate) fn refused(&self, span: Option<StreamSpan>, error: &Error) {
+            if let Some(span) = span {
+                span.note(|request| Note::Refused(request, error.clone()));
+            }
+            self.tell();
+        }
+
+        /// A request of the peer's.
         pub(crate) fn received(&self, head: &RequestHead) -> StreamSpan {
-            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-            let method = text(head.method());
-            let path = text(head.path().unwrap_or_default());
-            let path = path.split('?').next().unwrap_or_default();
-            StreamSpan(debug_span!(parent: &self.0, "http2_request", method, path, status = Empty))
+            if !is_wanted() {
+                return StreamSpan::default();
+            }
+            let span = self.stream(OnceLock::new());
+            span.note(|request| Note::Received(request, head.clone()));
+            span
+        }
+
+        fn stream(&self, span: OnceLock<Span>) -> StreamSpan {
+            StreamSpan(Some((Arc::new(Request(span)), self.clone())))
         }
 
         pub(crate) fn ready(&self) {
-            debug!(parent: &self.0, "the peer's settings have arrived");
+            self.note_if_wanted(Note::Ready);
         }
 
         pub(crate) fn peer_drains(&self) {
-            debug!(parent: &self.0, "the peer takes no more requests");
+            self.note_if_wanted(Note::PeerDrains);
         }
 
         pub(crate) fn closed(&self, error: Option<&ConnectionError>) {
-            match error {
-                Some(error) => debug!(parent: &self.0, %error, "the connection is over"),
-                None => debug!(parent: &self.0, "the connection is over"),
+            self.note_if_wanted(Note::Closed(error.copied()));
+        }
+
+        fn notes(&self) -> MutexGuard<'_, VecDeque<Note>> {
+            self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        fn note_if_wanted(&self, note: Note) {
+            if is_wanted() {
+                self.note(note);
+            }
+        }
+
+        /// Also when nobody wants to hear any more: a span must not end under the lock.
+        fn note(&self, note: Note) {
+            self.notes().push_back(note);
+            self.0.due.store(true, Ordering::Relaxed);
+        }
+
+        /// Who is to tell what was written down, once the lock is free.
+        pub(crate) fn due(&self) -> Option<Self> {
+            let due = self.0.due.swap(false, Ordering::Relaxed);
+            due.then(|| self.clone())
+        }
+
+        /// Tells what was written down, or leaves that to who is at it.
+        pub(crate) fn tell(&self) {
+            self.0.turn.work(|()| {
+                loop {
+                    let next = self.notes().pop_front();
+                    let Some(note) = next else { break };
+                    note.tell(&self.0.span);
+                }
+            });
+        }
+    }
+
+    /// Whether anybody in this process wants to hear of any of it.
+    fn is_wanted() -> bool {
+        LevelFilter::current() >= Level::DEBUG
+    }
+
+    impl Note {
+        fn tell(self, connection: &Span) {
+            match self {
+                Self::Ready => debug!(parent: connection, "the peer's settings have arrived"),
+                Self::PeerDrains => debug!(parent: connection, "the peer takes no more requests"),
+                Self::Closed(Some(error)) => {
+                    debug!(parent: connection, %error, "the connection is over");
+                }
+                Self::Closed(None) => debug!(parent: connection, "the connection is over"),
+                Self::Received(request, head) => {
+                    let _ = request.0.set(span_of(connection, &head));
+                }
+                Self::Answered(request, status) => request.with(|span| {
+                    span.record("status", status);
+                }),
+                Self::Ended(request, outcome) => request.with(|span| match outcome {
+                    Ok(()) => debug!(parent: span, "finished"),
+                    Err(error) => debug!(parent: span, %error, retry = %error.retry, "failed"),
+                }),
+                Self::Refused(request, error) => request.with(|span| {
+                    debug!(parent: span, %error, retry = %error.retry(), "not taken");
+                }),
+                Self::Gone(request) => drop(request),
+            }
+        }
+    }
+
+    /// The span of a request of the peer's. What stands behind the question mark of its path may be secret.
+    fn span_of(connection: &Span, head: &RequestHead) -> Span {
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        let method = text(head.method());
+        let path = text(head.path().unwrap_or_default());
+        let path = path.split('?').next().unwrap_or_default();
+        debug_span!(parent: connection, "http2_request", method, path, status = Empty)
+    }
+
+    impl Request {
+        fn with(&self, tell: impl FnOnce(&Span)) {
+            if let Some(span) = self.0.get() {
+                tell(span);
             }
         }
     }
 
     /// A request, from its head until nobody holds its stream any more.
-    #[derive(Debug)]
-    pub(crate) struct StreamSpan(Span);
-
-    impl Default for StreamSpan {
-        fn default() -> Self {
-            Self(Span::none())
-        }
-    }
+    #[derive(Default)]
+    pub(crate) struct StreamSpan(Option<(Arc<Request>, Watcher)>);
 
     impl StreamSpan {
+        fn note(&self, note: impl FnOnce(Arc<Request>) -> Note) {
+            if let Some((request, watcher)) = &self.0 {
+                watcher.note(note(Arc::clone(request)));
+            }
+        }
+
         /// The final response has begun.
         pub(crate) fn answered(&self, status: u16) {
-            self.0.record("status", status);
+            self.note(|request| Note::Answered(request, status));
         }
 
         /// The stream has ended.
         pub(crate) fn ended(&self, outcome: &Result<(), StreamError>) {
-            match outcome {
-                Ok(()) => debug!(parent: &self.0, "finished"),
-                Err(error) => debug!(parent: &self.0, %error, retry = %error.retry, "failed"),
+            self.note(|request| Note::Ended(request, *outcome));
+        }
+    }
+
+    impl Drop for StreamSpan {
+        fn drop(&mut self) {
+            // It ends under the lock, and its end is told as well.
+            if let Some((request, watcher)) = self.0.take() {
+                watcher.note(Note::Gone(request));
             }
+        }
+    }
+
+    impl fmt::Debug for StreamSpan {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("StreamSpan").finish_non_exhaustive()
+        }
+    }
+
+    impl fmt::Debug for Watch {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.span.fmt(f)
         }
     }
 }
@@ -84,10 +241,12 @@ mod told {
 mod told {
     use raddle_core::{ConnectionError, RequestHead, Role, StreamError};
 
-    #[derive(Debug)]
-    pub(crate) struct ConnectionSpan;
+    use crate::error::Error;
 
-    impl ConnectionSpan {
+    #[derive(Clone, Debug)]
+    pub(crate) struct Watcher;
+
+    impl Watcher {
         pub(crate) fn new(_: Role) -> Self {
             Self
         }
@@ -100,11 +259,19 @@ mod told {
             StreamSpan(())
         }
 
+        pub(crate) fn refused(&self, _: Option<StreamSpan>, _: &Error) {}
+
         pub(crate) fn ready(&self) {}
 
         pub(crate) fn peer_drains(&self) {}
 
         pub(crate) fn closed(&self, _: Option<&ConnectionError>) {}
+
+        pub(crate) fn due(&self) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn tell(&self) {}
     }
 
     #[derive(Debug, Default)]

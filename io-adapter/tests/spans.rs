@@ -5,11 +5,13 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
+        mpsc::RecvTimeoutError,
     },
+    time::Duration,
 };
 
 use http_body_util::BodyExt;
-use raddle_io::{Config, ErrorCode};
+use raddle_io::{Client, Config, ErrorCode};
 use tower_service::Service;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -26,11 +28,22 @@ use support::{Echo, echo, get};
 struct Notes {
     last: Arc<AtomicU64>,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Called back with each thing that is told.
+    asks: Arc<Mutex<Option<Client>>>,
 }
 
 impl Notes {
     fn note(&self, mut line: String, fields: impl FnOnce(&mut Fields<'_>)) {
         fields(&mut Fields(&mut line));
+        let asks = self.asks.lock().unwrap().clone();
+        if let Some(mut client) = asks {
+            let stats = client.stats();
+            line.push_str(&format!(" of {} streams", stats.streams_opened));
+            if line.contains("finished") && stats.streams_opened < 5 {
+                // Given up at once, which is to be told as well.
+                drop(client.call(get("/from-within")));
+            }
+        }
         self.lines.lock().unwrap().push(line);
     }
 
@@ -85,6 +98,60 @@ impl Subscriber for Notes {
         self.note(format!("close {}", id.into_u64()), |_| ());
         true
     }
+}
+
+/// Runs `course` in a thread of its own. Fails when that gets stuck, as nothing in it takes time.
+fn runs_to_its_end(course: impl Future<Output = ()> + Send + 'static) {
+    let (ended, end) = std::sync::mpsc::channel();
+    let running = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(course);
+        ended.send(()).unwrap();
+    });
+    match end.recv_timeout(Duration::from_secs(60)) {
+        Ok(()) => running.join().unwrap(),
+        Err(RecvTimeoutError::Disconnected) => panic!("{:?}", running.join()),
+        Err(RecvTimeoutError::Timeout) => panic!("it waits for itself"),
+    }
+}
+
+#[test]
+fn a_subscriber_may_call_back_into_the_connection_that_it_hears_of() {
+    runs_to_its_end(async {
+        let notes = Notes::default();
+        let told = tracing::subscriber::set_default(notes.clone());
+        let (near, far) = tokio::io::duplex(65_536);
+        tokio::spawn(raddle_io::serve_connection(
+            far,
+            Echo(echo),
+            Config::default(),
+        ));
+        let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+        let driver = tokio::spawn(driver);
+        *notes.asks.lock().unwrap() = Some(client.clone());
+        for _ in 0..3 {
+            let response = client.call(get("/")).await.unwrap();
+            response.into_body().collect().await.unwrap();
+            client.ping().await.unwrap();
+        }
+        drop(notes.asks.lock().unwrap().take());
+        let mut late = client.clone();
+        drop(client);
+        late.drain();
+        late.call(get("/refused")).await.unwrap_err();
+        drop(late);
+        driver.await.unwrap().unwrap();
+        drop(told);
+
+        notes.find(&["open", "http2_request", "path=\"/\"", "of 0 streams"]);
+        notes.find(&["event", "finished", "of 1 streams"]);
+        // What is made within a subscriber has no span, says `tracing`, and is told of nevertheless.
+        notes.find(&["event", "failed", "by this side"]);
+        let refused = notes.find(&["open", "path=\"/refused\""]);
+        assert!(refused < notes.find(&["event", "not taken", "retry="]));
+    });
 }
 
 #[tokio::test]
