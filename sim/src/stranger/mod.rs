@@ -17,7 +17,11 @@ use std::{
 use bytes::{Buf, BytesMut};
 use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmit};
 
-use self::{app::App, dead::Cost, peer::Peer};
+use self::{
+    app::{App, BODY_MAX},
+    dead::Cost,
+    peer::Peer,
+};
 use crate::{
     crumbs,
     options::unusual,
@@ -141,7 +145,7 @@ impl<'t> World<'t> {
             // Few enough that some runs use them up.
             conn.skip_to(raddle_core::StreamId::from_u32(first + 4));
         }
-        let body_max = tape.pick(&[1_000, 3_000, 70_000]);
+        let body_max = tape.pick(&[1_000, 3_000, BODY_MAX]);
         let mut world = Self {
             tape,
             trace,
