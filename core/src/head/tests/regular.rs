@@ -158,3 +158,27 @@ fn section_6_5_1_content_length_is_no_trailer() {
         Ok(())
     );
 }
+
+// RFC 9113 §8.2.1 and §8.2.2: what a proxy may let pass is white space at the ends of values, and TE. Nothing of that
+// can end a line of HTTP/1.1; control characters, upper case and fields of a connection are faults all the same.
+#[test]
+fn oddities_that_are_forwarded_are_two() {
+    let fault = |name: &[u8], value: &[u8]| {
+        parse_trailers([(name, value)].into_iter().collect(), Oddities::Forward).err()
+    };
+    for byte in 0..=255_u8 {
+        let control = (byte < 0x20 && byte != b'\t') || byte == 0x7f;
+        let want = control.then_some(Violation::FieldValueInvalid);
+        for at in 0..12 {
+            let mut value = *b"twelve bytes";
+            value[at] = byte;
+            assert_eq!(fault(b"x", &value), want, "{byte:#x} at {at}");
+        }
+        assert_eq!(fault(b"x", &[byte]), want, "{byte:#x} alone");
+    }
+    assert_eq!(fault(b"te", b"gzip"), None);
+    assert_eq!(fault(b"X", b""), Some(Violation::FieldNameUppercase));
+    assert_eq!(fault(b"", b""), Some(Violation::FieldNameInvalid));
+    let connection = Some(Violation::ConnectionSpecificField);
+    assert_eq!(fault(b"connection", b"te"), connection);
+}
