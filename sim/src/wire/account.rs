@@ -22,12 +22,12 @@ impl Observer {
         let open = self.streams.iter();
         let open = open.filter(|(_, s)| s.head || s.got_head);
         let open = open.filter(|(_, s)| !s.is_closed());
-        open.map(|(&id, stream)| (id, stream.account))
+        open.map(|(id, stream)| (id, stream.account))
     }
 
     /// The same for one stream.
     pub(crate) fn account_of(&self, id: u32) -> Option<Account> {
-        let stream = self.streams.get(&id)?;
+        let stream = self.streams.get(id)?;
         (!stream.sent_reset && !stream.got_reset).then_some(stream.account)
     }
 
@@ -79,7 +79,7 @@ impl Observer {
         if id == 0 || frame.kind == kind::DATA {
             add(&mut self.account);
         }
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(id) {
             add(&mut stream.account);
         }
     }

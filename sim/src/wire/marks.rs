@@ -67,7 +67,7 @@ impl Observer {
             _ => {}
         }
         if id > 0
-            && let Some(stream) = self.streams.get(&id)
+            && let Some(stream) = self.streams.get(id)
         {
             let code = frame.word(0);
             match frame.kind {
@@ -118,17 +118,13 @@ impl Observer {
 
     fn mark_goaway(&self, frame: &Frame, seen: &mut super::Seen) {
         let last = frame.word(0);
-        let open = |id: &u32| {
-            self.streams
-                .get(id)
-                .is_some_and(|s| !s.is_closed() && s.head)
-        };
-        let mut above = self.streams.keys().filter(|&&id| id > last);
+        let is_open = |stream: &super::observer::Stream| !stream.is_closed() && stream.head;
+        let mut above = self.streams.iter().filter(|&(id, _)| id > last);
         if !self.client {
             return;
         }
-        seen.hit_if("G03", above.any(open));
-        seen.hit_if("G04", open(&last));
+        seen.hit_if("G03", above.any(|(_, stream)| is_open(stream)));
+        seen.hit_if("G04", self.streams.get(last).is_some_and(is_open));
         seen.hit_if(
             "G05",
             self.goaway_received.is_some_and(|before| last < before),
@@ -193,7 +189,7 @@ impl Observer {
         if frame.kind == kind::HEADERS {
             seen.hit_if("P12", self.client && id == 0x7fff_ffff);
         }
-        if let Some(stream) = self.streams.get(&id).filter(|_| id > 0) {
+        if let Some(stream) = self.streams.get(id).filter(|_| id > 0) {
             let room = self.window_base + stream.offset;
             match frame.kind {
                 kind::RST_STREAM => {

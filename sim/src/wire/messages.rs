@@ -1,9 +1,8 @@
 //! The header blocks that one end sends: what is in them (I-12), and the order of the parts of a message.
 
-use std::collections::BTreeMap;
-
 use super::{
     Frame,
+    by_id::ById,
     hpack::{Block, Decoder},
     observer::wrong,
     tables::Tables,
@@ -34,7 +33,7 @@ pub(super) struct Messages {
     /// The block that is on its way, and whether its HEADERS ends the stream.
     block: Vec<u8>,
     ends: bool,
-    phases: BTreeMap<u32, Phase>,
+    phases: ById<Phase>,
     /// What applications have sent, in order, as lines. Judged only when somebody tells.
     expected: Vec<(u32, Vec<u8>)>,
     told: bool,
@@ -53,7 +52,7 @@ impl Messages {
             table_smallest: None,
             block: Vec::new(),
             ends: false,
-            phases: BTreeMap::new(),
+            phases: ById::default(),
             expected: Vec::new(),
             told: false,
             lines: Vec::new(),
@@ -81,7 +80,7 @@ impl Messages {
 
     /// DATA is sent.
     pub(super) fn judge_data(&self, stream: u32) -> Result<(), Fault> {
-        match self.phases.get(&stream) {
+        match self.phases.get(stream) {
             Some(Phase::Head) => Ok(()),
             phase => Err(wrong(format!("I-07: DATA in a message that has {phase:?}"))),
         }
@@ -162,7 +161,7 @@ impl Messages {
             return Err(wrong("I-07: a pseudo-field behind others"));
         }
         let interim = !self.client && self.lines.starts_with(b":status: 1");
-        let phase = self.phases.entry(stream).or_default();
+        let phase = self.phases.or_default(stream);
         *phase = match (*phase, pseudo > 0) {
             (Phase::Nothing, true) if interim && !self.ends => Phase::Nothing,
             (Phase::Nothing, true) if !interim => Phase::Head,

@@ -4,6 +4,7 @@
 //! RFCs.
 
 mod account;
+mod by_id;
 mod fairness;
 mod frame;
 mod hpack;

@@ -1,10 +1,11 @@
 //! Judges what one end sends by what it has sent and received before.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{
     Frame, Frames,
     account::Account,
+    by_id::ById,
     fairness::{Fairness, Urgency},
     kind,
     marks::Seen,
@@ -19,7 +20,7 @@ pub(crate) struct Observer {
     pub(super) client: bool,
     pub(super) sent: Frames,
     pub(super) received: Frames,
-    pub(super) streams: BTreeMap<u32, Stream>,
+    pub(super) streams: ById<Stream>,
     /// The peer's settings: largest frame, initial window, concurrent streams, table size.
     pub(super) frame_max: usize,
     pub(super) window_base: i64,
@@ -90,7 +91,7 @@ impl Observer {
             client,
             sent: Frames::new(client),
             received: Frames::new(!client),
-            streams: BTreeMap::new(),
+            streams: ById::default(),
             frame_max: 16_384,
             window_base: 65_535,
             streams_max: None,
@@ -132,7 +133,7 @@ impl Observer {
     /// The application has given `bytes` of the body of a stream so far.
     pub(crate) fn gave(&mut self, stream: u32, bytes: usize) {
         // A client gives some before the head is cut, which makes the stream.
-        self.streams.entry(stream).or_default().given = bytes;
+        self.streams.or_default(stream).given = bytes;
         self.line_up(stream);
     }
 
@@ -143,7 +144,7 @@ impl Observer {
 
     /// The end's application has said how urgent a stream is; or, unless a frame says it, its head.
     pub(crate) fn urge(&mut self, stream: u32, urgency: Urgency, by_head: bool) {
-        let found = self.streams.entry(stream).or_default();
+        let found = self.streams.or_default(stream);
         if !(by_head && found.urgency_told) {
             (found.urgency, found.urgency_told) = (urgency, !by_head);
         }
@@ -152,7 +153,7 @@ impl Observer {
 
     /// Whether the stream waits for its turn, after something about it has changed.
     fn line_up(&mut self, id: u32) {
-        let Some(stream) = self.streams.get(&id) else {
+        let Some(stream) = self.streams.get(id) else {
             return;
         };
         let refused = self.client && self.goaway_received.is_some_and(|last| id > last);
@@ -168,9 +169,8 @@ impl Observer {
         if base == std::mem::replace(&mut self.window_base, base) {
             return;
         }
-        let ids: Vec<u32> = self.streams.keys().copied().collect();
-        for id in ids {
-            if let Some(stream) = self.streams.get_mut(&id) {
+        for id in self.streams.ids() {
+            if let Some(stream) = self.streams.get_mut(id) {
                 stream.unsure = true;
             }
             self.line_up(id);
@@ -213,7 +213,7 @@ impl Observer {
             kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.clone()),
             kind::GOAWAY => {
                 self.goaway_received = Some(frame.word(0));
-                let ids: Vec<u32> = self.streams.keys().copied().collect();
+                let ids = self.streams.ids();
                 ids.into_iter().for_each(|id| self.line_up(id));
             }
             kind::PRIORITY_UPDATE => {
@@ -232,7 +232,7 @@ impl Observer {
             }),
             kind::DATA | kind::HEADERS => {
                 if !self.client && frame.kind == kind::HEADERS {
-                    self.streams.entry(frame.stream).or_default();
+                    self.streams.or_default(frame.stream);
                 }
                 let end = frame.ends_stream();
                 let head = frame.kind == kind::HEADERS;
@@ -257,7 +257,7 @@ impl Observer {
     }
 
     fn change(&mut self, id: u32, change: impl FnOnce(&mut Stream)) {
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
         change(stream);
@@ -323,12 +323,12 @@ impl Observer {
             }
             self.highest = id;
             self.open += 1;
-            let stream = self.streams.entry(id).or_default();
+            let stream = self.streams.or_default(id);
             stream.counted = true;
         }
         let stream = self
             .streams
-            .get(&id)
+            .get(id)
             .ok_or_else(|| wrong("I-08: HEADERS on a stream that is not open"))?;
         if stream.sent_end || stream.sent_reset {
             return Err(wrong("I-07: HEADERS behind the end"));
@@ -350,7 +350,7 @@ impl Observer {
         let base = self.window_base;
         let stream = self
             .streams
-            .get_mut(&frame.stream)
+            .get_mut(frame.stream)
             .filter(|stream| stream.head)
             .ok_or_else(|| wrong("I-08: DATA on a stream that is not open"))?;
         if stream.sent_end || stream.sent_reset {
@@ -378,7 +378,7 @@ impl Observer {
     fn judge_reset(&mut self, frame: &Frame) -> Result<(), Fault> {
         let stream = self
             .streams
-            .get(&frame.stream)
+            .get(frame.stream)
             .filter(|stream| stream.head || !self.client)
             .ok_or_else(|| wrong("I-13: RST_STREAM on a stream that was never opened"))?;
         if stream.sent_reset {

@@ -7,7 +7,7 @@ impl Observer {
     /// Whether nothing was sent on the stream, and no more window given to it than all have.
     pub(crate) fn is_fresh(&self, stream: u32) -> bool {
         self.streams
-            .get(&stream)
+            .get(stream)
             .is_some_and(|stream| stream.data == 0 && stream.offset == 0)
     }
 
@@ -28,7 +28,7 @@ impl Observer {
 
     /// Bytes of DATA that were sent on a stream whose end is still to be sent, and those that the windows let pass.
     pub(crate) fn unfinished(&self, stream: u32) -> Option<(usize, i64)> {
-        let found = self.streams.get(&stream)?;
+        let found = self.streams.get(stream)?;
         let room = (self.window_base + found.offset).min(self.window);
         (!found.sent_end && !found.is_closed()).then_some((found.data, room))
     }
@@ -36,7 +36,7 @@ impl Observer {
     /// Whether the end of a body is still to be sent on a stream that is open.
     pub(crate) fn lacks_end(&self, stream: u32) -> bool {
         self.streams
-            .get(&stream)
+            .get(stream)
             .is_some_and(|stream| !stream.sent_end && !stream.is_closed())
     }
 
