@@ -25,6 +25,8 @@ pub struct Tape {
     lanes: Vec<Lane>,
     /// The lane that is drawn from.
     current: usize,
+    /// Where lanes were found last, by the addresses of their names. Whatever it says, the lane that is found is the same.
+    places: [u8; PLACES],
     /// Whether what is drawn is written down.
     records: bool,
     /// Whether engines read what arrives in crumbs. No choice of the tape's, because it has to make no difference.
@@ -74,6 +76,8 @@ impl Generator {
     }
 }
 
+/// Places by which a lane is found at once; a few times as many as there are lanes.
+const PLACES: usize = 64;
 /// The lane of those who choose none.
 const MAIN: &str = "main";
 
@@ -96,6 +100,7 @@ impl Tape {
             source,
             lanes: Vec::new(),
             current: 0,
+            places: [0; PLACES],
             records: false,
             crumbs: false,
         };
@@ -149,13 +154,18 @@ impl Tape {
 
     /// Draws from the lane `name` from here on.
     pub fn lane(&mut self, name: &'static str) -> &mut Self {
-        // There are about a dozen of them. The same name is most often the same text in memory, too.
-        let is = |lane: &Lane| matches!(lane.name, Cow::Borrowed(known) if ptr::eq(known, name));
-        if self.lanes.get(self.current).is_some_and(is) {
+        // The same name is most often the same text in memory, too, by whose address it is found where it was before.
+        let is = |lane: &Lane| match &lane.name {
+            Cow::Borrowed(known) => ptr::eq(*known, name),
+            Cow::Owned(known) => known == name,
+        };
+        let place = name.as_ptr().addr() % PLACES;
+        let likely = usize::from(self.places[place]);
+        if self.lanes.get(likely).is_some_and(is) {
+            self.current = likely;
             return self;
         }
-        let found = self.lanes.iter().position(is);
-        let found = found.or_else(|| self.lanes.iter().position(|lane| lane.name == name));
+        let found = self.lanes.iter().position(|lane| lane.name == name);
         self.current = found.unwrap_or_else(|| {
             self.lanes.push(Lane {
                 name: name.into(),
@@ -165,6 +175,7 @@ impl Tape {
             });
             self.lanes.len() - 1
         });
+        self.places[place] = self.current as u8;
         self
     }
 
@@ -186,8 +197,14 @@ impl Tape {
         if n <= 1 {
             return 0;
         }
-        let turned = |value: u64| if from_top { n - 1 - value } else { value };
         let lane = &mut self.lanes[self.current];
+        // Most runs are of a seed, and nobody writes down what they draw.
+        if let (Source::Seed(_), Generator::Mix(state), false) =
+            (&self.source, &mut lane.generator, self.records)
+        {
+            return rest(next(state), n);
+        }
+        let turned = |value: u64| if from_top { n - 1 - value } else { value };
         let choice = match &mut self.source {
             Source::Seed(seed) => turned(lane.generator.next(*seed) % n),
             Source::Bytes { bytes, at } => take(bytes, at, n),
@@ -270,6 +287,14 @@ fn start(seed: u64, name: &str) -> u64 {
     });
     // Mixed before the name is: seeds that follow each other must not give lanes that do.
     next(&mut { seed }) ^ name
+}
+
+/// `value % n`, without a division where none is needed.
+fn rest(value: u64, n: u64) -> u64 {
+    match n.is_power_of_two() {
+        true => value & (n - 1),
+        false => value % n,
+    }
 }
 
 fn next(state: &mut u64) -> u64 {

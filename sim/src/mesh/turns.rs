@@ -3,7 +3,7 @@
 use bytes::Buf;
 use raddle_core::{Input, Role, Timestamp};
 
-use super::{World, recording};
+use super::{World, link::Link, recording};
 use crate::{outcome::Fault, pair::pipe::Piece, resources::judge_input, trace::note};
 
 /// Turns at one moment, after which it counts as spinning.
@@ -54,10 +54,9 @@ impl World<'_> {
         let mut turns = 0;
         loop {
             let mut moved = false;
-            for at in 0..self.links.len() {
-                if !self.links[at].is_dirty() {
-                    continue;
-                }
+            let mut at = 0;
+            while let Some(skipped) = self.links[at..].iter().position(Link::is_dirty) {
+                at += skipped;
                 for role in [Role::Client, Role::Server] {
                     if std::mem::take(&mut self.links[at].raw(role).dirty) {
                         moved = true;
@@ -68,6 +67,7 @@ impl World<'_> {
                 if !self.links[at].is_dirty() {
                     self.links[at].look_at_clock();
                 }
+                at += 1;
             }
             if !moved {
                 return Ok(());
