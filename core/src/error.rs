@@ -74,6 +74,9 @@ pub enum OpenError {
     IdsExhausted,
     /// The header list is larger than the peer's SETTINGS_MAX_HEADER_LIST_SIZE.
     HeaderListTooLarge,
+    /// It is an extended CONNECT, and the peer's SETTINGS have not said that it takes those (RFC 8441 §3): they may not have
+    /// arrived yet.
+    ConnectProtocolDisabled,
     /// The request breaks a rule of RFC 9113 §8 that the peer would have to punish.
     Malformed(Violation),
 }
@@ -143,6 +146,9 @@ impl fmt::Display for OpenError {
             }
             Self::HeaderListTooLarge => {
                 f.write_str("the header list is larger than the peer accepts")
+            }
+            Self::ConnectProtocolDisabled => {
+                f.write_str("the peer has not said that it takes extended CONNECT (RFC 8441 §3)")
             }
             Self::Malformed(violation) => write!(
                 f,

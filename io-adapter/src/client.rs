@@ -1,8 +1,6 @@
 //! The sending end of a client's connection.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -11,7 +9,7 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamHandle, StreamId, Then, Timestamp,
+    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamId, Then, Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -24,9 +22,10 @@ use crate::{
     convert,
     driver::Driver,
     error::{BoxError, Error, Kind},
-    guard::put,
     ping,
     planted::{self, Planted},
+    response::ResponseFuture,
+    settled,
     shared::Shared,
     state::Half,
     upload::{Upload, run_or_spawn},
@@ -133,6 +132,17 @@ impl Client {
     /// When the connection ends first; [`Kind::Misuse`] when several PINGs are in flight already.
     pub async fn ping(&self) -> Result<(), Error> {
         ping::ping(&self.shared).await
+    }
+
+    /// Waits for the peer's SETTINGS (RFC 9113 §3.4): only then is it known whether it takes an extended CONNECT, see
+    /// [`Protocol`](crate::Protocol). A [`Pool`](crate::Pool) waits by itself.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`Kind::Closed`] when the connection ends first.
+    pub async fn settled(&self) -> Result<(), Error> {
+        settled::settled(&self.shared).await
     }
 
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.
@@ -248,9 +258,7 @@ impl Client {
             }
         };
         // Before the body is asked for anything: it may panic.
-        let response = ResponseFuture {
-            stream: Some(Ok((Arc::clone(&self.shared), handle))),
-        };
+        let response = ResponseFuture::new(Arc::clone(&self.shared), handle);
         if !empty {
             let upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
             // Most bodies are there at once, and then head and body leave in one write and without a task.
@@ -277,9 +285,8 @@ where
     /// # Panics
     /// Outside of a tokio runtime, for a request whose body is not there at once.
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.open(request).unwrap_or_else(|refused| ResponseFuture {
-            stream: Some(Err(refused.0)),
-        })
+        self.open(request)
+            .unwrap_or_else(|refused| ResponseFuture::refused(refused.0))
     }
 }
 
@@ -315,125 +322,6 @@ impl Drop for Client {
             }
             // Without the last one the connection drains, see `State::process`.
             state.clients -= 1;
-        });
-    }
-}
-
-/// The response to one request: its head, with the body still to come.
-///
-/// Cancel safe: polled again by the same task or another, it misses nothing. Dropped before it is ready, it resets the
-/// stream with CANCEL, and with it goes the request's body; a request that is not on its way yet leaves no trace. After
-/// its answer it has no other, and says [`Kind::Misuse`].
-#[must_use = "dropping it cancels the request"]
-#[derive(Debug)]
-pub struct ResponseFuture {
-    /// `None` once it has answered.
-    stream: Option<Result<(Arc<Shared>, StreamHandle), Error>>,
-}
-
-impl ResponseFuture {
-    /// The next interim (1xx) response, as soon as it arrives; `None` once the final one has, or the request has failed,
-    /// which awaiting `self` then tells. What is taken here is not among the final response's [`Informational`].
-    ///
-    /// Cancel safe: none is lost.
-    ///
-    /// # Errors
-    /// When the head has no form in the `http` crate's types.
-    pub async fn informational(&mut self) -> Option<Result<Response<()>, Error>> {
-        poll_fn(|cx| {
-            let Some(Ok((shared, handle))) = &self.stream else {
-                return Poll::Ready(None);
-            };
-            let mut state = shared.lock();
-            let Some(slot) = state.visit(*handle) else {
-                return Poll::Ready(None);
-            };
-            if !slot.interims.is_empty() {
-                let head = slot.interims.remove(0);
-                return Poll::Ready(Some(convert::response(&head)));
-            }
-            if slot.head.is_some() || slot.outcome.is_some() {
-                return Poll::Ready(None);
-            }
-            let before = put(&mut slot.reader, cx);
-            state.aside.extend(before);
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-/// Interim (1xx) responses that came before a response. They are among its extensions, unless
-/// [`ResponseFuture::informational`] has taken them.
-#[derive(Clone, Debug)]
-pub struct Informational(pub Vec<Response<()>>);
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<RecvBody>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (shared, handle) = match &self.stream {
-            Some(Ok((shared, handle))) => (shared, *handle),
-            Some(Err(error)) => {
-                let error = error.clone();
-                self.stream = None;
-                return Poll::Ready(Err(error));
-            }
-            None => {
-                let text = "the response was taken already";
-                return Poll::Ready(Err(Error::new(Kind::Misuse(text))));
-            }
-        };
-        let mut state = shared.lock();
-        let Some(slot) = state.visit(handle) else {
-            return Poll::Ready(Err(Shared::closed_error(&state)));
-        };
-        if let Some(head) = slot.head.take() {
-            let interims = std::mem::take(&mut slot.interims);
-            let expected = if slot.ended && slot.data.is_empty() {
-                Some(0)
-            } else {
-                head.content_length()
-            };
-            drop(state);
-            let mut response = convert::response(&head)?;
-            let interims: Vec<_> = interims
-                .iter()
-                .filter_map(|head| convert::response(head).ok())
-                .collect();
-            if !interims.is_empty() {
-                response.extensions_mut().insert(Informational(interims));
-            }
-            // The stream is the body's from here on.
-            let Some(Ok((shared, handle))) = self.stream.take() else {
-                return Poll::Ready(Err(Error::new(Kind::Closed)));
-            };
-            return Poll::Ready(Ok(
-                response.map(|()| RecvBody::new(shared, handle, expected))
-            ));
-        }
-        if let Some(Err(outcome)) = slot.outcome {
-            let error = slot.error.clone();
-            return Poll::Ready(Err(state.failure(error, outcome)));
-        }
-        if slot.reader.is_none() || !planted::has(Planted::OldTaskKept) {
-            let before = put(&mut slot.reader, cx);
-            state.aside.extend(before);
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for ResponseFuture {
-    fn drop(&mut self) {
-        let Some(Ok((shared, handle))) = self.stream.take() else {
-            return;
-        };
-        shared.command(|state| {
-            if !planted::has(Planted::CancelUnsent) {
-                state.connection.reset(handle, ErrorCode::CANCEL);
-            }
-            state.leave(handle, Half::Reader);
         });
     }
 }

@@ -12,7 +12,9 @@ use crate::error::{Error, Kind};
 /// its extensions has a scheme and a path, too, and its bodies are the two directions of that protocol.
 ///
 /// A server sees such requests when [`Config::enable_connect_protocol`](raddle_core::Config::enable_connect_protocol)
-/// is set. A client may make them once the server's SETTINGS have said that it takes them, and gets an error before.
+/// is set. A client may make them once the server's SETTINGS have said that it takes them, which
+/// [`Client::settled`](crate::Client::settled) waits for; a [`Pool`](crate::Pool) does so by itself. To a server that does not
+/// take them nothing is sent: the error is [`OpenError::ConnectProtocolDisabled`](raddle_core::OpenError).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protocol(pub String);
 

@@ -90,9 +90,13 @@ impl Error {
             | Kind::PoolExhausted
             | Kind::ResendBudgetSpent
             | Kind::Closed => Retry::Safe,
-            Kind::Open(OpenError::Malformed(_) | OpenError::NotClient) | Kind::Head(_) => {
-                Retry::Never
-            }
+            Kind::Open(
+                OpenError::Malformed(_)
+                | OpenError::NotClient
+                // Nothing was done, and the next try would bring the same.
+                | OpenError::ConnectProtocolDisabled,
+            )
+            | Kind::Head(_) => Retry::Never,
             Kind::Open(_) => Retry::Safe,
             Kind::Stream(error) => error.retry,
             Kind::Io | Kind::Connection(_) => Retry::IfIdempotent,

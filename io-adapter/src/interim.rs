@@ -7,9 +7,9 @@ use http::Response;
 use raddle_core::StreamHandle;
 
 use crate::{
-    client::ResponseFuture,
     convert,
     error::{Error, Kind},
+    response::ResponseFuture,
     shared::Shared,
 };
 

@@ -100,8 +100,10 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
 mod pool;
+mod response;
 mod serve;
 mod server;
+mod settled;
 mod shared;
 mod slots;
 mod state;
@@ -115,7 +117,7 @@ mod upload;
 mod watch;
 
 pub use body::RecvBody;
-pub use client::{Client, Informational, ResponseFuture, connect};
+pub use client::{Client, connect};
 pub use convert::Protocol;
 pub use dial::{Dialer, Target, Transport};
 pub use driver::Driver;
@@ -124,5 +126,6 @@ pub use interim::{Informer, OnInformational};
 pub use pool::{Connect, Dialing, Pool, PoolConfig, PoolStats, PoolTarget, ResendBudget};
 pub use raddle_core as core;
 pub use raddle_core::{Config, ErrorCode, Origin, Retry, Stats, Violation};
+pub use response::{Informational, ResponseFuture};
 pub use serve::{Serve, serve_connection};
 pub use server::{Responder, Server, accept};

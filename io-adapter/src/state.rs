@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Kind},
     permits::Permits,
     planted::{self, Planted},
+    settled::Unsettled,
     slots::{Slot, Slots},
     watch::{StreamSpan, Watcher},
 };
@@ -51,6 +52,7 @@ pub(crate) struct State {
     pub(crate) commands: u64,
     /// The peer has sent its SETTINGS.
     pub(crate) ready: bool,
+    pub(crate) unsettled: Unsettled,
     pub(crate) pongs: Vec<(raddle_core::PingId, Option<Waker>, bool)>,
     /// Wakers to be dropped when the lock is free, see [`guard`](crate::guard).
     pub(crate) aside: Vec<Waker>,
@@ -86,6 +88,7 @@ impl State {
             alarm: None,
             commands: 0,
             ready: false,
+            unsettled: Unsettled::default(),
             pongs: Vec::new(),
             aside: Vec::new(),
         }
@@ -246,6 +249,7 @@ impl State {
             Event::Ready => {
                 self.watcher.ready();
                 self.ready = true;
+                wakes.extend(self.unsettled.all());
             }
             Event::Request { stream, head, then } => {
                 self.take_request(stream, head, then.is_end(), wakes)
@@ -389,6 +393,7 @@ impl State {
         self.closed
             .get_or_insert(Error::new(error.map_or(Kind::Closed, Kind::Connection)));
         wakes.extend(self.acceptor.take());
+        wakes.extend(self.unsettled.all());
         wakes.extend(
             self.pongs
                 .iter_mut()

@@ -42,6 +42,8 @@ adapter! {
     ping "../src/ping.rs"
     planted "../src/planted.rs"
     pool "../src/pool/mod.rs"
+    response "../src/response.rs"
+    settled "../src/settled.rs"
     shared "../src/shared.rs"
     slots "../src/slots.rs"
     state "../src/state.rs"
@@ -56,11 +58,12 @@ adapter! {
 mod tls;
 
 use body::RecvBody;
-use client::{Client, ResponseFuture};
+use client::Client;
 use dial::Target;
 use driver::Driver;
 use error::{Error, Kind};
 use pool::{Connect, Dialing, Pool, PoolConfig};
+use response::ResponseFuture;
 use sync::block_on;
 
 /// Runs a model in every order with up to three switches that nobody asked for.

@@ -1,14 +1,29 @@
 //! What goes beyond a request and its answer: interim responses, tunnels, settings of extensions.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use raddle_io::{Client, Config, Informational, Kind, Protocol, Retry, Server};
-use tokio::sync::mpsc;
+use raddle_io::{
+    Client, Config, Dialing, Informational, Kind, Pool, PoolConfig, Protocol, RecvBody, Retry,
+    Server, Target, core::OpenError,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 use tower_service::Service;
+
+#[path = "support/mod.rs"]
+mod support;
+use support::Echo;
 
 /// A body whose parts come over a channel.
 fn channel() -> (
@@ -111,8 +126,115 @@ async fn a_connect_may_carry_a_protocol_where_the_server_takes_it() {
     let (mut client, _server) = connected(Config::default()).await;
     let refused = client.call(chat().map(|()| Empty::<Bytes>::new())).await;
     let error = refused.unwrap_err();
-    assert!(matches!(error.kind(), Kind::Open(_)), "{error}");
+    assert_eq!(error.kind(), DISABLED, "{error}");
     assert_eq!(error.retry(), Retry::Never);
+}
+
+/// A server's SETTINGS did not say that it takes extended CONNECT.
+const DISABLED: Kind = Kind::Open(OpenError::ConnectProtocolDisabled);
+/// From the end of a dial to the server's SETTINGS.
+const FAR: Duration = Duration::from_secs(1);
+
+/// What becomes of a connection of a pool's.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Takes,
+    TakesNot,
+    Closes,
+    SaysNothing,
+}
+
+/// A pool whose connections go to servers that answer everything with its path, each after a while.
+fn pool(fates: &'static [Fate]) -> Pool {
+    let dials = AtomicUsize::new(0);
+    let connect = move |_: Target| -> Dialing {
+        let fate = fates[dials.fetch_add(1, Ordering::Relaxed)];
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(65_536);
+            tokio::spawn(async move {
+                tokio::time::sleep(FAR).await;
+                let config = Config {
+                    enable_connect_protocol: fate == Fate::Takes,
+                    ..Config::default()
+                };
+                match fate {
+                    Fate::Closes => drop(far),
+                    Fate::SaysNothing => std::future::pending().await,
+                    _ => drop(raddle_io::serve_connection(far, Echo(told), config).await),
+                }
+            });
+            let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+            tokio::spawn(driver);
+            Ok(client)
+        })
+    };
+    Pool::new(connect, PoolConfig::default())
+}
+
+/// Answers with what was asked for.
+fn told(request: Request<RecvBody>) -> support::Answer {
+    let protocol = request.extensions().get::<Protocol>();
+    let protocol = protocol.map_or("none", |Protocol(protocol)| protocol);
+    let response = Response::builder().header("protocol", protocol);
+    let body = Empty::new().map_err(|never| match never {});
+    response.body(body.boxed_unsync()).unwrap()
+}
+
+fn chat() -> Request<Empty<Bytes>> {
+    let request = Request::connect("http://test/chat").extension(Protocol("websocket".to_owned()));
+    request.body(Empty::new()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_waits_for_the_settings_with_a_connect_that_carries_a_protocol() {
+    let pool = pool(&[Fate::Takes]);
+    let begin = Instant::now();
+    // Many at once, on a connection that is new to all of them.
+    let mut asked = JoinSet::new();
+    for _ in 0..10 {
+        let mut pool = pool.clone();
+        asked.spawn(async move { pool.call(chat()).await.unwrap() });
+    }
+    // Who is given up takes nothing with it.
+    let given_up = timeout(FAR / 2, pool.clone().call(chat())).await;
+    assert!(given_up.is_err());
+    for response in asked.join_all().await {
+        assert_eq!(response.headers()["protocol"], "websocket");
+    }
+    assert_eq!(begin.elapsed().as_secs(), FAR.as_secs());
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.resent, stats.streams), (1, 0, 0));
+    // On one that is not, nobody waits.
+    pool.clone().call(chat()).await.unwrap();
+    assert_eq!(begin.elapsed().as_secs(), FAR.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_says_when_a_server_takes_no_protocols() {
+    let mut pool = pool(&[Fate::TakesNot]);
+    for _ in 0..2 {
+        let error = pool.call(chat()).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (DISABLED, Retry::Never));
+    }
+    // The connection is as good as before.
+    let request = Request::get("http://test/").body(Empty::<Bytes>::new());
+    pool.call(request.unwrap()).await.unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.resent, stats.streams), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_before_its_settings_sends_who_waits_to_the_next() {
+    let mut pool_of_two = pool(&[Fate::Closes, Fate::Takes]);
+    let response = pool_of_two.call(chat()).await.unwrap();
+    assert_eq!(response.headers()["protocol"], "websocket");
+    assert_eq!(pool_of_two.stats().opened, 2);
+    // One that says nothing is left in time.
+    let mut silent = pool(&[Fate::SaysNothing; 3]);
+    let most = 2 * PoolConfig::default().wait_max;
+    let error = timeout(most, silent.call(chat())).await;
+    let error = error.expect("it ends").unwrap_err();
+    assert_eq!(error.retry(), Retry::Safe, "{error}");
 }
 
 #[tokio::test]

@@ -70,12 +70,15 @@ impl Connection {
         if head.list_size() > self.remote.header_list_size as usize {
             return Err(OpenError::HeaderListTooLarge);
         }
-        // RFC 8441 §4: an extended CONNECT MUST wait for the peer to allow it.
         let rules = head::Rules {
             oddities: Oddities::of(&self.config),
-            extended_connect: self.remote.connect_protocol,
+            extended_connect: true,
         };
         head::check_request(head, &rules).map_err(OpenError::Malformed)?;
+        // RFC 8441 §4: an extended CONNECT MUST wait for the peer to allow it.
+        if head.protocol().is_some() && !self.remote.connect_protocol {
+            return Err(OpenError::ConnectProtocolDisabled);
+        }
         Ok(BodyLength::of_request(head))
     }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use raddle_core::Retry;
@@ -13,7 +13,8 @@ use super::{Inner, Pool, PoolTarget};
 use crate::{
     body::RecvBody,
     client::Client,
-    dial::Target,
+    convert::Protocol,
+    dial::{Target, overdue},
     error::{BoxError, Error, Kind},
     interim::OnInformational,
     planted::{self, Planted},
@@ -40,31 +41,8 @@ impl Pool {
         let copy = copy_of(&body);
         let (whole, mut body) = (body.is_end_stream(), Some(body));
         loop {
-            let mut client = self.acquire(&target, std::mem::take(&mut is_new)).await?;
-            let result = match body.take() {
-                Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
-                    Ok(mut response) => {
-                        if let Some(on) = parts.extensions.get::<OnInformational>() {
-                            on.watch(&mut response).await;
-                        }
-                        response.await
-                    }
-                    // The connection ended since it was chosen; the body has not been touched.
-                    Err(refused) => {
-                        let (error, request) = *refused;
-                        body = Some(request.into_body());
-                        Err(error)
-                    }
-                },
-                None => {
-                    let request = Request::from_parts(parts.clone(), RecvBody::empty());
-                    let mut response = client.call(request);
-                    if let Some(on) = parts.extensions.get::<OnInformational>() {
-                        on.watch(&mut response).await;
-                    }
-                    response.await
-                }
-            };
+            let client = self.acquire(&target, std::mem::take(&mut is_new)).await?;
+            let result = self.attempt(client, &target, &parts, &mut body).await;
             let error = match result {
                 Err(error) if may_be_sent_again(&error) => error,
                 result => return result,
@@ -80,14 +58,59 @@ impl Pool {
             resends += 1;
         }
     }
+
+    /// Makes a request once, with the body that is left; what was not taken of it stays there.
+    async fn attempt<B>(
+        &self,
+        mut client: Client,
+        target: &Target,
+        parts: &Parts,
+        body: &mut Option<B>,
+    ) -> Result<Response<RecvBody>, Error>
+    where
+        B: Body + Send + 'static,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        if parts.extensions.get::<Protocol>().is_some() {
+            self.inner.settled(&client, target).await?;
+        }
+        let mut response = match body.take() {
+            Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
+                Ok(response) => response,
+                // The connection ended since it was chosen; the body has not been touched.
+                Err(refused) => {
+                    let (error, request) = *refused;
+                    *body = Some(request.into_body());
+                    return Err(error);
+                }
+            },
+            None => client.call(Request::from_parts(parts.clone(), RecvBody::empty())),
+        };
+        if let Some(on) = parts.extensions.get::<OnInformational>() {
+            on.watch(&mut response).await;
+        }
+        response.await
+    }
 }
 
 fn may_be_sent_again(error: &Error) -> bool {
     let planted = planted::has(Planted::UnknownFateResent) && error.retry() == Retry::IfIdempotent;
-    error.retry() == Retry::Safe || planted
+    // Who has waited for so long does not wait as long again.
+    let waited = error.kind() == Kind::ConnectTimeout;
+    (error.retry() == Retry::Safe && !waited) || planted
 }
 
 impl Inner {
+    /// Waits for the SETTINGS of the peer, which say whether it takes an extended CONNECT (RFC 8441 §3).
+    async fn settled(&self, client: &Client, target: &Target) -> Result<(), Error> {
+        let wait_max = self.config.wait_max;
+        match tokio::time::timeout(wait_max, client.settled()).await {
+            Ok(settled) => settled,
+            Err(_) => Err(overdue(target, wait_max)),
+        }
+    }
+
     /// Takes a resend out of the budget of a request's origin, for a request that failed with `error`.
     ///
     /// # Errors
