@@ -110,10 +110,11 @@ pub struct PoolConfig {
     /// Decides how much less than `idle_max` and `age_max` each connection lives. `None`, the default: drawn from the
     /// system's randomness for each pool. A number repeats the same course, as a simulation wants it.
     pub spread_seed: Option<u64>,
-    /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice as long after each further failure, up to 64
-    /// times: who waits for a dead server is not helped by dialing it for each request.
+    /// After a failed dial, or one whose connection ended before it was used, requests fail at once for so long, and twice
+    /// as long after each further failure, up to 64 times: who waits for a dead server is not helped by dialing it for
+    /// each request.
     pub back_off: Duration,
-    /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a [`Full`] of bytes, or
+    /// How often a request is sent again when its verdict is `Safe`, and it has no body, its body is a `Full` of bytes, or
     /// no part of its body has been asked for.
     pub resends_max: u32,
     /// How many of all requests to one origin are. Who is told [`Kind::ResendBudgetSpent`] had better wait.
