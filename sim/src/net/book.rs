@@ -1,15 +1,18 @@
 //! Where all tasks of a run write down what happens, in the order in which it does.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use http::HeaderMap;
 use raddle_core::{Retry, Role, Violation};
+use tokio::runtime::Handle;
 
 use super::{plan::Plan, races::Fates};
 use crate::{
@@ -29,6 +32,8 @@ pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
     /// Requests that a server's application works on, on one connection.
     working: Arc<AtomicU32>,
+    /// Milliseconds by which the clocks of hosts were set forward.
+    ahead: Arc<AtomicU64>,
     pages: Arc<Mutex<Pages>>,
 }
 
@@ -63,6 +68,8 @@ pub(super) struct Pages {
     pub(super) fates: Fates,
     /// The ends that are recorded already: of several connections the first is.
     witnessed: Vec<Role>,
+    /// The runtimes of the hosts that run.
+    hosts: BTreeMap<&'static str, Handle>,
 }
 
 impl Book {
@@ -70,6 +77,7 @@ impl Book {
         let book = Self {
             plan: Arc::new(plan),
             working: Arc::default(),
+            ahead: Arc::default(),
             pages: Arc::new(Mutex::new(Pages {
                 trace,
                 ..Pages::default()
@@ -84,9 +92,35 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The moment that it is for who is running.
+    fn now(&self) -> Duration {
+        turmoil::sim_elapsed().unwrap_or_default() + self.ahead()
+    }
+
+    /// How far the clocks of hosts are ahead of the network's.
+    pub(super) fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Writes down that the clocks of all hosts are set forward, and answers which hosts there are.
+    pub(super) fn set_forward(&self, by: Duration) -> Vec<Handle> {
+        self.ahead.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
+        self.open().hosts.values().cloned().collect()
+    }
+
+    /// `host`, on which this runs, has started.
+    pub(super) fn starts(&self, host: &'static str) {
+        self.open().hosts.insert(host, Handle::current());
+    }
+
+    /// `host` dies.
+    pub(super) fn stops(&self, host: &'static str) {
+        self.open().hosts.remove(host);
+    }
+
     /// Writes down an event.
     pub(super) fn note(&self, text: fmt::Arguments<'_>) {
-        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let now = self.now();
         let mut pages = self.open();
         pages
             .trace
@@ -326,10 +360,15 @@ impl Book {
 
     /// Bytes that pass an end that is recorded.
     pub(super) fn record(&self, side: Role, passage: Passage, bytes: &[u8]) {
-        let at = turmoil::sim_elapsed().unwrap_or_default().as_nanos() as u64;
+        let at = self.now().as_nanos() as u64;
         if let Some(recorder) = &mut self.open().trace.recorder {
             recorder.bytes(at, side, passage, bytes);
         }
+    }
+
+    /// How much has happened.
+    pub(super) fn events(&self) -> u64 {
+        self.open().trace.events()
     }
 
     /// Whether something was wrong already.

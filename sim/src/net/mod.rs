@@ -7,6 +7,7 @@
 mod bodies;
 mod book;
 mod h2_peer;
+mod lull;
 mod plan;
 mod pool_client;
 mod races;
@@ -88,7 +89,7 @@ pub(crate) fn attempt(
         .rng_seed(tape.below(u64::MAX))
         // Any moment will do that is always the same.
         .epoch(UNIX_EPOCH + millis(1_000_000_000_000))
-        .simulation_duration(millis(END_MAX))
+        .simulation_duration(millis(2 * END_MAX))
         .tick_duration(millis(book.plan.tick))
         .min_message_latency(millis(low))
         .max_message_latency(millis(high))
@@ -98,14 +99,14 @@ pub(crate) fn attempt(
         Pairing::Pool => book.plan.pool.servers as usize,
         _ => 1,
     };
-    for (number, &host) in SERVERS[..servers].iter().enumerate() {
+    for &host in &SERVERS[..servers] {
         // A host may start several times, each time with choices of its own.
         let starts = Cell::new(tape.below(u64::MAX));
         let at_server = book.clone();
         sim.host(host, move || {
             starts.set(starts.get().wrapping_add(1));
             let tape = Tape::from_seed(starts.get());
-            listen(at_server.clone(), pairing, number == 0, tape)
+            listen(at_server.clone(), pairing, host, tape)
         });
     }
     sim.client(CLIENT, connect(book.clone(), pairing, tape.fork()));
@@ -154,13 +155,19 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
     }
 }
 
-async fn listen(book: Book, pairing: Pairing, first: bool, mut tape: Tape) -> turmoil::Result {
+async fn listen(
+    book: Book,
+    pairing: Pairing,
+    host: &'static str,
+    mut tape: Tape,
+) -> turmoil::Result {
+    book.starts(host);
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
     let mut drops = 0;
     loop {
         let (socket, _) = listener.accept().await?;
         // The first host is the one that crashes.
-        let fuse = if first {
+        let fuse = if host == SERVERS[0] {
             book.server_fuse()
         } else {
             book.other_fuse()
@@ -196,6 +203,7 @@ async fn serve(io: FaultStream<TcpStream>, book: Book, pairing: Pairing) {
 }
 
 async fn connect(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Result {
+    book.starts(CLIENT);
     if pairing == Pairing::Pool {
         return pool_client::run(book, tape).await;
     }

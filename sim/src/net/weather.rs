@@ -5,7 +5,9 @@ use std::time::Duration;
 use turmoil::Sim;
 
 use super::{
+    END_MAX,
     book::Book,
+    lull::Lull,
     plan::{Cut, millis},
 };
 use crate::tape::Tape;
@@ -39,29 +41,48 @@ pub(super) fn drive(sim: &mut Sim<'_>, book: &Book, servers: usize) -> Result<()
         crash,
         bounce: None,
     };
+    let mut lull = Lull::new(millis(book.plan.tick));
     loop {
         weather.change(sim);
         match sim.step() {
             Ok(true) => return Ok(()),
             Ok(false) if book.is_faulty() => return Ok(()),
             Ok(false) => {}
-            Err(error) => {
-                let what = error.to_string();
-                // What the network says when its time is up.
-                let is_late = what.contains("without completing");
-                return Err(if is_late {
-                    format!("I-21: {what}")
-                } else {
-                    what
-                });
-            }
+            Err(error) => return Err(error.to_string()),
         }
+        let now = weather.now(sim);
+        if now > millis(END_MAX) {
+            return Err(format!("I-21: not at its end after {now:?}"));
+        }
+        lull.pass(sim, book, weather.held, weather.next(now) - now);
     }
 }
 
 impl Weather<'_> {
+    /// The moment that it is for hosts.
+    fn now(&self, sim: &Sim<'_>) -> Duration {
+        sim.elapsed() + self.book.ahead()
+    }
+
+    /// When something changes next, behind `now`.
+    fn next(&self, now: Duration) -> Duration {
+        let plan = &self.book.plan;
+        let partition = match plan.cut {
+            Some(Cut::Partition(at, long)) => Some((at, long)),
+            _ => None,
+        };
+        let during = plan.holds.iter().copied().chain(partition);
+        during
+            .flat_map(|(at, long)| [millis(at), millis(at + long)])
+            .chain(self.crash)
+            .chain(self.bounce)
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(Duration::MAX)
+    }
+
     fn change(&mut self, sim: &mut Sim<'_>) {
-        let now = sim.elapsed();
+        let now = self.now(sim);
         let during = |from: u64, long: u64| (millis(from)..millis(from + long)).contains(&now);
         let servers = &SERVERS[..self.servers];
         let held = self
@@ -96,6 +117,7 @@ impl Weather<'_> {
         if self.crash.take_if(|at| *at <= now).is_some() {
             self.told("crash", true, "the server crashes", "");
             self.book.server_fuse().blow();
+            self.book.stops(SERVERS[0]);
             sim.crash(SERVERS[0]);
             self.bounce = self.book.plan.bounce.map(|after| now + millis(after));
         }

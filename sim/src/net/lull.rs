@@ -1,0 +1,79 @@
+//! Passes quickly over time in which nothing happens.
+//!
+//! A step of the network costs the same whether anything passes or not, and most of them would only wait for somebody's
+//! deadline. Once nothing has happened for a while, the clocks of all hosts are set forward between two steps. Who has a
+//! deadline in between finds it late, as on a busy machine: by no more than half of the time that nothing has happened
+//! for.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::advance};
+use turmoil::Sim;
+
+use super::book::Book;
+
+/// Steps in which nothing happens before the clocks are set forward: what arrives with one of them is seen in the next.
+const STEPS: u32 = 3;
+/// The longest way that they are set forward at once.
+const FORWARD_MAX: Duration = Duration::from_millis(500);
+
+/// How long nothing has happened.
+pub(super) struct Lull {
+    tick: Duration,
+    /// Events before the last step.
+    events: u64,
+    steps: u32,
+    long: Duration,
+}
+
+impl Lull {
+    pub(super) fn new(tick: Duration) -> Self {
+        Self {
+            tick,
+            events: 0,
+            steps: 0,
+            long: Duration::ZERO,
+        }
+    }
+
+    /// Sets the clocks forward behind a step, by no more than `most`, when it goes on that nothing happens. While the
+    /// network is `held` what is on its way does not arrive.
+    pub(super) fn pass(&mut self, sim: &Sim<'_>, book: &Book, held: bool, most: Duration) {
+        let events = book.events();
+        let happens = events != std::mem::replace(&mut self.events, events);
+        if happens || (!held && is_under_way(sim)) {
+            (self.steps, self.long) = (0, Duration::ZERO);
+            return;
+        }
+        self.steps += 1;
+        self.long += self.tick;
+        // Timers count whole milliseconds.
+        let forward = (self.long / 2).min(most).min(FORWARD_MAX);
+        let forward = Duration::from_millis(forward.as_millis() as u64);
+        if self.steps >= STEPS && forward >= self.tick {
+            for host in book.set_forward(forward) {
+                set_forward(&host, forward);
+            }
+            self.long += forward;
+        }
+    }
+}
+
+/// Whether a message is on its way.
+fn is_under_way(sim: &Sim<'_>) -> bool {
+    let mut found = false;
+    sim.links(|mut links| found = links.any(|mut link| link.next().is_some()));
+    found
+}
+
+/// Sets the clock of this runtime forward, which has stopped between two steps.
+fn set_forward(host: &Handle, by: Duration) {
+    let _entered = host.enter();
+    // The clock moves at once. What is left then would let other tasks run, and none does now.
+    let _ = pin!(advance(by)).poll(&mut Context::from_waker(Waker::noop()));
+}
