@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -48,31 +48,38 @@ const MEETINGS_MAX: u64 = 5_000_000;
 
 /// Stalls one stream from outside, and lets it go on.
 #[derive(Clone, Debug, Default)]
-pub struct Clog(Arc<Mutex<Clogged>>);
+pub struct Clog(Arc<Clogged>);
 
 #[derive(Debug, Default)]
 struct Clogged {
-    stalled: bool,
-    waiting: Vec<Waker>,
+    stalled: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
 }
 
 impl Clog {
     /// From now on nothing passes, or everything does again.
     pub fn set(&self, stalled: bool) {
-        let mut clogged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clogged.stalled = stalled;
-        let waiting = std::mem::take(&mut clogged.waiting);
-        drop(clogged);
+        self.0.stalled.store(stalled, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut *self.waiting());
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        let waiting = self.0.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing passes. All of a run is on one thread.
     fn holds(&self, cx: &Context<'_>) -> bool {
-        let mut clogged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One for each direction will do, and one more costs nothing.
-        if clogged.stalled && !clogged.waiting.iter().any(|w| w.will_wake(cx.waker())) {
-            clogged.waiting.push(cx.waker().clone());
+        let stalled = self.0.stalled.load(Ordering::Relaxed);
+        if stalled {
+            let mut waiting = self.waiting();
+            // One for each direction will do, and one more costs nothing.
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
         }
-        clogged.stalled
+        stalled
     }
 }
 
@@ -132,15 +139,21 @@ pub struct FaultStream<T> {
     meetings: u64,
     /// Bytes moved so far.
     moved: u64,
+    /// The most bytes that the next read or write moves, once that is drawn.
+    piece: Option<usize>,
     /// Where what is read goes first.
     scratch: Box<[u8]>,
+    /// Where what is written at once from several buffers is put together.
+    gathered: Vec<u8>,
     /// What had arrived when a write failed; it is read without more faults.
     late: Option<BytesMut>,
 }
 
 impl<T> FaultStream<T> {
     /// Puts `inner` behind faults.
-    pub fn new(inner: T, style: Style, tape: Tape, fuse: Fuse) -> Self {
+    pub fn new(inner: T, style: Style, mut tape: Tape, fuse: Fuse) -> Self {
+        // One that is cheap to draw from: there is more to draw here than anywhere else.
+        tape.lane("socket");
         Self {
             inner,
             style,
@@ -150,7 +163,9 @@ impl<T> FaultStream<T> {
             zeroes: 0,
             meetings: 0,
             moved: 0,
+            piece: None,
             scratch: vec![0; SCRATCH_BYTES].into(),
+            gathered: Vec::new(),
             late: None,
         }
     }
@@ -195,11 +210,20 @@ impl<T> FaultStream<T> {
         if wedged || self.clog.holds(cx) {
             return Poll::Pending;
         }
-        if self.tape.chance(self.style.pending_percent, 100) {
+        let percent = self.style.pending_percent;
+        if percent > 0 && self.tape.chance(percent, 100) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Ok(1 + self.tape.piece(self.style.piece_max - 1)))
+        // Who finds nothing to move leaves it to the next one.
+        let piece = || 1 + self.tape.piece(self.style.piece_max - 1);
+        Poll::Ready(Ok(*self.piece.get_or_insert_with(piece)))
+    }
+
+    /// Takes note of bytes that were moved.
+    fn moves(&mut self, bytes: usize) {
+        self.moved += bytes as u64;
+        self.piece = None;
     }
 }
 
@@ -256,7 +280,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for FaultStream<T> {
         let mut part = ReadBuf::new(&mut this.scratch[..len]);
         std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
         buf.put_slice(part.filled());
-        this.moved += part.filled().len() as u64;
+        let read = part.filled().len();
+        this.moves(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -275,7 +300,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
         }
         let part = &buf[..max.min(buf.len())];
         let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, part))?;
-        this.moved += written as u64;
+        this.moves(written);
         Poll::Ready(Ok(written))
     }
 
@@ -291,12 +316,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
             return Poll::Ready(Ok(0));
         }
         // Gathered here, because what is below may not do it: so a short write ends inside any of the buffers.
-        let mut part = Vec::with_capacity(max.min(bufs.iter().map(|buf| buf.len()).sum()));
+        this.gathered.clear();
         for buf in bufs {
-            part.extend_from_slice(&buf[..buf.len().min(max - part.len())]);
+            let left = max - this.gathered.len();
+            this.gathered.extend_from_slice(&buf[..buf.len().min(left)]);
         }
-        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, &part))?;
-        this.moved += written as u64;
+        let written = Pin::new(&mut this.inner).poll_write(cx, &this.gathered);
+        let written = std::task::ready!(written)?;
+        this.moves(written);
         Poll::Ready(Ok(written))
     }
 

@@ -19,7 +19,7 @@ use crate::{
     faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
     outcome::{Fault, Marks, Outcome},
-    trace::Trace,
+    trace::{Mix, Said, Trace, note},
     view::Passage,
 };
 
@@ -32,9 +32,17 @@ pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
     /// Requests that a server's application works on, on one connection.
     working: Arc<AtomicU32>,
-    /// Milliseconds by which the clocks of hosts were set forward.
-    ahead: Arc<AtomicU64>,
+    clock: Arc<Clock>,
     pages: Arc<Mutex<Pages>>,
+}
+
+/// What of the time the network itself does not know.
+#[derive(Debug, Default)]
+struct Clock {
+    /// Milliseconds by which the clocks of hosts were set forward.
+    ahead: AtomicU64,
+    /// Milliseconds that had passed for hosts before this step.
+    reached: AtomicU64,
 }
 
 /// One request that a server's application works on.
@@ -77,13 +85,14 @@ impl Book {
         let book = Self {
             plan: Arc::new(plan),
             working: Arc::default(),
-            ahead: Arc::default(),
+            clock: Arc::default(),
             pages: Arc::new(Mutex::new(Pages {
                 trace,
                 ..Pages::default()
             })),
         };
-        book.note(format_args!("{:?}", book.plan));
+        let plan = Arc::clone(&book.plan);
+        book.open().trace.comment(|| format!("{plan:?}"));
         book
     }
 
@@ -92,19 +101,30 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The moment that it is for who is running.
+    /// The moment that it is for who is running; between two steps, for all hosts.
     fn now(&self) -> Duration {
-        turmoil::sim_elapsed().unwrap_or_default() + self.ahead()
+        match turmoil::sim_elapsed() {
+            Some(elapsed) => elapsed + self.ahead(),
+            None => Duration::from_millis(self.clock.reached.load(Ordering::Relaxed)),
+        }
     }
 
-    /// How far the clocks of hosts are ahead of the network's.
-    pub(super) fn ahead(&self) -> Duration {
-        Duration::from_millis(self.ahead.load(Ordering::Relaxed))
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.clock.ahead.load(Ordering::Relaxed))
+    }
+
+    /// The moment that it is for hosts when it is `elapsed` for the network, between two steps.
+    pub(super) fn reached(&self, elapsed: Duration) -> Duration {
+        let now = elapsed + self.ahead();
+        let millis = now.as_millis() as u64;
+        self.clock.reached.store(millis, Ordering::Relaxed);
+        now
     }
 
     /// Writes down that the clocks of all hosts are set forward, and answers which hosts there are.
     pub(super) fn set_forward(&self, by: Duration) -> Vec<Handle> {
-        self.ahead.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
+        let by = by.as_millis() as u64;
+        self.clock.ahead.fetch_add(by, Ordering::Relaxed);
         self.open().hosts.values().cloned().collect()
     }
 
@@ -118,13 +138,18 @@ impl Book {
         self.open().hosts.remove(host);
     }
 
-    /// Writes down an event.
+    /// Writes down an event by its text.
     pub(super) fn note(&self, text: fmt::Arguments<'_>) {
+        self.log(Mix::of("").with(&Said(text)), text);
+    }
+
+    /// Writes down an event by what it is made of.
+    pub(super) fn log(&self, mix: Mix, text: fmt::Arguments<'_>) {
         let now = self.now();
         let mut pages = self.open();
-        pages
-            .trace
-            .note(format_args!("{}us {text}", now.as_micros()));
+        let moment = now.as_micros();
+        let mix = mix.with(&(moment as u64));
+        pages.trace.log(mix, format_args!("{moment}us {text}"));
         if let Some(recorder) = &mut pages.trace.recorder {
             recorder.note(now.as_nanos() as u64, &text.to_string());
         }
@@ -134,14 +159,19 @@ impl Book {
         self.open().marks.hit(mark);
     }
 
-    /// Tells the oracle of an event of request `n`, and keeps its objection.
+    /// Writes down an event of request `n`, and tells the oracle of it.
     pub(super) fn tell(
         &self,
         n: u64,
-        text: fmt::Arguments<'_>,
+        what: &'static str,
         tell: impl FnOnce(&mut Oracle) -> Result<(), Fault>,
     ) {
-        self.note(format_args!("#{n} {text}"));
+        self.log(Mix::of(what).with(&n), format_args!("#{n} {what}"));
+        self.ask(tell);
+    }
+
+    /// Tells the oracle of something, and keeps its objection.
+    fn ask(&self, tell: impl FnOnce(&mut Oracle) -> Result<(), Fault>) {
         let told = tell(&mut self.open().oracle);
         if let Err(fault) = told {
             self.fault(fault);
@@ -155,9 +185,8 @@ impl Book {
 
     /// The client ends request `n` with `verdict`.
     pub(super) fn failed(&self, n: u64, verdict: Retry, why: &str) {
-        self.tell(n, format_args!("failed: {why}; {verdict}"), |oracle| {
-            oracle.failed(n, verdict)
-        });
+        self.note(format_args!("#{n} failed: {why}; {verdict}"));
+        self.ask(|oracle| oracle.failed(n, verdict));
         let troubled = self.plan.cut.is_some()
             // Behind its last byte a connection waits a second for a network that stands still.
             || (self.plan.drain.is_some() && !self.plan.holds.is_empty())
@@ -175,7 +204,7 @@ impl Book {
     pub(super) fn give_up(&self, n: u64) {
         self.mark("reset by client");
         self.gives_up_in_a_dial(n);
-        self.tell(n, format_args!("is given up"), |oracle| {
+        self.tell(n, "is given up", |oracle| {
             oracle.gave_up(n)?;
             oracle.failed(n, Retry::Never)
         });
@@ -210,35 +239,30 @@ impl Book {
             Some(value) if fields.len() == 1 => value.as_bytes(),
             _ => return self.fault(Fault::of(n, format!("I-04: other trailers: {fields:?}"))),
         };
-        self.tell(n, format_args!("{way:?} trailers"), |oracle| {
-            oracle.trailers(n, way, value)
-        });
+        note!(self, "#{} {:?} trailers", n, way);
+        self.ask(|oracle| oracle.trailers(n, way, value));
     }
 
     /// Part of a body arrives.
     pub(super) fn data(&self, n: u64, way: Way, data: &[u8]) {
-        self.tell(n, format_args!("{way:?} {} bytes", data.len()), |oracle| {
-            oracle.data(n, way, data)
-        });
+        note!(self, "#{} {:?} {} bytes", n, way, data.len());
+        self.ask(|oracle| oracle.data(n, way, data));
     }
 
     /// A message is whole for its receiver.
     pub(super) fn whole(&self, n: u64, way: Way) {
-        self.tell(n, format_args!("{way:?} is whole"), |oracle| {
-            oracle.whole(n, way)
-        });
+        note!(self, "#{} {:?} is whole", n, way);
+        self.ask(|oracle| oracle.whole(n, way));
     }
 
     /// The server is shown request `n`.
     pub(super) fn shown(&self, n: u64) {
-        self.tell(n, format_args!("is shown to the server"), |oracle| {
-            oracle.shown(n)
-        });
+        self.tell(n, "is shown to the server", |oracle| oracle.shown(n));
     }
 
     /// The head of a response arrives, with the number of the request that it answers.
     pub(super) fn head(&self, n: u64, head: &http::response::Parts) {
-        self.tell(n, format_args!("has its response"), |oracle| oracle.head(n));
+        self.tell(n, "has its response", |oracle| oracle.head(n));
         let number = head.headers.get("x-n").map(|value| value.as_bytes());
         if number != Some(n.to_string().as_bytes()) {
             self.fault(Fault::of(
@@ -251,7 +275,7 @@ impl Book {
     /// The response is whole for the client, and so the request is at its end.
     pub(super) fn complete(&self, n: u64) {
         self.whole(n, Way::Down);
-        self.tell(n, format_args!("is complete"), |oracle| oracle.complete(n));
+        self.tell(n, "is complete", |oracle| oracle.complete(n));
     }
 
     /// The plan of the request that `path` names.

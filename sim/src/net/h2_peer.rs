@@ -130,9 +130,7 @@ async fn work(requests: client::SendRequest<Bytes>, worker: usize, book: Book) {
     for request in book.plan.requests.iter().filter(mine) {
         sleep(millis(request.pause)).await;
         let n = request.n;
-        book.tell(n, format_args!("is made"), |oracle| {
-            oracle.register(n, request.up())
-        });
+        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
         let after = request.give_up.unwrap_or(SILENCE_MAX);
         let exchange = exchange(requests.clone(), request, &book);
         match timeout(millis(after), exchange).await {
@@ -271,7 +269,7 @@ async fn handle(
         book.mark("reset by server");
         return respond.send_reset(Reason::INTERNAL_ERROR);
     };
-    book.tell(n, format_args!("is answered"), |oracle| {
+    book.tell(n, "is answered", |oracle| {
         oracle.answered(n, message.clone())
     });
     let parts = Parts::new(message, Way::Down, &plan);

@@ -1,6 +1,6 @@
 //! What one run over the network is going to be.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use raddle_core::{Config, Role};
 
@@ -106,6 +106,8 @@ pub(super) struct Request {
     /// What becomes of the client's body, and of the server's.
     pub(super) up_fate: Fate,
     pub(super) down_fate: Fate,
+    /// What the client sends, once that is made.
+    up_message: OnceLock<Message>,
 }
 
 /// How a body ends.
@@ -307,6 +309,7 @@ impl Request {
             handed_over: tape.chance(1, 8),
             up_fate: Fate::Ends,
             down_fate: Fate::Ends,
+            up_message: OnceLock::new(),
         }
     }
 
@@ -315,7 +318,11 @@ impl Request {
         match (tape.below(8), self.answer) {
             (5, _) if self.up > 0 => self.up_fate = Fate::Fails(tape.index(self.up)),
             (6, _) => {
-                let len = self.down().map_or(0, |message| message.body.len());
+                let len = match self.answer {
+                    Answer::Sized(len, _) | Answer::Unread(len) => len,
+                    Answer::Echo => self.up,
+                    Answer::Fail | Answer::Never => 0,
+                };
                 self.down_fate = Fate::Fails(tape.index(len));
             }
             // Who takes requests one by one is not told of one that is given up.
@@ -334,7 +341,8 @@ impl Request {
 
     /// What the client sends.
     pub(super) fn up(&self) -> Message {
-        Message::stamped(2 * self.n, self.up, self.up_trailers)
+        let make = || Message::stamped(2 * self.n, self.up, self.up_trailers);
+        self.up_message.get_or_init(make).clone()
     }
 
     /// What the server sends; `None` when it fails.

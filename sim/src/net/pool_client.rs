@@ -201,9 +201,7 @@ async fn work(pool: Pool, worker: usize, book: Book) {
     for request in book.plan.requests.iter().filter(mine) {
         sleep(millis(request.pause)).await;
         let n = request.n;
-        book.tell(n, format_args!("is made"), |oracle| {
-            oracle.register(n, request.up())
-        });
+        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
         let exchange = exchange(pool.clone(), request, &book);
         let Some(after) = request.give_up else {
             exchange.await;

@@ -117,9 +117,7 @@ async fn work(client: Client, worker: usize, book: Book) {
     for request in book.plan.requests.iter().filter(mine) {
         tokio::time::sleep(millis(request.pause)).await;
         let n = request.n;
-        book.tell(n, format_args!("is made"), |oracle| {
-            oracle.register(n, request.up())
-        });
+        book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
         let exchange = exchange(client.clone(), request, &book);
         let Some(after) = request.give_up else {
             exchange.await;
@@ -228,9 +226,7 @@ pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
     if error.kind() == Kind::Body {
         book.mark("body fails");
-        book.tell(n, format_args!("has no whole body"), |oracle| {
-            oracle.gave_up(n)
-        });
+        book.tell(n, "has no whole body", |oracle| oracle.gave_up(n));
     }
     if error.retry() == Retry::Safe {
         book.mark("safe from our client");

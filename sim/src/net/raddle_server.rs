@@ -127,7 +127,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
         book.mark("reset by server");
         return Err("it was to fail".into());
     };
-    book.tell(n, format_args!("is answered"), |oracle| {
+    book.tell(n, "is answered", |oracle| {
         oracle.answered(n, message.clone())
     });
     let body = match plan.answer {

@@ -61,7 +61,7 @@ pub(super) fn drive(sim: &mut Sim<'_>, book: &Book, servers: usize) -> Result<()
 impl Weather<'_> {
     /// The moment that it is for hosts.
     fn now(&self, sim: &Sim<'_>) -> Duration {
-        sim.elapsed() + self.book.ahead()
+        self.book.reached(sim.elapsed())
     }
 
     /// When something changes next, behind `now`.
