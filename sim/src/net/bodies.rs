@@ -14,7 +14,8 @@ use tokio::time::Sleep;
 
 use super::{
     book::Book,
-    plan::{Fate, Request, millis},
+    plan::millis,
+    request::{Fate, Request},
 };
 use crate::oracle::{Message, Way};
 

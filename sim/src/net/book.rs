@@ -5,16 +5,15 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
 };
 
 use http::HeaderMap;
 use raddle_core::{Retry, Role, Violation};
 use tokio::runtime::Handle;
 
-use super::{plan::Plan, races::Fates};
+use super::{lull::Clock, plan::Plan, races::Fates};
 use crate::{
     faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
@@ -32,17 +31,9 @@ pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
     /// Requests that a server's application works on, on one connection.
     working: Arc<AtomicU32>,
-    clock: Arc<Clock>,
+    /// What the network does not know of the time.
+    pub(super) clock: Arc<Clock>,
     pages: Arc<Mutex<Pages>>,
-}
-
-/// What of the time the network itself does not know.
-#[derive(Debug, Default)]
-struct Clock {
-    /// Milliseconds by which the clocks of hosts were set forward.
-    ahead: AtomicU64,
-    /// Milliseconds that had passed for hosts before this step.
-    reached: AtomicU64,
 }
 
 /// One request that a server's application works on.
@@ -77,7 +68,7 @@ pub(super) struct Pages {
     /// The ends that are recorded already: of several connections the first is.
     witnessed: Vec<Role>,
     /// The runtimes of the hosts that run.
-    hosts: BTreeMap<&'static str, Handle>,
+    pub(super) hosts: BTreeMap<&'static str, Handle>,
 }
 
 impl Book {
@@ -99,43 +90,6 @@ impl Book {
     pub(super) fn open(&self) -> MutexGuard<'_, Pages> {
         // A task that has panicked is told by the simulation itself.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The moment that it is for who is running; between two steps, for all hosts.
-    fn now(&self) -> Duration {
-        match turmoil::sim_elapsed() {
-            Some(elapsed) => elapsed + self.ahead(),
-            None => Duration::from_millis(self.clock.reached.load(Ordering::Relaxed)),
-        }
-    }
-
-    fn ahead(&self) -> Duration {
-        Duration::from_millis(self.clock.ahead.load(Ordering::Relaxed))
-    }
-
-    /// The moment that it is for hosts when it is `elapsed` for the network, between two steps.
-    pub(super) fn reached(&self, elapsed: Duration) -> Duration {
-        let now = elapsed + self.ahead();
-        let millis = now.as_millis() as u64;
-        self.clock.reached.store(millis, Ordering::Relaxed);
-        now
-    }
-
-    /// Writes down that the clocks of all hosts are set forward, and answers which hosts there are.
-    pub(super) fn set_forward(&self, by: Duration) -> Vec<Handle> {
-        let by = by.as_millis() as u64;
-        self.clock.ahead.fetch_add(by, Ordering::Relaxed);
-        self.open().hosts.values().cloned().collect()
-    }
-
-    /// `host`, on which this runs, has started.
-    pub(super) fn starts(&self, host: &'static str) {
-        self.open().hosts.insert(host, Handle::current());
-    }
-
-    /// `host` dies.
-    pub(super) fn stops(&self, host: &'static str) {
-        self.open().hosts.remove(host);
     }
 
     /// Writes down an event by its text.
@@ -279,7 +233,7 @@ impl Book {
     }
 
     /// The plan of the request that `path` names.
-    pub(super) fn request(&self, path: &str) -> Option<super::plan::Request> {
+    pub(super) fn request(&self, path: &str) -> Option<super::request::Request> {
         if path == LAST {
             return None;
         }

@@ -14,7 +14,8 @@ use tokio::{
 use super::{
     bodies::Parts,
     book::Book,
-    plan::{self, Answer, Cut, millis},
+    plan::{Cut, millis},
+    request::{self, Answer},
     socket::Socket,
 };
 use crate::{oracle::Way, outcome::Fault};
@@ -126,7 +127,7 @@ fn accuses(book: &Book, end: &Result<(), h2::Error>) {
 }
 
 async fn work(requests: client::SendRequest<Bytes>, worker: usize, book: Book) {
-    let mine = |request: &&plan::Request| request.n as usize % book.plan.workers == worker;
+    let mine = |request: &&request::Request| request.n as usize % book.plan.workers == worker;
     for request in book.plan.requests.iter().filter(mine) {
         sleep(millis(request.pause)).await;
         let n = request.n;
@@ -141,7 +142,7 @@ async fn work(requests: client::SendRequest<Bytes>, worker: usize, book: Book) {
     }
 }
 
-async fn exchange(requests: client::SendRequest<Bytes>, request: &plan::Request, book: &Book) {
+async fn exchange(requests: client::SendRequest<Bytes>, request: &request::Request, book: &Book) {
     let n = request.n;
     // What is not ready was not sent.
     let mut requests = match requests.ready().await {

@@ -8,6 +8,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Waker},
     time::Duration,
 };
@@ -21,6 +22,54 @@ use super::book::Book;
 const STEPS: u32 = 3;
 /// The longest way that they are set forward at once.
 const FORWARD_MAX: Duration = Duration::from_millis(500);
+
+/// What of the time the network itself does not know.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// Milliseconds by which the clocks of hosts were set forward.
+    ahead: AtomicU64,
+    /// Milliseconds that had passed for hosts before this step.
+    reached: AtomicU64,
+}
+
+impl Book {
+    /// The moment that it is for who is running; between two steps, for all hosts.
+    pub(super) fn now(&self) -> Duration {
+        match turmoil::sim_elapsed() {
+            Some(elapsed) => elapsed + self.ahead(),
+            None => Duration::from_millis(self.clock.reached.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.clock.ahead.load(Ordering::Relaxed))
+    }
+
+    /// The moment that it is for hosts when it is `elapsed` for the network, between two steps.
+    pub(super) fn reached(&self, elapsed: Duration) -> Duration {
+        let now = elapsed + self.ahead();
+        let millis = now.as_millis() as u64;
+        self.clock.reached.store(millis, Ordering::Relaxed);
+        now
+    }
+
+    /// Writes down that the clocks of all hosts are set forward, and answers which hosts there are.
+    pub(super) fn set_forward(&self, by: Duration) -> Vec<Handle> {
+        let by = by.as_millis() as u64;
+        self.clock.ahead.fetch_add(by, Ordering::Relaxed);
+        self.open().hosts.values().cloned().collect()
+    }
+
+    /// `host`, on which this runs, has started.
+    pub(super) fn starts(&self, host: &'static str) {
+        self.open().hosts.insert(host, Handle::current());
+    }
+
+    /// `host` dies.
+    pub(super) fn stops(&self, host: &'static str) {
+        self.open().hosts.remove(host);
+    }
+}
 
 /// How long nothing has happened.
 pub(super) struct Lull {

@@ -13,6 +13,7 @@ mod pool_client;
 mod races;
 mod raddle_client;
 mod raddle_server;
+mod request;
 mod socket;
 mod weather;
 

@@ -1,13 +1,18 @@
 //! What one run over the network is going to be.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use raddle_core::{Config, Role};
 
-use crate::{faulty::Style, options::unusual, oracle::Message, tape::Tape};
+use super::request::{Answer, Request};
+use crate::{faulty::Style, options::unusual, tape::Tape};
 
 /// The most bytes of a body.
 const BODY_MAX: usize = 300_000;
+/// Round trips in which the longest body passes, when nothing else is in its way.
+const ROUNDS_MAX: usize = 20;
+/// Steps of the network that the longest way takes.
+const STEPS_MAX: u64 = 20;
 /// Faults happen in this time, in milliseconds.
 const FAULTS_UNTIL: u64 = 2_000;
 
@@ -82,60 +87,6 @@ pub(super) enum Cut {
     Partition(u64, u64),
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) n: u64,
-    /// Milliseconds before it is made.
-    pub(super) pause: u64,
-    pub(super) up: usize,
-    pub(super) up_trailers: bool,
-    pub(super) answer: Answer,
-    /// Milliseconds until the server answers.
-    pub(super) delay: u64,
-    pub(super) interims: u64,
-    /// Milliseconds after which the client gives it up.
-    pub(super) give_up: Option<u64>,
-    /// Whether the client waits for the connection to have room before it makes the request.
-    pub(super) polite: bool,
-    /// The most bytes of one part of a body.
-    pub(super) part_max: usize,
-    /// Whether the sender of a body pauses between two parts.
-    pub(super) slow: bool,
-    /// Whether the task that makes it leaves its answer to another one.
-    pub(super) handed_over: bool,
-    /// What becomes of the client's body, and of the server's.
-    pub(super) up_fate: Fate,
-    pub(super) down_fate: Fate,
-    /// What the client sends, once that is made.
-    up_message: OnceLock<Message>,
-}
-
-/// How a body ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// With its last byte.
-    Ends,
-    /// It fails after so many bytes.
-    Fails(usize),
-    /// It has nothing more to give, and does not end.
-    Stays,
-}
-
-/// What the server does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It reads the request and answers with a body of this length.
-    Sized(usize, bool),
-    /// It sends the request's own content back as it comes.
-    Echo,
-    /// It answers with a body of this length and does not read the request.
-    Unread(usize),
-    /// It fails.
-    Fail,
-    /// It does not answer, until nobody wants an answer any more.
-    Never,
-}
-
 impl Plan {
     pub(super) fn draw(tape: &mut Tape) -> Self {
         let slowest = tape.pick(&[1, 5, 20, 60]);
@@ -177,9 +128,41 @@ impl Plan {
                 idle_max: 90_000,
             },
         }
+        .within_rounds()
         .with_patience(tape)
         .widened(tape)
         .with_failing_socket()
+    }
+
+    /// Makes no body longer than what passes in so many round trips, and no way longer than so many steps: what happens
+    /// then is what has happened before, and a few such runs would take longer than all others.
+    fn within_rounds(mut self) -> Self {
+        let slowest = self.latency.1.min(self.tick * STEPS_MAX);
+        self.latency = (self.latency.0.min(slowest), slowest);
+        let each = |sender: &Config, style: &Style, receiver: &Config| {
+            let socket = self.socket_messages * style.piece_max / 8;
+            [
+                receiver.stream_window_bytes as usize,
+                receiver.connection_window_bytes as usize,
+                sender.send_buffer_bytes,
+                socket,
+            ]
+            .into_iter()
+            .min()
+            .map_or(BODY_MAX, |bytes| bytes * ROUNDS_MAX)
+        };
+        let up_max = each(&self.client, &self.client_style, &self.server);
+        let down_max = each(&self.server, &self.server_style, &self.client);
+        for request in &mut self.requests {
+            request.up = request.up.min(up_max);
+            if request.answer == Answer::Echo {
+                request.up = request.up.min(down_max);
+            }
+            if let Answer::Sized(len, _) | Answer::Unread(len) = &mut request.answer {
+                *len = down_max.min(*len);
+            }
+        }
+        self
     }
 
     /// What is in this run and what is not, for people.
@@ -277,82 +260,6 @@ impl Plan {
         match role {
             Role::Client => &mut self.client_style,
             Role::Server => &mut self.server_style,
-        }
-    }
-}
-
-impl Request {
-    fn draw(tape: &mut Tape, n: u64, body_max: usize, resets: bool) -> Self {
-        let post = tape.chance(1, 2);
-        let answer = match tape.below(if resets { 10 } else { 8 }) {
-            0..4 => Answer::Sized(tape.size(body_max), tape.chance(1, 4)),
-            4..7 => Answer::Echo,
-            7 => Answer::Unread(tape.size(body_max)),
-            _ => Answer::Fail,
-        };
-        Self {
-            n,
-            pause: if tape.chance(1, 3) { tape.below(50) } else { 0 },
-            up: if post { tape.size(body_max) } else { 0 },
-            up_trailers: post && tape.chance(1, 4),
-            answer,
-            delay: if tape.chance(1, 3) {
-                tape.below(100)
-            } else {
-                0
-            },
-            interims: if tape.chance(1, 6) { tape.below(4) } else { 0 },
-            give_up: (resets && tape.chance(1, 6)).then(|| tape.below(400)),
-            polite: tape.chance(1, 2),
-            part_max: 1 + tape.size(100_000).max(body_max / 200),
-            slow: tape.chance(1, 4),
-            handed_over: tape.chance(1, 8),
-            up_fate: Fate::Ends,
-            down_fate: Fate::Ends,
-            up_message: OnceLock::new(),
-        }
-    }
-
-    /// Gives its bodies another end, sometimes.
-    fn trouble(&mut self, tape: &mut Tape, accepts: bool) {
-        match (tape.below(8), self.answer) {
-            (5, _) if self.up > 0 => self.up_fate = Fate::Fails(tape.index(self.up)),
-            (6, _) => {
-                let len = match self.answer {
-                    Answer::Sized(len, _) | Answer::Unread(len) => len,
-                    Answer::Echo => self.up,
-                    Answer::Fail | Answer::Never => 0,
-                };
-                self.down_fate = Fate::Fails(tape.index(len));
-            }
-            // Who takes requests one by one is not told of one that is given up.
-            (7, _) if self.give_up.is_some() && !accepts => self.answer = Answer::Never,
-            (4 | 7, Answer::Unread(_)) if self.up > 0 => self.up_fate = Fate::Stays,
-            _ => {}
-        }
-    }
-
-    /// Whether it may end badly although the network is well.
-    pub(super) fn may_fail(&self) -> bool {
-        self.give_up.is_some()
-            || self.answer == Answer::Fail
-            || [self.up_fate, self.down_fate] != [Fate::Ends; 2]
-    }
-
-    /// What the client sends.
-    pub(super) fn up(&self) -> Message {
-        let make = || Message::stamped(2 * self.n, self.up, self.up_trailers);
-        self.up_message.get_or_init(make).clone()
-    }
-
-    /// What the server sends; `None` when it fails.
-    pub(super) fn down(&self) -> Option<Message> {
-        let stamp = 2 * self.n + 1;
-        match self.answer {
-            Answer::Sized(len, trailers) => Some(Message::stamped(stamp, len, trailers)),
-            Answer::Unread(len) => Some(Message::stamped(stamp, len, false)),
-            Answer::Echo => Some(self.up()),
-            Answer::Fail | Answer::Never => None,
         }
     }
 }

@@ -19,8 +19,9 @@ use tower_service::Service;
 use super::{
     bodies::Parts,
     book::{Book, LAST},
-    plan::{Cut, Request, millis},
+    plan::{Cut, millis},
     raddle_client::{failed, read},
+    request::Request,
     weather,
 };
 use crate::{oracle::Way, outcome::Fault, tape::Tape};

@@ -15,7 +15,8 @@ use tower_service::Service;
 use super::{
     bodies::Parts,
     book::Book,
-    plan::{Cut, Request, millis},
+    plan::{Cut, millis},
+    request::Request,
     socket::Socket,
 };
 use crate::{oracle::Way, outcome::Fault};

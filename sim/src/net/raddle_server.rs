@@ -17,8 +17,9 @@ use tower_service::Service;
 use super::{
     bodies::{Echo, Parts},
     book::Book,
-    plan::{Answer, millis},
+    plan::millis,
     raddle_client::Handed,
+    request::Answer,
     socket::Socket,
 };
 use crate::oracle::Way;
