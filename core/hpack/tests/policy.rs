@@ -242,8 +242,11 @@ fn a_shrunk_encoder_finds_what_it_found() {
 #[test]
 fn strings_take_the_shorter_of_both_codings() {
     // Five bits for each octet, and more than eight; short, and longer than what is staged.
-    for len in [10, 126, 127, 1_000] {
-        for (octet, at_most) in [(b'a', len * 5 / 8 + 8), (b'~', len + 5)] {
+    // The length itself takes up to three octets with its prefix of seven bits (RFC 7541 §5.1).
+    for (len, length_octets) in [(10_usize, 1), (126, 1), (127, 2), (1_000, 3)] {
+        // Before it stand the kind of the literal, and the name with its length.
+        let head = 1 + 2 + length_octets;
+        for (octet, at_most) in [(b'a', head + (len * 5).div_ceil(8)), (b'~', head + len)] {
             let value = vec![octet; len];
             let mut out = BytesMut::new();
             let mut encoder = Encoder::new(4096);
