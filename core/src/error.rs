@@ -247,6 +247,10 @@ mod tests {
                 "larger than the peer accepts",
             ),
             (
+                OpenError::ConnectProtocolDisabled,
+                "not said that it takes extended CONNECT",
+            ),
+            (
                 OpenError::Malformed(violation),
                 "malformed request: a WINDOW_UPDATE of zero came for a stream (RFC 9113 §6.9)",
             ),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raddle_core::{ErrorCode, Event, ResponseHead, Role, SendError, Then, Violation};
+use raddle_core::{Config, ErrorCode, Event, ResponseHead, Role, SendError, Then, Violation};
 use raddle_tests::wire::{self, GET, POST, flag, kind};
 
 use crate::victim::{App, BOUNDS, Bounds, ROLES, Victim};
@@ -151,6 +151,28 @@ fn v04_reset_flood() {
         victim.send(&wire::headers(2 * n + 1, &[(":status", "2")], true));
     }
     victim.assert_killed(Violation::StreamErrorFlood, BOUNDS);
+}
+
+/// What is owed for streams that are refused has a bound of its own where the rate sets none.
+#[test]
+fn v04_refusals_that_nobody_reads() {
+    let config = Config {
+        abuse_burst: 10 * MANY as u32,
+        output_bytes_max: 1,
+        ..Config::default()
+    };
+    let mut victim = Victim::under(Role::Server, config);
+    victim.reads = false;
+    let sent = victim.flood(MANY, |n| wire::headers(2 * n as u32 + 1, &GET[..3], true));
+    // One is cut into a frame that nobody takes, 1,024 wait behind it, and the next is too many.
+    assert_eq!(sent, 1_025);
+    victim.assert_killed(
+        Violation::StreamErrorFlood,
+        Bounds {
+            owed: 1_024,
+            ..BOUNDS
+        },
+    );
 }
 
 #[test]

@@ -80,6 +80,14 @@ fn a_name_too_long_is_never_valid() {
                 want,
                 "{len}"
             );
+            // The same in front of others.
+            builder.push(b"next", b"1", false);
+            builder.insert(0, &vec![b'x'; len], b"value");
+            let fields = builder.finish();
+            let mut values = fields.iter().map(|field| field.value);
+            let inserted: &[u8] = if good { b"value" } else { b"" };
+            assert!(values.eq([inserted, b"1"]), "{len}");
+            assert_eq!(check_trailers(&fields, Oddities::Refuse).err(), want);
         }
     }
 }
