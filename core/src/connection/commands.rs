@@ -50,7 +50,9 @@ impl Connection {
         send.lend(self.streams.spares());
         send.start(OutHead::Request(head), then.is_end());
         send.length = length;
-        Ok(self.streams.insert(Stream::new(send, recv, answered)))
+        let handle = self.streams.insert(Stream::new(send, recv, answered));
+        self.streams.settle(handle);
+        Ok(handle)
     }
 
     fn check_open(&self, head: &RequestHead) -> Result<BodyLength, OpenError> {
@@ -124,7 +126,9 @@ impl Connection {
         found.send.length = length;
         found.tunnel = found.answered.opens_tunnel(head.status());
         // RFC 9218 §8: what made the answer knows best how it is to be sent.
-        if let Some(priority) = merged_priority(found.priority, head.as_fields()) {
+        if head.has_priority()
+            && let Some(priority) = merged_priority(found.priority, head.as_fields())
+        {
             found.priority = priority;
             found.prioritized = true;
         }
@@ -222,13 +226,17 @@ impl Connection {
             return;
         };
         let follows = !found.recv.window_is_set() && self.local.acked();
+        let due = found.update_due();
         if bytes > 0 && follows && found.recv.credit.target() != target {
             // A stream that is read follows the connection's window; one that is not keeps what it has.
             found.recv.credit.resize(target);
         }
         let back = found.recv.credit.release(bytes as u64);
         self.credit.release(back);
-        self.streams.settle(stream);
+        // Credit moves a stream only when an update becomes due, and when all that is left of it is credit.
+        if due != found.update_due() || found.told {
+            self.streams.settle(stream);
+        }
     }
 
     /// Sets the receive window of one stream, in bytes up to 2^31-1, from now on: a reader with little room announces no

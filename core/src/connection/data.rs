@@ -16,18 +16,39 @@ use crate::{
 };
 
 /// Payloads up to this many bytes are copied together, so that a short message does not keep a whole read buffer.
-const COPY_MAX: usize = 1_024;
+pub(super) const COPY_MAX: usize = 1_024;
 /// Size of the blocks that they are copied into.
 const COPY_BLOCK: usize = 4_096;
 /// Bytes of ours that explain one WINDOW_UPDATE for the stream and one for the connection. Some clients send them for
 /// each read of their application, and those are rarely shorter.
 const BYTES_PER_UPDATES: u32 = 1_024;
 
+/// The payload of a DATA frame, without padding.
+pub(super) enum Payload<'a> {
+    /// Where it lies in the input, to be copied.
+    Lying(&'a [u8]),
+    /// Taken off the input as a share of it.
+    Taken(Bytes),
+}
+
+impl Payload<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Lying(data) => data.len(),
+            Self::Taken(data) => data.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Connection {
     pub(super) fn on_data(
         &mut self,
         id: StreamId,
-        data: Bytes,
+        data: Payload<'_>,
         flow_len: u32,
         end: bool,
         now: Timestamp,
@@ -50,7 +71,7 @@ impl Connection {
     fn take_data(
         &mut self,
         id: StreamId,
-        data: Bytes,
+        data: Payload<'_>,
         flow_len: u32,
         end: bool,
         now: Timestamp,
@@ -79,6 +100,7 @@ impl Connection {
         if stream.recv.state == RecvState::Head {
             return Err(fault(Violation::DataBeforeHeaders));
         }
+        let due = stream.update_due();
         let strict = self.plants.has(Planted::EmptyDataNeedsWindow);
         if (strict && stream.recv.credit.window() < 0) || !stream.recv.credit.receive(flow_len) {
             return Err(fault(Violation::StreamWindowExceeded));
@@ -104,10 +126,15 @@ impl Connection {
             false => flow_len as usize,
         };
         let back = (owed - kept) as u64;
-        stream.recv.credit.release(back);
-        self.credit.release(back);
         let discards = stream.recv.discards;
-        self.streams.settle(handle);
+        if back > 0 {
+            stream.recv.credit.release(back);
+            self.credit.release(back);
+        }
+        // Bytes that the caller has to consume move a stream only when an update becomes due.
+        if end || due != stream.update_due() {
+            self.streams.settle(handle);
+        }
         self.measure_path(flow_len, drawn, now);
         if !discards {
             self.hand_out(handle, data, Then::end_if(end));
@@ -115,7 +142,7 @@ impl Connection {
         Ok(())
     }
 
-    fn hand_out(&mut self, stream: StreamHandle, data: Bytes, then: Then) {
+    fn hand_out(&mut self, stream: StreamHandle, data: Payload<'_>, then: Then) {
         let says = !data.is_empty() || then.is_end();
         if says || self.plants.has(Planted::EmptyDataHandedOut) {
             let data = self.detach(data);
@@ -158,19 +185,21 @@ impl Connection {
     }
 
     /// The payload in memory of its own when it is small.
-    fn detach(&mut self, data: Bytes) -> Bytes {
+    fn detach(&mut self, data: Payload<'_>) -> Bytes {
+        let data = match data {
+            Payload::Taken(data) if data.len() > COPY_MAX => return data,
+            Payload::Taken(ref data) => &data[..],
+            Payload::Lying(data) => data,
+        };
         if data.is_empty() {
             return Bytes::new();
-        }
-        if data.len() > COPY_MAX {
-            return data;
         }
         if self.small.capacity() < data.len() {
             self.small.reserve(COPY_BLOCK);
             self.small_given = 0;
         }
         self.stats.work_units += data.len() as u64;
-        self.small.extend_from_slice(&data);
+        self.small.extend_from_slice(data);
         self.small_given += data.len();
         self.small.split().freeze()
     }

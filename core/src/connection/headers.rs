@@ -205,7 +205,10 @@ impl Connection {
         let body = BodyLength::of_response(&head, stream.answered);
         stream.tunnel = stream.answered.opens_tunnel(head.status());
         stream.recv.start(body, end).map_err(fault)?;
-        self.streams.settle(handle);
+        if end {
+            // Nothing else of a head moves a stream.
+            self.streams.settle(handle);
+        }
         self.events.push_back(Event::Response {
             stream: handle,
             head,

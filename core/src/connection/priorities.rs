@@ -19,7 +19,8 @@ const EARLY_MAX: usize = 32;
 
 /// What the `priority` field of a request asks for (RFC 9218 §5); `None` when there is none or it cannot be read.
 pub(super) fn asked_priority(head: &RequestHead) -> Option<Priority> {
-    merged_priority(Priority::default(), head.as_fields())
+    let fields = head.has_priority().then(|| head.as_fields());
+    fields.and_then(|fields| merged_priority(Priority::default(), fields))
 }
 
 /// What becomes of a priority by the `priority` field of a message; `None` when there is none or it cannot be read.

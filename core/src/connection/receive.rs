@@ -2,11 +2,14 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{Connection, EVENTS_SPARE, Lifecycle};
+use super::{
+    Connection, EVENTS_SPARE, Lifecycle,
+    data::{COPY_MAX, Payload},
+};
 use crate::{
     error::{Origin, StreamError},
     event::{Event, Then},
-    frame::{Frame, PREFACE, Setting, SettingsFrame},
+    frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE, Setting, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
@@ -86,25 +89,16 @@ impl Connection {
                 self.stats.defences.events_full += 1;
                 return Input::EventsFull;
             }
-            let fault = match self.decoder.next(input) {
+            let handled = match self.decoder.peek(input) {
                 Ok(None) => {
                     return Input::NeedMore {
                         at_least: self.decoder.needed(input),
                     };
                 }
-                Ok(Some(frame)) => {
-                    self.stats.frames_received += 1;
-                    self.handle_frame(frame, now)
-                }
-                Err((Violation::SettingMaxFrameSizeInvalid, _))
-                    if self.plants.has(Planted::FrameSizeUnchecked) =>
-                {
-                    self.decoder.forgive();
-                    Ok(())
-                }
+                Ok(Some(head)) => self.take_frame(head, input, now),
                 Err((violation, stream)) => Err(Fault { violation, stream }),
             };
-            if let Err(fault) = fault {
+            if let Err(fault) = handled {
                 self.fault(fault, now);
             }
         }
@@ -123,13 +117,69 @@ impl Connection {
         Ok(())
     }
 
+    /// Takes the frame of `head` off the input, and acts on it.
+    fn take_frame(
+        &mut self,
+        head: Head,
+        input: &mut BytesMut,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let fault = |(violation, stream)| Fault { violation, stream };
+        let in_place = match head.kind {
+            Kind::Headers | Kind::Continuation => true,
+            Kind::Data => head.len as usize <= COPY_MAX,
+            _ => false,
+        };
+        if in_place {
+            let payload = self.decoder.payload(head, input).map_err(fault)?;
+            self.stats.frames_received += 1;
+            let handled = self.handle_payload(head, payload, now);
+            input.advance(HEAD_LEN + head.len as usize);
+            return handled;
+        }
+        match self.decoder.take(head, input) {
+            Ok(frame) => {
+                self.stats.frames_received += 1;
+                self.handle_frame(frame, now)
+            }
+            Err((Violation::SettingMaxFrameSizeInvalid, _))
+                if self.plants.has(Planted::FrameSizeUnchecked) =>
+            {
+                self.decoder.forgive();
+                Ok(())
+            }
+            Err(failed) => Err(fault(failed)),
+        }
+    }
+
+    /// Acts on a frame whose payload is read where it lies: a part of a header block, or a little DATA.
+    fn handle_payload(&mut self, head: Head, payload: &[u8], now: Timestamp) -> Result<(), Fault> {
+        // RFC 9113 §3.4: the first frame of either side MUST be SETTINGS.
+        if !self.remote.received {
+            return Err(Fault::connection(Violation::FirstFrameNotSettings));
+        }
+        let end_stream = head.flags.contains(Flags::END_STREAM);
+        let end_headers = head.flags.contains(Flags::END_HEADERS);
+        match head.kind {
+            Kind::Data => {
+                self.note_message();
+                let data = Payload::Lying(payload);
+                self.on_data(head.stream, data, head.len, end_stream, now)
+            }
+            Kind::Headers => {
+                self.note_message();
+                self.begin_block(head.stream, end_stream)?;
+                self.continue_block(payload, end_headers, now)
+            }
+            _ => self.continue_block(payload, end_headers, now),
+        }
+    }
+
+    /// Acts on a frame that was taken off the input.
     fn handle_frame(&mut self, frame: Frame, now: Timestamp) -> Result<(), Fault> {
         // RFC 9113 §3.4: the first frame of either side MUST be SETTINGS.
         if !self.remote.received && !matches!(frame, Frame::Settings(_)) {
             return Err(Fault::connection(Violation::FirstFrameNotSettings));
-        }
-        if matches!(frame, Frame::Data { .. } | Frame::Headers { .. }) {
-            self.note_message();
         }
         match frame {
             Frame::Data {
@@ -137,22 +187,14 @@ impl Connection {
                 data,
                 flow_len,
                 end_stream,
-            } => self.on_data(stream, data, flow_len, end_stream, now),
-            Frame::Headers {
-                stream,
-                fragment,
-                end_stream,
-                end_headers,
-                ..
             } => {
-                self.begin_block(stream, end_stream)?;
-                self.continue_block(&fragment, end_headers, now)
+                self.note_message();
+                self.on_data(stream, Payload::Taken(data), flow_len, end_stream, now)
             }
-            Frame::Continuation {
-                fragment,
-                end_headers,
-                ..
-            } => self.continue_block(&fragment, end_headers, now),
+            #[cfg(test)]
+            Frame::Headers { .. } | Frame::Continuation { .. } => {
+                unreachable!("parts of header blocks are read where they lie")
+            }
             Frame::RstStream { stream, code } => self.on_reset(stream, code, now),
             Frame::Settings(settings) => {
                 self.on_settings(&settings, now).map_err(Fault::connection)

@@ -8,16 +8,13 @@
 //! which block is open and how much it has cost, and hands out its fragments one at a time: joining them would copy the
 //! block, or copy it again with each frame.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
+use super::parse::{parse_sliced, parse_small, unpad};
 use super::settings::ENTRY_LEN;
-use super::{
-    Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PRIORITY_LEN, PriorityFields,
-    SettingsFrame,
-};
-use crate::id::{ErrorCode, StreamId};
+use super::{Flags, Frame, HEAD_LEN, Head, Kind, MAX_FRAME_SIZE_MIN, PRIORITY_LEN};
+use crate::id::StreamId;
 use crate::violation::{Scope, Violation};
-use crate::wire;
 
 /// Empty CONTINUATION frames that a block may have, not counting one that ends it. They cost no byte of any limit in
 /// bytes; honest senders cut empty ones only at the edges of their buffers.
@@ -80,19 +77,22 @@ impl Decoder {
         self.block.map(|block| block.stream)
     }
 
-    /// The next whole frame, `None` when more input is needed.
+    /// The head of the next frame, when all of it is there, or its kind is unknown; `None` when more input is needed. The
+    /// frame is still to be taken, by [`take`](Self::take) or by [`payload`](Self::payload).
     ///
     /// # Errors
-    /// The fault and the stream it was committed on. After one of [`Scope::Stream`] the frame is dropped and decoding
-    /// goes on; one of [`Scope::Connection`] is answered again by every later call.
-    pub(crate) fn next(
+    /// As those of [`take`](Self::take); a frame that breaks no more than its stream is dropped.
+    #[inline]
+    pub(crate) fn peek(
         &mut self,
         input: &mut BytesMut,
-    ) -> Result<Option<Frame>, (Violation, StreamId)> {
+    ) -> Result<Option<Head>, (Violation, StreamId)> {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
-        self.drop_skipped(input);
+        if self.skip > 0 {
+            self.drop_skipped(input);
+        }
         if self.skip > 0 || input.len() < HEAD_LEN {
             return Ok(None);
         }
@@ -104,36 +104,77 @@ impl Decoder {
             }
             return Err((violation, head.stream));
         }
+        let whole = HEAD_LEN + head.len as usize;
+        let unknown = matches!(head.kind, Kind::Unknown(_));
+        Ok((input.len() >= whole || unknown).then_some(head))
+    }
+
+    /// Takes the frame of `head`, which [`peek`](Self::peek) has just shown, and which is no part of a header block: those
+    /// are read by [`payload`](Self::payload).
+    ///
+    /// # Errors
+    /// The fault and the stream it was committed on, which is one of the connection: every later call answers it again.
+    pub(crate) fn take(
+        &mut self,
+        head: Head,
+        input: &mut BytesMut,
+    ) -> Result<Frame, (Violation, StreamId)> {
         if let Kind::Unknown(kind) = head.kind {
             // RFC 9113 §5.5: frames of unknown kinds MUST be ignored and discarded.
             self.start_skip(input, head);
-            return Ok(Some(Frame::Unknown {
+            return Ok(Frame::Unknown {
                 kind,
                 stream: head.stream,
                 len: head.len,
-            }));
+            });
         }
         let whole = HEAD_LEN + head.len as usize;
-        if input.len() < whole {
-            return Ok(None);
-        }
         self.track_block(head);
         // What copies out of the input takes no share of it: that would be two atomic operations for 4 or 8 bytes.
         if let Some(frame) = parse_small(head, &input[HEAD_LEN..whole]) {
             input.advance(whole);
-            return Ok(Some(frame));
+            return Ok(frame);
         }
         input.advance(HEAD_LEN);
         let payload = input.split_to(head.len as usize).freeze();
-        parse_sliced(head, payload).map(Some).map_err(|violation| {
-            // Every fault that only a payload shows is one of the connection: nothing is left to skip.
-            debug_assert_eq!(violation.scope(), Scope::Connection);
-            self.failed = Some((violation, head.stream));
-            (violation, head.stream)
-        })
+        parse_sliced(head, payload).map_err(|violation| self.fail(head, violation))
     }
 
-    /// How many more bytes [`Decoder::next`] needs behind `input` before it can get further; at least one.
+    /// What is in the DATA, HEADERS or CONTINUATION frame of `head`, which [`peek`](Self::peek) has just shown: its
+    /// payload without padding and priority. The frame stays where it is. For what is read at once, this takes no share
+    /// of the input.
+    ///
+    /// # Errors
+    /// As those of [`take`](Self::take).
+    #[inline]
+    pub(crate) fn payload<'a>(
+        &mut self,
+        head: Head,
+        input: &'a BytesMut,
+    ) -> Result<&'a [u8], (Violation, StreamId)> {
+        self.track_block(head);
+        let payload = &input[HEAD_LEN..HEAD_LEN + head.len as usize];
+        let fixed = match head.kind {
+            Kind::Headers if head.flags.contains(Flags::PRIORITY) => PRIORITY_LEN,
+            _ => 0,
+        };
+        let padded = head.kind != Kind::Continuation && head.flags.contains(Flags::PADDED);
+        if !padded && fixed == 0 {
+            return Ok(payload);
+        }
+        unpad(padded, fixed, payload).map_err(|violation| self.fail(head, violation))
+    }
+
+    /// Notes a fault that only a payload shows.
+    #[cold]
+    fn fail(&mut self, head: Head, violation: Violation) -> (Violation, StreamId) {
+        // Every such fault is one of the connection: nothing is left to skip.
+        debug_assert_eq!(violation.scope(), Scope::Connection);
+        self.failed = Some((violation, head.stream));
+        (violation, head.stream)
+    }
+
+    /// How many more bytes [`Decoder::peek`] needs behind `input` before it can get further; at least one.
     pub(crate) fn needed(&self, input: &BytesMut) -> usize {
         let have = input.len();
         let want = if self.skip > 0 {
@@ -297,124 +338,5 @@ fn check_len(head: Head, limits: &Limits) -> Result<(), Violation> {
             )
         }
         Kind::Continuation | Kind::Unknown(_) => Ok(()),
-    }
-}
-
-/// Reads the kinds that keep nothing of their payload. `check_head` has let the head pass: sizes are given.
-fn parse_small(head: Head, payload: &[u8]) -> Option<Frame> {
-    let Head { stream, flags, .. } = head;
-    let ack = flags.contains(Flags::ACK);
-    Some(match head.kind {
-        // A stream that depends on itself passes: RFC 9113 §5.3.1 deprecates the tree that it would have broken.
-        Kind::Priority => Frame::Priority {
-            stream,
-            priority: read_priority(payload),
-        },
-        Kind::RstStream => Frame::RstStream {
-            stream,
-            code: ErrorCode::from_u32(wire::u32(payload)),
-        },
-        Kind::Settings if ack => Frame::SettingsAck,
-        Kind::Ping => {
-            let mut opaque = [0; 8];
-            opaque.copy_from_slice(payload);
-            Frame::Ping {
-                ack,
-                payload: opaque,
-            }
-        }
-        // RFC 9113 §6.9: the reserved bit is ignored.
-        Kind::WindowUpdate => Frame::WindowUpdate {
-            stream,
-            increment: wire::u32(payload) & StreamId::MAX.to_u32(),
-        },
-        _ => return None,
-    })
-}
-
-/// Reads the kinds that keep a slice of their payload. `check_head` has let the head pass: fixed sizes are given.
-fn parse_sliced(head: Head, mut payload: Bytes) -> Result<Frame, Violation> {
-    let Head { stream, flags, .. } = head;
-    let end_stream = flags.contains(Flags::END_STREAM);
-    let end_headers = flags.contains(Flags::END_HEADERS);
-    Ok(match head.kind {
-        Kind::Data => {
-            strip_padding(flags, 0, &mut payload)?;
-            Frame::Data {
-                stream,
-                data: payload,
-                flow_len: head.len,
-                end_stream,
-            }
-        }
-        Kind::Headers => {
-            let has_priority = flags.contains(Flags::PRIORITY);
-            let fixed = if has_priority { PRIORITY_LEN } else { 0 };
-            strip_padding(flags, fixed, &mut payload)?;
-            let priority = has_priority.then(|| read_priority(&payload));
-            payload.advance(fixed);
-            Frame::Headers {
-                stream,
-                fragment: payload,
-                end_stream,
-                end_headers,
-                priority,
-            }
-        }
-        Kind::PushPromise => {
-            strip_padding(flags, 4, &mut payload)?;
-            let promised = StreamId::from_u32(payload.get_u32());
-            // RFC 9113 §6.6: the promised identifier MUST be a valid choice for the server's next stream.
-            if !promised.is_server_initiated() {
-                return Err(Violation::PromisedStreamInvalid);
-            }
-            Frame::PushPromise {
-                stream,
-                promised,
-                fragment: payload,
-                end_headers,
-            }
-        }
-        Kind::Continuation => Frame::Continuation {
-            stream,
-            fragment: payload,
-            end_headers,
-        },
-        Kind::GoAway => Frame::GoAway {
-            last: StreamId::from_u32(payload.get_u32()),
-            code: ErrorCode::from_u32(payload.get_u32()),
-            debug: payload,
-        },
-        Kind::PriorityUpdate => Frame::PriorityUpdate {
-            prioritized: StreamId::from_u32(payload.get_u32()),
-            value: payload,
-        },
-        Kind::Settings => Frame::Settings(SettingsFrame::parse(payload)?),
-        kind => unreachable!("{kind:?} is skipped, or read by parse_small"),
-    })
-}
-
-/// Removes the pad length and the padding. What is left keeps `fixed` bytes of fields in front.
-fn strip_padding(flags: Flags, fixed: usize, payload: &mut Bytes) -> Result<(), Violation> {
-    if !flags.contains(Flags::PADDED) {
-        return Ok(());
-    }
-    let pad = usize::from(payload.get_u8());
-    // RFC 9113 §6.1, §6.2 and §6.6: padding that exceeds what is left MUST be answered by PROTOCOL_ERROR.
-    if pad + fixed > payload.len() {
-        return Err(Violation::PaddingTooLong);
-    }
-    // A byte of padding need not be zero: verifying that is a MAY, and costs a pass over them.
-    payload.truncate(payload.len() - pad);
-    Ok(())
-}
-
-/// Reads a priority signal. The caller has checked that its bytes are there.
-fn read_priority(payload: &[u8]) -> PriorityFields {
-    let word = wire::u32(payload);
-    PriorityFields {
-        exclusive: word >> 31 == 1,
-        dependency: StreamId::from_u32(word),
-        weight: payload[4],
     }
 }

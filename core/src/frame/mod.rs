@@ -5,6 +5,7 @@
 pub(crate) mod decode;
 pub(crate) mod display;
 pub(crate) mod encode;
+mod parse;
 pub(crate) mod settings;
 
 #[cfg(test)]
@@ -159,6 +160,8 @@ pub(crate) enum Frame {
         flow_len: u32,
         end_stream: bool,
     },
+    /// For tests: parts of header blocks are read where they lie.
+    #[cfg(test)]
     Headers {
         stream: StreamId,
         fragment: Bytes,
@@ -196,6 +199,8 @@ pub(crate) enum Frame {
         /// May be zero: which fault that is depends on the stream.
         increment: u32,
     },
+    /// For tests, as HEADERS.
+    #[cfg(test)]
     Continuation {
         stream: StreamId,
         fragment: Bytes,

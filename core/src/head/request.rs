@@ -35,6 +35,7 @@ pub struct RequestHead {
     /// Where the regular fields begin.
     regular: u32,
     content_length: Option<u64>,
+    has_priority: bool,
     violation: Option<Violation>,
 }
 
@@ -92,6 +93,7 @@ impl RequestHead {
             pseudo: [NONE; 5],
             regular: 0,
             content_length: None,
+            has_priority: false,
             violation: None,
         };
         head.violation = head.judge(&fields, oddities).err();
@@ -159,6 +161,11 @@ impl RequestHead {
         self.fields.list_size()
     }
 
+    /// Whether there is a `priority` field (RFC 9218 §5), in a head that breaks no rule.
+    pub(crate) fn has_priority(&self) -> bool {
+        self.has_priority
+    }
+
     /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
@@ -208,6 +215,7 @@ impl RequestHead {
         })?;
         let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
         self.content_length = regular.content_length.bytes();
+        self.has_priority = regular.has_priority;
         match regular.host {
             Some(host) if oddities == Oddities::Refuse => target.check_host(host),
             _ => Ok(()),

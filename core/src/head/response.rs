@@ -17,6 +17,7 @@ pub struct ResponseHead {
     /// Where the regular fields begin.
     regular: u32,
     content_length: Option<u64>,
+    has_priority: bool,
     violation: Option<Violation>,
 }
 
@@ -57,6 +58,7 @@ impl ResponseHead {
             status: 0,
             regular: 0,
             content_length: None,
+            has_priority: false,
             violation: None,
         };
         head.violation = head.judge(&fields, oddities).err();
@@ -107,6 +109,11 @@ impl ResponseHead {
         self.fields.list_size()
     }
 
+    /// Whether there is a `priority` field (RFC 9218 §5), in a head that breaks no rule.
+    pub(crate) fn has_priority(&self) -> bool {
+        self.has_priority
+    }
+
     /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
@@ -142,6 +149,7 @@ impl ResponseHead {
         }
         let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
         self.content_length = regular.content_length.bytes();
+        self.has_priority = regular.has_priority;
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Regular<'a> {
     pub(super) content_length: ContentLength,
     /// The value of the one Host field.
     pub(super) host: Option<&'a [u8]>,
+    /// Whether there is a `priority` field, so that nobody looks for one in vain.
+    pub(super) has_priority: bool,
 }
 
 /// Checks the regular fields of a head, or of trailers.
@@ -61,6 +63,7 @@ pub(super) fn check_regular(
             4 if name == b"host" && regular.host.replace(value).is_some() => {
                 return Err(Violation::HostMismatch);
             }
+            8 if name == b"priority" => regular.has_priority = true,
             14 if name == b"content-length" => regular.content_length.add(value)?,
             // RFC 9113 §8.2.2: connection-specific fields make a message malformed.
             7 | 10 | 16 | 17 if is_connection_specific(name) => {

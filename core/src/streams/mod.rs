@@ -118,7 +118,7 @@ impl Streams {
         }
     }
 
-    /// Adds a stream and settles it.
+    /// Adds a stream, to be followed by [`Streams::settle`].
     pub(crate) fn insert(&mut self, mut stream: Stream) -> StreamHandle {
         stream.plants = self.plants;
         let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
@@ -126,7 +126,6 @@ impl Streams {
         entry.stream = Some(stream);
         let handle = StreamHandle::new(slot, entry.generation);
         self.live += 1;
-        self.settle(handle);
         handle
     }
 

@@ -91,11 +91,13 @@ impl Streams {
                 self.unpark();
             }
             let front = self.front(Queue::Data)?;
-            // The base may have fallen since it was listed.
-            self.settle(front);
-            if self.listed(front).contains(Interests::DATA) {
+            let base = self.initial_window;
+            let open = |stream: &Stream| stream.send.window.window(base) > 0;
+            if self.get(front).is_some_and(open) {
                 return Some(front);
             }
+            // The base has fallen since it was listed.
+            self.settle(front);
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 
 use super::super::*;
 use super::{ROOMY, decode, decode_pieces, fault, id, raw};
@@ -110,14 +110,14 @@ fn a_megabyte_in_small_continuations_is_not_copied() {
     let mut decoder = Decoder::new(ROOMY);
     let mut total = 0;
     let mut frames = 0;
-    while let Ok(Some(frame)) = decoder.next(&mut input) {
-        let (Frame::Headers { fragment, .. } | Frame::Continuation { fragment, .. }) = frame else {
-            panic!("{frame:?}");
-        };
+    while let Ok(Some(head)) = decoder.peek(&mut input) {
+        let fragment = decoder.payload(head, &input).expect("a good frame");
         let here = fragment.as_ptr_range();
         assert!(lies_in.start <= here.start && here.end <= lies_in.end);
         total += fragment.len();
         frames += 1;
+        let whole = HEAD_LEN + fragment.len();
+        input.advance(whole);
     }
     assert_eq!((total, frames), (BLOCK, 1024));
     assert!(input.is_empty() && decoder.open_block().is_none());

@@ -8,7 +8,7 @@ mod vectors;
 
 use alloc::vec::Vec;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::*;
 use crate::violation::{Scope, Violation};
@@ -19,6 +19,59 @@ const ROOMY: Limits = Limits {
     continuations_spare: 8,
     settings_entries_max: 32,
 };
+
+impl Decoder {
+    /// The next whole frame, `None` when more input is needed.
+    ///
+    /// # Errors
+    /// The fault and the stream it was committed on. After one of [`Scope::Stream`] the frame is dropped and decoding
+    /// goes on; one of [`Scope::Connection`] is answered again by every later call.
+    pub(super) fn next(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<Frame>, (Violation, StreamId)> {
+        let Some(head) = self.peek(input)? else {
+            return Ok(None);
+        };
+        let Head { stream, flags, .. } = head;
+        let whole = HEAD_LEN + head.len as usize;
+        let end_headers = flags.contains(Flags::END_HEADERS);
+        let fragment = |payload: &[u8]| Bytes::copy_from_slice(payload);
+        let frame = match head.kind {
+            Kind::Headers => {
+                let fragment = self.payload(head, input).map(fragment)?;
+                let pad = usize::from(flags.contains(Flags::PADDED));
+                let signal = || parse::read_priority(&input[HEAD_LEN + pad..]);
+                Frame::Headers {
+                    stream,
+                    fragment,
+                    end_stream: flags.contains(Flags::END_STREAM),
+                    end_headers,
+                    priority: flags.contains(Flags::PRIORITY).then(signal),
+                }
+            }
+            Kind::Continuation => Frame::Continuation {
+                stream,
+                fragment: self.payload(head, input).map(fragment)?,
+                end_headers,
+            },
+            Kind::Data => {
+                // Where it lies it is the same as taken.
+                let lying = self.payload(head, input).map(fragment);
+                let frame = self.take(head, input);
+                let taken = frame.as_ref().map(|frame| match frame {
+                    Frame::Data { data, .. } => data,
+                    other => panic!("{other:?} is no DATA"),
+                });
+                assert_eq!(taken, lying.as_ref());
+                return frame.map(Some);
+            }
+            _ => return self.take(head, input).map(Some),
+        };
+        input.advance(whole);
+        Ok(Some(frame))
+    }
+}
 
 fn id(raw: u32) -> StreamId {
     StreamId::from_u32(raw)
