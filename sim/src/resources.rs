@@ -96,9 +96,10 @@ impl Rest<'_> {
 /// # Errors
 /// When there is one in `input`.
 pub(crate) fn judge_input(conn: &Connection, input: &[u8], out: &Transmit) -> Result<(), Fault> {
-    let whole = match input {
-        [a, b, c, ..] => 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
-        _ => usize::MAX,
+    let whole = match (conn.audit_coming(), input) {
+        (Some(payload), _) => payload,
+        (None, [a, b, c, ..]) => 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
+        (None, _) => usize::MAX,
     };
     if input.len() < whole || conn.error().is_some() {
         return Ok(());

@@ -48,6 +48,13 @@ impl Connection {
         })
     }
 
+    /// Length of the payload of a frame whose head has left the input, and which has not come in whole. For simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn audit_coming(&self) -> Option<usize> {
+        self.decoder.coming()
+    }
+
     /// Digests of HPACK's dynamic tables: the encoder's and the decoder's. Between two blocks each is that of the peer's
     /// other one. For simulation.
     #[doc(hidden)]

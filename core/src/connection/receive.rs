@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::{Origin, StreamError},
     event::{Event, Then},
-    frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE, Setting, SettingsFrame},
+    frame::{Flags, Frame, Head, Kind, PREFACE, Setting, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
@@ -134,7 +134,7 @@ impl Connection {
             let payload = self.decoder.payload(head, input).map_err(fault)?;
             self.stats.frames_received += 1;
             let handled = self.handle_payload(head, payload, now);
-            input.advance(HEAD_LEN + head.len as usize);
+            self.decoder.pass(head, input);
             return handled;
         }
         match self.decoder.take(head, input) {

@@ -8,7 +8,7 @@ mod vectors;
 
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::*;
 use crate::violation::{Scope, Violation};
@@ -34,14 +34,13 @@ impl Decoder {
             return Ok(None);
         };
         let Head { stream, flags, .. } = head;
-        let whole = HEAD_LEN + head.len as usize;
         let end_headers = flags.contains(Flags::END_HEADERS);
         let fragment = |payload: &[u8]| Bytes::copy_from_slice(payload);
         let frame = match head.kind {
             Kind::Headers => {
                 let fragment = self.payload(head, input).map(fragment)?;
                 let pad = usize::from(flags.contains(Flags::PADDED));
-                let signal = || parse::read_priority(&input[HEAD_LEN + pad..]);
+                let signal = || parse::read_priority(&input[self.payload_at() + pad..]);
                 Frame::Headers {
                     stream,
                     fragment,
@@ -68,7 +67,7 @@ impl Decoder {
             }
             _ => return self.take(head, input).map(Some),
         };
-        input.advance(whole);
+        self.pass(head, input);
         Ok(Some(frame))
     }
 }
