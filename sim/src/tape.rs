@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::{borrow::Cow, ptr};
+use std::borrow::Cow;
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -26,9 +26,11 @@ pub struct Tape {
     /// The lane that is drawn from.
     current: usize,
     /// Where lanes were found last, by the addresses of their names. Whatever it says, the lane that is found is the same.
-    places: [u8; PLACES],
+    places: [Place; PLACES],
     /// Whether what is drawn is written down.
     records: bool,
+    /// It was made from a seed, and nobody writes down what is drawn, as in most runs.
+    plain: bool,
     /// Whether engines read what arrives in crumbs. No choice of the tape's, because it has to make no difference.
     crumbs: bool,
 }
@@ -47,6 +49,14 @@ struct Lane {
     /// Its choices, as they were read from a file or written down.
     values: Vec<u64>,
     at: usize,
+}
+
+/// A lane that was found: the text of its name in memory, and its number.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    addr: usize,
+    len: u32,
+    lane: u32,
 }
 
 /// Where the choices of a lane come from, when the tape was made from a seed.
@@ -77,7 +87,15 @@ impl Generator {
 }
 
 /// Places by which a lane is found at once; a few times as many as there are lanes.
-const PLACES: usize = 64;
+const PLACES: usize = 128;
+/// No text is there, because no reference is null.
+const NOWHERE: Place = Place {
+    addr: 0,
+    len: 0,
+    lane: 0,
+};
+/// More lanes than most runs draw from.
+const LANES: usize = 32;
 /// The lane of those who choose none.
 const MAIN: &str = "main";
 
@@ -97,10 +115,11 @@ impl Tape {
 
     fn new(source: Source) -> Self {
         let mut tape = Self {
+            plain: matches!(source, Source::Seed(_)),
             source,
-            lanes: Vec::new(),
+            lanes: Vec::with_capacity(LANES),
             current: 0,
-            places: [0; PLACES],
+            places: [NOWHERE; PLACES],
             records: false,
             crumbs: false,
         };
@@ -123,7 +142,7 @@ impl Tape {
 
     /// Writes down what is drawn from here on, for [`recorded`](Self::recorded).
     pub fn record(&mut self) {
-        self.records = true;
+        (self.records, self.plain) = (true, false);
     }
 
     /// Goes back to the beginning, from where the same is drawn again.
@@ -147,24 +166,25 @@ impl Tape {
     pub fn recorded(&self) -> Self {
         let mut saved = self.clone();
         saved.source = Source::Saved;
-        saved.records = false;
+        (saved.records, saved.plain) = (false, false);
         saved.rewind();
         saved
     }
 
     /// Draws from the lane `name` from here on.
+    #[inline]
     pub fn lane(&mut self, name: &'static str) -> &mut Self {
-        // The same name is most often the same text in memory, too, by whose address it is found where it was before.
-        let is = |lane: &Lane| match &lane.name {
-            Cow::Borrowed(known) => ptr::eq(*known, name),
-            Cow::Owned(known) => known == name,
-        };
-        let place = name.as_ptr().addr() % PLACES;
-        let likely = usize::from(self.places[place]);
-        if self.lanes.get(likely).is_some_and(is) {
-            self.current = likely;
+        // The same name is most often the same text in memory, too, which never moves: it is where it was before.
+        let addr = name.as_ptr().addr();
+        let place = self.places[addr % PLACES];
+        if place.addr == addr && place.len as usize == name.len() {
+            self.current = place.lane as usize;
             return self;
         }
+        self.find_lane(name)
+    }
+
+    fn find_lane(&mut self, name: &'static str) -> &mut Self {
         let found = self.lanes.iter().position(|lane| lane.name == name);
         self.current = found.unwrap_or_else(|| {
             self.lanes.push(Lane {
@@ -175,7 +195,12 @@ impl Tape {
             });
             self.lanes.len() - 1
         });
-        self.places[place] = self.current as u8;
+        let addr = name.as_ptr().addr();
+        self.places[addr % PLACES] = Place {
+            addr,
+            len: name.len() as u32,
+            lane: self.current as u32,
+        };
         self
     }
 
@@ -187,23 +212,31 @@ impl Tape {
     }
 
     /// A number below `n`; 0 when `n` is 0 or 1, which takes nothing off the tape.
+    #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
         self.draw(n, false)
     }
 
     /// A number below `n`, of which the highest is the calm one when `from_top`: what stands on the tape is then how far
     /// below the highest it is. The same seed draws the same numbers in either way.
+    #[inline]
     fn draw(&mut self, n: u64, from_top: bool) -> u64 {
         if n <= 1 {
             return 0;
         }
-        let lane = &mut self.lanes[self.current];
-        // Most runs are of a seed, and nobody writes down what they draw.
-        if let (Source::Seed(_), Generator::Mix(state), false) =
-            (&self.source, &mut lane.generator, self.records)
+        if self.plain
+            && let Some(Lane {
+                generator: Generator::Mix(state),
+                ..
+            }) = self.lanes.get_mut(self.current)
         {
             return rest(next(state), n);
         }
+        self.draw_slow(n, from_top)
+    }
+
+    fn draw_slow(&mut self, n: u64, from_top: bool) -> u64 {
+        let lane = &mut self.lanes[self.current];
         let turned = |value: u64| if from_top { n - 1 - value } else { value };
         let choice = match &mut self.source {
             Source::Seed(seed) => turned(lane.generator.next(*seed) % n),

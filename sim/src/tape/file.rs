@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Generator, Lane, Source, Tape};
+use super::{Generator, Lane, NOWHERE, PLACES, Source, Tape};
 
 /// The first line of the text.
 const TITLE: &str = "raddle tape 1";
@@ -54,6 +54,8 @@ impl FromStr for Tape {
                 at: 0,
             });
         }
+        // Lanes may have moved.
+        tape.places = [NOWHERE; PLACES];
         Ok(tape)
     }
 }
