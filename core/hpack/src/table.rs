@@ -243,16 +243,21 @@ impl Table {
     pub(crate) fn fingerprint(&self) -> u64 {
         const PRIME: u64 = 0x0000_0100_0000_01b3;
         let mut state: u64 = 0xcbf2_9ce4_8422_2325;
-        let mut feed = |bytes: &[u8]| {
-            for &byte in bytes {
-                state = (state ^ u64::from(byte)).wrapping_mul(PRIME);
-            }
-        };
+        // Each step can be undone, so that one word that differs is seen to the end. The turn brings its high bits down.
+        let mut feed = |word: u64| state = (state ^ word).wrapping_mul(PRIME).rotate_left(23);
         for index in (0..self.entries.len()).rev() {
             let (name, value) = self.get(index).unwrap_or_default();
             for part in [name, value] {
-                feed(&(part.len() as u64).to_le_bytes());
-                feed(part);
+                feed(part.len() as u64);
+                let (words, rest) = part.as_chunks::<8>();
+                words
+                    .iter()
+                    .for_each(|&word| feed(u64::from_le_bytes(word)));
+                if !rest.is_empty() {
+                    let mut word = [0; 8];
+                    word[..rest.len()].copy_from_slice(rest);
+                    feed(u64::from_le_bytes(word));
+                }
             }
         }
         state

@@ -262,14 +262,28 @@ impl Decoder {
         self.size_max
     }
 
-    /// A digest of the entries, from the oldest to the newest: FNV-1a over each name and value with its length before it.
+    /// A digest of the entries, from the oldest to the newest: over each name and value, its length before it, in words of
+    /// 8 octets. The last word of each is filled up with zeros.
     pub(crate) fn digest(&self) -> u64 {
         let mut digest: u64 = 0xcbf2_9ce4_8422_2325;
+        let mut add = |word: u64| {
+            digest = (digest ^ word)
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(23);
+        };
         for entry in self.table.iter().rev() {
             for part in [entry.name(), entry.value()] {
-                let len = (part.len() as u64).to_le_bytes();
-                for &byte in len.iter().chain(part) {
-                    digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                add(part.len() as u64);
+                let mut words = part.chunks_exact(8);
+                for word in &mut words {
+                    add(word
+                        .iter()
+                        .rev()
+                        .fold(0, |sum, &byte| sum << 8 | u64::from(byte)));
+                }
+                if let [_, ..] = words.remainder() {
+                    let rest = words.remainder().iter().rev();
+                    add(rest.fold(0, |sum, &byte| sum << 8 | u64::from(byte)));
                 }
             }
         }
