@@ -10,6 +10,7 @@
 //! records runs and shows them.
 #![forbid(unsafe_code)]
 
+mod agenda;
 pub mod campaign;
 pub mod case;
 mod conservation;

@@ -5,7 +5,6 @@ use raddle_core::{ErrorCode, OpenError, RequestHead, Retry, Role, Then};
 use super::{
     Attempt, Hop, Task, Topology, World,
     link::Link,
-    mark,
     outgoing::{Outgoing, Source},
     plan::{MILLISECOND, Misbehaviour, PATIENCE},
 };
@@ -80,7 +79,7 @@ impl World<'_> {
         };
         let path = format!("/{id}");
         let head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
-        let head = head.field(b"x-mark", &mark(n)).finish();
+        let head = head.field(b"x-mark", &self.loads[n].mark).finish();
         match self.side(link, Role::Client).conn.open(head, then) {
             Ok(handle) => {
                 self.attempts[id].client = Some(handle);

@@ -57,8 +57,8 @@ impl World<'_> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        let ended = self.requests.iter().all(|request| request.end.is_some());
-        ended && self.links.iter().all(|link| link.ending && link.is_over())
+        let over = self.links.iter().all(|link| link.ending && link.is_over());
+        over && self.requests.iter().all(|request| request.end.is_some())
     }
 
     /// Everything has ended: nothing may be left over.

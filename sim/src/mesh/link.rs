@@ -7,6 +7,7 @@ use raddle_core::{Config, Connection, Input, Lifecycle, Role, StreamHandle, Time
 
 use super::{Hop, plan::Plan};
 use crate::{
+    agenda::earlier,
     conservation::{Half, conserved},
     crumbs,
     outcome::Fault,
@@ -78,9 +79,8 @@ impl Link {
     /// Looks when it next has something to do by itself.
     pub(super) fn look_at_clock(&mut self) {
         let timer = |side: &Side| side.conn.poll_timeout().map(|at| at.0);
-        let timers = [timer(&self.client), timer(&self.server)];
-        let pipes = [self.up.next(), self.down.next()];
-        self.next = pipes.into_iter().chain(timers).flatten().min();
+        let timers = earlier(timer(&self.client), timer(&self.server));
+        self.next = earlier(timers, earlier(self.up.next(), self.down.next()));
     }
 
     /// Whether new requests go there.
@@ -139,7 +139,7 @@ impl Side {
             config,
             peak: 0,
             out: Transmit::new(),
-            input: BytesMut::new(),
+            input: BytesMut::with_capacity(1_024),
             unread: false,
             dirty: true,
             streams: BTreeMap::new(),

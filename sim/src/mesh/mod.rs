@@ -18,8 +18,6 @@ mod streams;
 mod trouble;
 mod turns;
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use raddle_core::{ErrorCode, Retry, Role, StreamHandle, Timestamp};
 
@@ -29,6 +27,7 @@ use self::{
     plan::{Plan, Trouble},
 };
 use crate::{
+    agenda::{Agenda, earlier},
     oracle::{Message, Oracle},
     outcome::{Fault, Marks, Outcome},
     pair::pipe::Pipe,
@@ -147,6 +146,24 @@ struct Attempt {
     uncertain: bool,
 }
 
+/// What a request carries: the mark of its heads, and both messages.
+#[derive(Debug)]
+struct Load {
+    mark: Bytes,
+    up: Option<Message>,
+    down: Option<Message>,
+}
+
+impl Load {
+    fn of(n: usize) -> Self {
+        Self {
+            mark: mark(n),
+            up: None,
+            down: None,
+        }
+    }
+}
+
 struct World<'t> {
     tape: &'t mut Tape,
     trace: &'t mut Trace,
@@ -156,9 +173,9 @@ struct World<'t> {
     links: Vec<Link>,
     attempts: Vec<Attempt>,
     requests: Vec<Request>,
-    /// By moment, and in the order in which they were put there.
-    agenda: BTreeMap<(u64, u64), Task>,
-    entries: u64,
+    /// What each request carries, once it was wanted.
+    loads: Vec<Load>,
+    agenda: Agenda<Task>,
     oracle: Oracle,
     marks: Marks,
     #[cfg(test)]
@@ -174,8 +191,8 @@ impl<'t> World<'t> {
             links: Vec::new(),
             attempts: Vec::new(),
             requests: vec![Request::default(); plan.requests.len()],
-            agenda: BTreeMap::new(),
-            entries: 0,
+            loads: (0..plan.requests.len()).map(Load::of).collect(),
+            agenda: Agenda::new(),
             oracle: Oracle::default(),
             marks: Marks::default(),
             #[cfg(test)]
@@ -194,8 +211,7 @@ impl<'t> World<'t> {
 
     /// Puts `task` on the agenda, `delay` nanoseconds from now.
     fn later(&mut self, delay: u64, task: Task) {
-        self.entries += 1;
-        self.agenda.insert((self.now + delay, self.entries), task);
+        self.agenda.put(self.now + delay, task);
     }
 
     fn log(&mut self, mix: Mix, text: std::fmt::Arguments<'_>) {
@@ -212,13 +228,18 @@ impl<'t> World<'t> {
     }
 
     /// What is sent up for request `n`, or down.
-    fn message(&self, n: usize, role: Role) -> Message {
-        let request = &self.plan.requests[n];
+    fn message(&mut self, n: usize, role: Role) -> Message {
+        let (request, load) = (&self.plan.requests[n], &mut self.loads[n]);
         let n = n as u64;
-        match role {
-            Role::Client => Message::stamped(2 * n, request.body, request.trailers),
-            Role::Server => Message::stamped(2 * n + 1, request.reply, request.reply_trailers),
-        }
+        let message = match role {
+            Role::Client => load
+                .up
+                .get_or_insert_with(|| Message::stamped(2 * n, request.body, request.trailers)),
+            Role::Server => load.down.get_or_insert_with(|| {
+                Message::stamped(2 * n + 1, request.reply, request.reply_trailers)
+            }),
+        };
+        message.clone()
     }
 
     fn drive(&mut self) -> Result<(), Fault> {
@@ -245,9 +266,8 @@ impl<'t> World<'t> {
 
     /// The next moment at which anything happens.
     fn next(&self) -> Option<u64> {
-        let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let links = self.links.iter().map(|link| link.next);
-        links.chain([task]).flatten().min()
+        links.fold(self.agenda.next(), earlier)
     }
 
     /// Lets one thing happen that is due: bytes first, then tasks, then deadlines.
@@ -264,10 +284,7 @@ impl<'t> World<'t> {
                 return Ok(());
             }
         }
-        if let Some(entry) = self.agenda.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let task = entry.remove();
+        if let Some(task) = self.agenda.pop_due(self.now) {
             return self.perform(task);
         }
         let now = Timestamp(self.now);

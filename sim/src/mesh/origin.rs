@@ -3,7 +3,7 @@
 use raddle_core::{ErrorCode, RequestHead, ResponseHead, Role, SendError, Then};
 
 use super::{
-    Hop, Task, Topology, World, mark,
+    Hop, Task, Topology, World,
     outgoing::Outgoing,
     plan::{Misbehaviour, PATIENCE},
 };
@@ -33,7 +33,7 @@ impl World<'_> {
             .ok_or_else(|| Fault::run(format!("I-31: nobody made it on {at}: {head:?}")))?;
         let n = self.attempts[id].n;
         let marked = head.fields().find(|field| field.name == b"x-mark");
-        if marked.is_none_or(|field| field.value != mark(n)) {
+        if marked.is_none_or(|field| field.value != self.loads[n].mark) {
             return Err(Fault::of(
                 id as u64,
                 format!("I-31: another's head: {head:?}"),
@@ -105,14 +105,18 @@ impl World<'_> {
         }
         let message = self.message(n, Role::Server);
         for _ in 0..self.plan.requests[n].interims {
-            let hint = ResponseHead::new(103).field(b"x-mark", &mark(n)).finish();
+            let hint = ResponseHead::new(103)
+                .field(b"x-mark", &self.loads[n].mark)
+                .finish();
             self.inform(id, hint)?;
         }
         let empty = message.body.is_empty() && message.trailers.is_none();
         let then = if empty { Then::End } else { Then::More };
         note!(self, "{} Server: #{} answers {}", link, n, id);
         self.oracle.answered(id as u64, message.clone())?;
-        let head = ResponseHead::new(200).field(b"x-mark", &mark(n)).finish();
+        let head = ResponseHead::new(200)
+            .field(b"x-mark", &self.loads[n].mark)
+            .finish();
         match self
             .side(link, Role::Server)
             .conn

@@ -2,7 +2,7 @@
 
 use raddle_core::{ErrorCode, ResponseHead, Retry, Role, SendError, Then};
 
-use super::{World, mark, outgoing::Outgoing};
+use super::{World, outgoing::Outgoing};
 use crate::outcome::Fault;
 
 impl World<'_> {
@@ -31,7 +31,9 @@ impl World<'_> {
         }
         let message = self.message(n, Role::Server);
         self.oracle.answered(near as u64, message)?;
-        let head = ResponseHead::new(200).field(b"x-mark", &mark(n)).finish();
+        let head = ResponseHead::new(200)
+            .field(b"x-mark", &self.loads[n].mark)
+            .finish();
         let download = self.source(far, Role::Client).map(Outgoing::from);
         match self
             .side(link, Role::Server)

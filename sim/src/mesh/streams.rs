@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raddle_core::{Event, ResponseHead, Role, StreamHandle, Then, Violation};
 
 use super::{
-    Task, World, mark,
+    Task, World,
     outgoing::Sent,
     plan::{MILLISECOND, Misbehaviour},
 };
@@ -117,7 +117,7 @@ impl World<'_> {
 
     /// I-31: a response carries the mark of its request.
     fn marked(&self, id: usize, head: &ResponseHead) -> Result<(), Fault> {
-        let wanted = mark(self.attempts[id].n);
+        let wanted = &self.loads[self.attempts[id].n].mark;
         let found = head.fields().find(|field| field.name == b"x-mark");
         match found {
             Some(field) if field.value == wanted => Ok(()),

@@ -3,7 +3,7 @@
 use bytes::Buf;
 use raddle_core::{Input, Role, Timestamp};
 
-use super::{World, link::Link, recording};
+use super::{World, recording};
 use crate::{outcome::Fault, pair::pipe::Piece, resources::judge_input, trace::note};
 
 /// Turns at one moment, after which it counts as spinning.
@@ -54,20 +54,26 @@ impl World<'_> {
         let mut turns = 0;
         loop {
             let mut moved = false;
-            let mut at = 0;
-            while let Some(skipped) = self.links[at..].iter().position(Link::is_dirty) {
-                at += skipped;
-                for role in [Role::Client, Role::Server] {
-                    if std::mem::take(&mut self.links[at].raw(role).dirty) {
-                        moved = true;
-                        self.settle(at, role)?;
-                    }
+            let mut next = 0;
+            // There may be more of them at the end than at the beginning.
+            while next < self.links.len() {
+                let at = next;
+                next += 1;
+                if !self.links[at].is_dirty() {
+                    continue;
+                }
+                moved = true;
+                if std::mem::take(&mut self.links[at].client.dirty) {
+                    self.settle(at, Role::Client)?;
+                }
+                if std::mem::take(&mut self.links[at].server.dirty) {
+                    self.settle(at, Role::Server)?;
                 }
                 // Who is to be settled once more is not done with yet.
-                if !self.links[at].is_dirty() {
-                    self.links[at].look_at_clock();
+                let link = &mut self.links[at];
+                if !link.is_dirty() {
+                    link.look_at_clock();
                 }
-                at += 1;
             }
             if !moved {
                 return Ok(());

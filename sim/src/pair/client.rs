@@ -50,7 +50,7 @@ impl World<'_> {
             Ok(handle) => handle,
             Err((error, _)) => return self.not_taken(n, error),
         };
-        self.client.sent_list(handle, list);
+        self.client.news.sent_list(handle, list);
         let sending = Sending::new(message, &self.plan, self.tape);
         let live = Live {
             n,

@@ -8,7 +8,7 @@ use raddle_core::{
     Transmit,
 };
 
-use super::plan::Plan;
+use super::{news::News, plan::Plan};
 use crate::{
     conservation::Half,
     crumbs,
@@ -43,12 +43,8 @@ pub(super) struct End {
     held: u64,
     /// Judges what it sends.
     observer: Observer,
-    /// Streams that have been given more of a body since the last output.
-    gave: Vec<StreamHandle>,
-    /// How urgent streams are that have no identifier yet.
-    urged: Vec<(StreamHandle, Urgency)>,
-    /// Heads and trailers of theirs.
-    pub(super) lists: Vec<(StreamHandle, Vec<u8>)>,
+    /// What the observer is still to know of streams.
+    pub(super) news: News,
     /// The peer has ended the connection, or begun to, when requests waited for a slot.
     left_waiting: bool,
     /// A body moved when another stream held what it had been given.
@@ -125,16 +121,14 @@ impl End {
             config,
             peak: 0,
             out: Transmit::new(),
-            input: BytesMut::new(),
+            input: BytesMut::with_capacity(1_024),
             unread: false,
             dirty: true,
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
             held: 0,
             observer: Observer::new(role == Role::Client),
-            gave: Vec::new(),
-            urged: Vec::new(),
-            lists: Vec::new(),
+            news: News::default(),
             left_waiting: false,
             others_hold: false,
             unseen: 0,
@@ -165,7 +159,8 @@ impl End {
         if self.out.remaining() == before {
             return Ok(());
         }
-        self.tell_observer();
+        self.news
+            .tell(&self.conn, &self.streams, &mut self.observer);
         self.observer.begin_output();
         let mut old = before;
         for part in self.out.parts() {
@@ -186,47 +181,6 @@ impl End {
         self.observer.decoder_agrees(&self.conn, &peer.observer)
     }
 
-    /// Tells what the application has done to streams that are on the wire by now.
-    fn tell_observer(&mut self) {
-        let Self {
-            conn,
-            streams,
-            observer,
-            ..
-        } = self;
-        self.gave.retain(|&handle| {
-            let Some(live) = streams.get(&handle) else {
-                return false;
-            };
-            match conn.stream_id(handle) {
-                Some(id) => observer.gave(id.to_u32(), live.given),
-                None => return true,
-            }
-            false
-        });
-        self.urged
-            .retain(|&(handle, urgency)| match conn.stream_id(handle) {
-                Some(id) => {
-                    observer.urge(id.to_u32(), urgency, false);
-                    false
-                }
-                None => streams.contains_key(&handle),
-            });
-        self.lists
-            .retain_mut(|(handle, lines)| match conn.stream_id(*handle) {
-                Some(id) => {
-                    observer.expect(id.to_u32(), std::mem::take(lines));
-                    false
-                }
-                None => streams.contains_key(handle),
-            });
-    }
-
-    /// The application has sent a head or trailers, of these lines.
-    pub(super) fn sent_list(&mut self, stream: StreamHandle, lines: Vec<u8>) {
-        self.lists.push((stream, lines));
-    }
-
     /// The application says how urgent a stream is.
     pub(super) fn prioritize(&mut self, stream: StreamHandle, urgency: Urgency) {
         let priority = Priority {
@@ -236,7 +190,7 @@ impl End {
         self.conn.prioritize(stream, priority);
         match self.conn.stream_id(stream) {
             Some(id) => self.observer.urge(id.to_u32(), urgency, false),
-            None => self.urged.push((stream, urgency)),
+            None => self.news.urged(stream, urgency),
         }
     }
 
@@ -244,13 +198,6 @@ impl End {
     pub(super) fn urged_by_head(&mut self, stream: StreamHandle, value: &[u8]) {
         if let Some(id) = self.conn.stream_id(stream) {
             self.observer.urge(id.to_u32(), Urgency::parse(value), true);
-        }
-    }
-
-    /// The application has given more of a body.
-    pub(super) fn gave(&mut self, stream: StreamHandle) {
-        if self.gave.last() != Some(&stream) {
-            self.gave.push(stream);
         }
     }
 

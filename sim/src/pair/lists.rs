@@ -1,9 +1,15 @@
 //! Field lists: what heads hold beside what they need, and what of it arrives.
 
+use bytes::Bytes;
 use raddle_core::{Field, RequestHeadBuilder, Role};
 
 use super::World;
-use crate::{oracle::Way, outcome::Fault, tape::Tape, wire::lines};
+use crate::{
+    oracle::Way,
+    outcome::Fault,
+    tape::Tape,
+    wire::{are_lines, lines},
+};
 
 /// Names of fields beside those that a head needs.
 const NAMES: [&[u8]; 4] = [b"x-a", b"cache-control", b"x-long-name-of-a-field", b"etag"];
@@ -50,8 +56,8 @@ impl Extra {
 /// The head of each message by number, as lines.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    request: Vec<u8>,
-    response: Vec<u8>,
+    request: Bytes,
+    response: Bytes,
 }
 
 impl World<'_> {
@@ -70,15 +76,15 @@ impl World<'_> {
         n: u64,
         way: Way,
         fields: impl Iterator<Item = Field<'f>>,
-    ) -> Vec<u8> {
+    ) -> Bytes {
         let lines = lines(fields.map(|field| (field.name, field.value)));
         if lines.len() > 4_096 {
             self.marks.hit("E09");
         }
-        let lists = &mut self.lists[n as usize];
+        let (lines, lists) = (Bytes::from(lines), &mut self.lists[n as usize]);
         match way {
-            Way::Up => lists.request.clone_from(&lines),
-            Way::Down => lists.response.clone_from(&lines),
+            Way::Up => lists.request = lines.clone(),
+            Way::Down => lists.response = lines.clone(),
         }
         lines
     }
@@ -88,19 +94,19 @@ impl World<'_> {
         &mut self,
         n: u64,
         role: Role,
-        fields: impl Iterator<Item = Field<'f>>,
+        fields: impl Iterator<Item = Field<'f>> + Clone,
     ) -> Result<(), Fault> {
-        let lines = lines(fields.map(|field| (field.name, field.value)));
         let sent = match role {
             Role::Client => &self.lists[n as usize].response,
             Role::Server => &self.lists[n as usize].request,
         };
-        if lines != *sent {
+        let fields = fields.map(|field| (field.name, field.value));
+        if !are_lines(sent, fields.clone()) {
             return Err(Fault::of(
                 n,
                 format!(
                     "I-31: {role:?} gets a head of {:?}, where {:?} was sent",
-                    String::from_utf8_lossy(&lines),
+                    String::from_utf8_lossy(&lines(fields)),
                     String::from_utf8_lossy(sent)
                 ),
             ));

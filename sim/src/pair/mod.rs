@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod end;
 mod ending;
 mod lists;
+mod news;
 pub(crate) mod pipe;
 mod plan;
 mod planted;
@@ -15,8 +16,6 @@ mod recording;
 mod server;
 mod streams;
 mod trouble;
-
-use std::collections::BTreeMap;
 
 use bytes::Buf;
 use raddle_core::{Input, Role, StreamHandle, Timestamp};
@@ -29,6 +28,7 @@ use self::{
     plan::{Plan, Trouble},
 };
 use crate::{
+    agenda::{Agenda, earlier},
     campaign::Profile,
     oracle::Oracle,
     outcome::{Fault, Marks, Outcome},
@@ -102,10 +102,7 @@ struct World<'t> {
     server: End,
     up: Pipe,
     down: Pipe,
-    /// By moment, and in the order in which they were put there.
-    agenda: BTreeMap<(u64, u64), Task>,
-    /// Entries made in the agenda so far.
-    entries: u64,
+    agenda: Agenda<Task>,
     /// Requests that are still to be made.
     unmade: usize,
     planted: Option<Planted>,
@@ -137,8 +134,7 @@ impl<'t> World<'t> {
             server: End::new(Role::Server, plan.server.clone()),
             up: Pipe::new("wire up", plan.style, plan.cuts[0]),
             down: Pipe::new("wire down", plan.style, plan.cuts[1]),
-            agenda: BTreeMap::new(),
-            entries: 0,
+            agenda: Agenda::new(),
             unmade: plan.requests.len(),
             planted,
             unseen: 0,
@@ -169,8 +165,7 @@ impl<'t> World<'t> {
 
     /// Puts `task` on the agenda, `delay` nanoseconds from now.
     fn later(&mut self, delay: u64, task: Task) {
-        self.entries += 1;
-        self.agenda.insert((self.now + delay, self.entries), task);
+        self.agenda.put(self.now + delay, task);
     }
 
     /// One end, to do something with it: it may have something to say.
@@ -242,23 +237,17 @@ impl<'t> World<'t> {
 
     /// The next moment at which anything happens.
     fn next(&self) -> Option<u64> {
-        let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        let timers = [&self.client, &self.server].map(|end| end.conn.poll_timeout());
-        [task, self.up.next(), self.down.next()]
-            .into_iter()
-            .chain(timers.map(|at| at.map(|at| at.0)))
-            .flatten()
-            .min()
+        let timer = |end: &End| end.conn.poll_timeout().map(|at| at.0);
+        let next = earlier(self.up.next(), self.down.next());
+        let next = earlier(next, self.agenda.next());
+        earlier(next, earlier(timer(&self.client), timer(&self.server)))
     }
 
     /// Lets one thing happen that is due: bytes first, then tasks, then deadlines.
     fn happen(&mut self) -> Result<(), Fault> {
         if self.arrive(Role::Server) || self.arrive(Role::Client) {
             // A moment may bring more than one thing.
-        } else if let Some(entry) = self.agenda.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let task = entry.remove();
+        } else if let Some(task) = self.agenda.pop_due(self.now) {
             self.perform(task)?;
         } else {
             let now = Timestamp(self.now);

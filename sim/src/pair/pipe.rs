@@ -62,8 +62,8 @@ impl Pipe {
         Self {
             lane,
             style,
-            pieces: VecDeque::new(),
-            store: Vec::new(),
+            pieces: VecDeque::with_capacity(16),
+            store: Vec::with_capacity(1_024),
             at: 0,
             held: 0,
             full: false,
@@ -75,11 +75,21 @@ impl Pipe {
 
     /// Takes what fits off the front of `out`; answers whether the transport broke over it.
     pub(crate) fn write(&mut self, out: &mut Transmit, now: u64, tape: &mut Tape) -> bool {
-        while out.has_remaining() {
-            if self.ended {
-                out.advance(out.remaining());
-                return false;
-            }
+        let mut left = out.remaining();
+        if left == 0 {
+            return false;
+        }
+        if self.ended {
+            out.advance(left);
+            return false;
+        }
+        if self.at == self.store.len() || self.at > DONE_MAX {
+            self.store.drain(..self.at);
+            self.at = 0;
+        }
+        tape.lane(self.lane);
+        let (low, high) = self.style.latency;
+        while left > 0 {
             if self.cut_after == Some(0) {
                 self.cut_after = None;
                 return true;
@@ -90,26 +100,21 @@ impl Pipe {
             if self.full {
                 return false;
             }
-            let wish = 1 + tape.lane(self.lane).piece(self.style.piece_max - 1);
-            let len = wish
-                .min(room)
-                .min(out.remaining())
-                .min(self.cut_after.unwrap_or(usize::MAX));
-            if let Some(left) = &mut self.cut_after {
-                *left -= len;
+            let wish = 1 + tape.piece(self.style.piece_max - 1);
+            let mut len = wish.min(room).min(left);
+            if let Some(after) = &mut self.cut_after {
+                len = len.min(*after);
+                *after -= len;
             }
-            self.held += len;
+            (self.held, left) = (self.held + len, left - len);
             self.take(out, len);
-            self.push(Step::Bytes(len), now, tape);
+            self.last = self.last.max(now + tape.between(low, high));
+            self.pieces.push_back((self.last, Step::Bytes(len)));
         }
         false
     }
 
     fn take(&mut self, out: &mut Transmit, mut len: usize) {
-        if self.at == self.store.len() || self.at > DONE_MAX {
-            self.store.drain(..self.at);
-            self.at = 0;
-        }
         while len > 0 {
             let chunk = out.chunk();
             let some = chunk.len().min(len);
@@ -119,16 +124,12 @@ impl Pipe {
         }
     }
 
-    fn push(&mut self, piece: Step, now: u64, tape: &mut Tape) {
-        let (low, high) = self.style.latency;
-        self.last = self.last.max(now + tape.lane(self.lane).between(low, high));
-        self.pieces.push_back((self.last, piece));
-    }
-
     /// Ends this direction behind what is on its way.
     pub(crate) fn end(&mut self, end: TransportEnd, now: u64, tape: &mut Tape) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.push(Step::End(end), now, tape);
+            let (low, high) = self.style.latency;
+            self.last = self.last.max(now + tape.lane(self.lane).between(low, high));
+            self.pieces.push_back((self.last, Step::End(end)));
         }
     }
 

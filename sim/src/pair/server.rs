@@ -134,7 +134,7 @@ impl World<'_> {
             Err(SendError::Gone) => return Ok(()),
             Err(error) => return Err(Fault::of(n, format!("cannot answer: {error}"))),
         }
-        self.server.sent_list(stream, list);
+        self.server.news.sent_list(stream, list);
         let sending = Sending::new(message, &self.plan, self.tape);
         if let Some(live) = self.server.streams.get_mut(&stream) {
             live.sending = (!empty).then_some(sending);
@@ -149,9 +149,9 @@ impl World<'_> {
     fn inform(&mut self, stream: StreamHandle, n: u64, interims: u64) -> Result<(), Fault> {
         for _ in 0..interims {
             let hint = ResponseHead::new(103).field(b"link", b"</style>").finish();
-            let list = lines([(&b":status"[..], &b"103"[..]), (b"link", b"</style>")]);
+            let list = lines([(&b":status"[..], &b"103"[..]), (b"link", b"</style>")]).into();
             match self.server.conn.inform(stream, hint) {
-                Ok(()) => self.server.sent_list(stream, list),
+                Ok(()) => self.server.news.sent_list(stream, list),
                 Err(SendError::Gone) => {}
                 Err(error) => return Err(Fault::of(n, format!("cannot inform: {error}"))),
             }

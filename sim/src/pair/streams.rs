@@ -202,10 +202,10 @@ impl World<'_> {
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
         live.given = sending.at;
         if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {
-            end.lists
-                .push((stream, lines([(&b"x-end"[..], &value[..])])));
+            let list = lines([(&b"x-end"[..], &value[..])]);
+            end.news.sent_list(stream, list.into());
         }
-        end.gave(stream);
+        end.news.gave(stream);
         note!(self, "{:?}: #{} sends, {:?}", role, n, sent);
         match sent {
             Sent::Blocked => {}

@@ -62,6 +62,8 @@ struct World<'t> {
     conn: Connection,
     out: Transmit,
     input: BytesMut,
+    /// The bytes of the frame that is delivered.
+    scratch: Vec<u8>,
     observer: Observer,
     now: u64,
     app: App,
@@ -155,7 +157,8 @@ impl<'t> World<'t> {
                 Connection::new(role, Config::default(), Timestamp(0)),
             ),
             out: Transmit::new(),
-            input: BytesMut::new(),
+            input: BytesMut::with_capacity(1_024),
+            scratch: Vec::with_capacity(256),
             observer: Observer::new(role == Role::Client),
             now: 0,
             app: App {
@@ -258,9 +261,11 @@ impl<'t> World<'t> {
         note!(self.trace, "peer: {}", Short(frame));
         self.walks |=
             frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack());
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
         frame.write(&mut bytes);
         self.deliver_bytes(&bytes);
+        self.scratch = bytes;
     }
 
     fn deliver_bytes(&mut self, bytes: &[u8]) {

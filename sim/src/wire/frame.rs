@@ -93,6 +93,8 @@ pub(crate) struct Frames {
 impl Frames {
     pub(crate) fn new(preface: bool) -> Self {
         Self {
+            bytes: Vec::with_capacity(1_024),
+            spare: Vec::with_capacity(256),
             preface,
             ..Self::default()
         }

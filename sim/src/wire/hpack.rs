@@ -234,14 +234,30 @@ const END: &[u8] = b"\n";
 
 /// Field lines, one after the other, as `name: value` and a line feed each.
 pub(crate) fn lines<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(128);
+    let mut lines = Vec::with_capacity(256);
     for (name, value) in fields {
         line(&mut lines, name, value);
     }
     lines
 }
 
+/// Whether these are the lines of `fields`.
+pub(crate) fn are_lines<'f>(
+    mut lines: &[u8],
+    fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
+) -> bool {
+    let all = fields.into_iter().all(|(name, value)| {
+        let rest = [name, BETWEEN, value, END]
+            .iter()
+            .try_fold(lines, |rest, part| rest.strip_prefix(*part));
+        lines = rest.unwrap_or_default();
+        rest.is_some()
+    });
+    all && lines.is_empty()
+}
+
 fn line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    lines.reserve(name.len() + BETWEEN.len() + value.len() + END.len());
     lines.extend_from_slice(name);
     lines.extend_from_slice(BETWEEN);
     lines.extend_from_slice(value);

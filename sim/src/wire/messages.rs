@@ -1,5 +1,7 @@
 //! The header blocks that one end sends: what is in them (I-12), and the order of the parts of a message.
 
+use bytes::Bytes;
+
 use super::{
     Frame,
     by_id::ById,
@@ -35,7 +37,7 @@ pub(super) struct Messages {
     ends: bool,
     phases: ById<Phase>,
     /// What applications have sent, in order, as lines. Judged only when somebody tells.
-    expected: Vec<(u32, Vec<u8>)>,
+    expected: Vec<(u32, Bytes)>,
     told: bool,
     lines: Vec<u8>,
     /// Blocks that were compared with what was sent.
@@ -68,7 +70,7 @@ impl Messages {
     }
 
     /// The application sends a head or trailers.
-    pub(super) fn expect(&mut self, stream: u32, lines: Vec<u8>) {
+    pub(super) fn expect(&mut self, stream: u32, lines: Bytes) {
         self.told = true;
         self.expected.push((stream, lines));
     }
@@ -142,7 +144,7 @@ impl Messages {
         }
         let at = self.expected.iter().position(|&(id, _)| id == stream);
         let sent = at.map(|at| self.expected.remove(at).1);
-        if sent.as_deref() != Some(&self.lines) {
+        if sent.as_deref() != Some(&self.lines[..]) {
             let text = |lines: &[u8]| String::from_utf8_lossy(lines).into_owned();
             return Err(wrong(format!(
                 "I-12: a block of {:?}, where {:?} was sent",
@@ -184,7 +186,7 @@ mod tests {
 
     fn judged(client: bool, blocks: &[(&[u8], u8)], expected: &str) -> Result<(), Fault> {
         let mut messages = Messages::new(client);
-        messages.expect(1, expected.into());
+        messages.expect(1, Bytes::copy_from_slice(expected.as_bytes()));
         blocks.iter().try_for_each(|&(block, flags)| {
             messages.judge(&Frame::new(kind::HEADERS, flags, 1, block), true)
         })

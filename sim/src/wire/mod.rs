@@ -17,6 +17,6 @@ mod tables;
 pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;
 pub(crate) use frame::{Frame, Frames, kind};
-pub(crate) use hpack::lines;
+pub(crate) use hpack::{are_lines, lines};
 pub(crate) use marks::Seen;
 pub(crate) use observer::Observer;

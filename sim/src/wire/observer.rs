@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::{
     Frame, Frames,
     account::Account,
@@ -138,7 +140,7 @@ impl Observer {
     }
 
     /// The end's application sends a head or trailers, of these lines.
-    pub(crate) fn expect(&mut self, stream: u32, lines: Vec<u8>) {
+    pub(crate) fn expect(&mut self, stream: u32, lines: Bytes) {
         self.messages.expect(stream, lines);
     }
 
