@@ -1,6 +1,6 @@
 //! What passes of the windows, counted in both directions at one end.
 
-use super::{Frame, Observer, kind};
+use super::{Observer, Passing, kind};
 
 /// Bytes of DATA, and of credit in WINDOW_UPDATE, that one end has sent and read; of a stream or of the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Observer {
     }
 
     /// A frame is read.
-    pub(super) fn note_taken(&mut self, frame: &Frame) {
+    pub(super) fn note_taken(&mut self, frame: &Passing<'_>) {
         match frame.kind {
             kind::HEADERS | kind::CONTINUATION => self.messages.block_read(frame.ends_headers()),
             kind::SETTINGS if frame.is_ack() => self.acknowledged = true,
@@ -57,7 +57,7 @@ impl Observer {
     }
 
     /// A frame is sent.
-    pub(super) fn note_sent(&mut self, frame: &Frame) {
+    pub(super) fn note_sent(&mut self, frame: &Passing<'_>) {
         match frame.kind {
             kind::SETTINGS if !frame.is_ack() => {
                 let window = frame.settings().find(|&(id, _)| id == 4);
@@ -74,7 +74,7 @@ impl Observer {
     }
 
     /// WINDOW_UPDATE of the connection counts there alone, and DATA in both places.
-    fn note(&mut self, frame: &Frame, add: impl Fn(&mut Account)) {
+    fn note(&mut self, frame: &Passing<'_>, add: impl Fn(&mut Account)) {
         let id = frame.stream;
         if id == 0 || frame.kind == kind::DATA {
             add(&mut self.account);

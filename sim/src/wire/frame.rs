@@ -1,5 +1,7 @@
 //! Frames, cut off a row of bytes (RFC 9113 §4.1).
 
+use std::ops::Deref;
+
 /// The types of frames (RFC 9113 §6).
 pub(crate) mod kind {
     pub(crate) const DATA: u8 = 0;
@@ -19,13 +21,17 @@ const DONE_MAX: usize = 65_536;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// A frame with its payload, which is its own or lies elsewhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Frame {
+pub(crate) struct Frame<P = Vec<u8>> {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) stream: u32,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: P,
 }
+
+/// A frame as it passes.
+pub(crate) type Passing<'b> = Frame<&'b [u8]>;
 
 impl Frame {
     pub(crate) fn new(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Self {
@@ -44,6 +50,26 @@ impl Frame {
         out.extend_from_slice(&self.payload);
     }
 
+    /// The same, as if it passed.
+    #[cfg(test)]
+    pub(crate) fn passing(&self) -> Passing<'_> {
+        Frame {
+            kind: self.kind,
+            flags: self.flags,
+            stream: self.stream,
+            payload: &self.payload,
+        }
+    }
+}
+
+impl Passing<'_> {
+    /// One of its own.
+    pub(crate) fn to_owned(&self) -> Frame {
+        Frame::new(self.kind, self.flags, self.stream, self.payload)
+    }
+}
+
+impl<P: Deref<Target = [u8]>> Frame<P> {
     pub(crate) fn ends_stream(&self) -> bool {
         matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & END_STREAM != 0
     }
@@ -86,15 +112,12 @@ pub(crate) struct Frames {
     end: usize,
     /// The preface of a client still has to pass.
     preface: bool,
-    /// The payload of the last frame, for the next one.
-    spare: Vec<u8>,
 }
 
 impl Frames {
     pub(crate) fn new(preface: bool) -> Self {
         Self {
             bytes: Vec::with_capacity(1_024),
-            spare: Vec::with_capacity(256),
             preface,
             ..Self::default()
         }
@@ -117,12 +140,7 @@ impl Frames {
         }
     }
 
-    /// Takes back a frame that is done with, for its memory.
-    pub(crate) fn done(&mut self, frame: Frame) {
-        self.spare = frame.payload;
-    }
-
-    pub(crate) fn next(&mut self) -> Option<Frame> {
+    pub(crate) fn next(&mut self) -> Option<Passing<'_>> {
         let rest = self.bytes.get(self.at..self.end)?;
         if self.preface || rest.len() < 9 {
             return None;
@@ -130,15 +148,12 @@ impl Frames {
         let len = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
         let payload = rest.get(9..9 + len)?;
         let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]) & 0x7fff_ffff;
-        let mut frame = Frame {
+        self.at += 9 + len;
+        Some(Frame {
             kind: rest[3],
             flags: rest[4],
             stream,
-            payload: std::mem::take(&mut self.spare),
-        };
-        frame.payload.clear();
-        frame.payload.extend_from_slice(payload);
-        self.at += 9 + len;
-        Some(frame)
+            payload,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Frame, Observer, kind};
+use super::{Observer, Passing, kind};
 use crate::{outcome::Marks, races};
 
 const PADDED: u8 = 8;
@@ -50,7 +50,7 @@ impl Seen {
 
 impl Observer {
     /// A frame is read, whose effect is still to come.
-    pub(super) fn mark_taken(&mut self, frame: &Frame) {
+    pub(super) fn mark_taken(&mut self, frame: &Passing<'_>) {
         self.note_taken(frame);
         let id = frame.stream;
         let mut seen = self.seen;
@@ -116,7 +116,7 @@ impl Observer {
         self.seen = seen;
     }
 
-    fn mark_goaway(&self, frame: &Frame, seen: &mut super::Seen) {
+    fn mark_goaway(&self, frame: &Passing<'_>, seen: &mut super::Seen) {
         let last = frame.word(0);
         let is_open = |stream: &super::observer::Stream| !stream.is_closed() && stream.head;
         let mut above = self.streams.iter().filter(|&(id, _)| id > last);
@@ -139,7 +139,7 @@ impl Observer {
         seen.hit_if("G15", frame.payload.len() > 8);
     }
 
-    fn mark_settings(&self, frame: &Frame, seen: &mut super::Seen) {
+    fn mark_settings(&self, frame: &Passing<'_>, seen: &mut super::Seen) {
         let mut ids = Vec::new();
         let waits = |stream: &super::observer::Stream| stream.given > stream.data;
         for (id, value) in frame.settings() {
@@ -179,7 +179,7 @@ impl Observer {
     }
 
     /// A frame is sent, whose effect is still to come.
-    pub(super) fn mark_sent(&mut self, frame: &Frame) {
+    pub(super) fn mark_sent(&mut self, frame: &Passing<'_>) {
         self.note_sent(frame);
         let id = frame.stream;
         let mut seen = self.seen;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Frame,
+    Passing,
     by_id::ById,
     hpack::{Block, Decoder},
     observer::wrong,
@@ -89,8 +89,8 @@ impl Messages {
     }
 
     /// HEADERS or CONTINUATION is sent.
-    pub(super) fn judge(&mut self, frame: &Frame, begins: bool) -> Result<(), Fault> {
-        let mut part = &frame.payload[..];
+    pub(super) fn judge(&mut self, frame: &Passing<'_>, begins: bool) -> Result<(), Fault> {
+        let mut part = frame.payload;
         if begins {
             self.block.clear();
             self.ends = frame.ends_stream();
@@ -182,13 +182,13 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::kind;
+    use crate::wire::{Frame, kind};
 
     fn judged(client: bool, blocks: &[(&[u8], u8)], expected: &str) -> Result<(), Fault> {
         let mut messages = Messages::new(client);
         messages.expect(1, Bytes::copy_from_slice(expected.as_bytes()));
         blocks.iter().try_for_each(|&(block, flags)| {
-            messages.judge(&Frame::new(kind::HEADERS, flags, 1, block), true)
+            messages.judge(&Frame::new(kind::HEADERS, flags, 1, block).passing(), true)
         })
     }
 

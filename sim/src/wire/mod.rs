@@ -16,7 +16,7 @@ mod tables;
 
 pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;
-pub(crate) use frame::{Frame, Frames, kind};
+pub(crate) use frame::{Frame, Frames, Passing, kind};
 pub(crate) use hpack::{are_lines, lines};
 pub(crate) use marks::Seen;
 pub(crate) use observer::Observer;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Frame, Frames,
+    Frame, Frames, Passing,
     account::Account,
     by_id::ById,
     fairness::{Fairness, Urgency},
@@ -125,11 +125,12 @@ impl Observer {
     /// So many of them were read.
     pub(crate) fn read(&mut self, bytes: usize) {
         self.received.allow(bytes);
-        while let Some(frame) = self.received.next() {
+        let mut received = std::mem::take(&mut self.received);
+        while let Some(frame) = received.next() {
             self.mark_taken(&frame);
             self.take(&frame);
-            self.received.done(frame);
         }
+        self.received = received;
     }
 
     /// The application has given `bytes` of the body of a stream so far.
@@ -191,28 +192,32 @@ impl Observer {
         bytes: &[u8],
         mut frames: Option<&mut Vec<Frame>>,
     ) -> Result<(), Fault> {
-        self.sent.push(bytes);
-        self.sent.allow(bytes.len());
-        while let Some(frame) = self.sent.next() {
+        let mut sent = std::mem::take(&mut self.sent);
+        sent.push(bytes);
+        sent.allow(bytes.len());
+        let mut judged = Ok(());
+        while judged.is_ok()
+            && let Some(frame) = sent.next()
+        {
             self.mark_sent(&frame);
-            self.judge(&frame)
-                .map_err(|fault| wrong(format!("{}, by {frame:?}", fault.what)))?;
-            match &mut frames {
-                Some(frames) => frames.push(frame),
-                None => self.sent.done(frame),
+            let fault = |fault: Fault| wrong(format!("{}, by {frame:?}", fault.what));
+            judged = self.judge(&frame).map_err(fault);
+            if let Some(frames) = &mut frames {
+                frames.push(frame.to_owned());
             }
         }
-        Ok(())
+        self.sent = sent;
+        judged
     }
 
-    fn take(&mut self, frame: &Frame) {
+    fn take(&mut self, frame: &Passing<'_>) {
         match frame.kind {
             kind::SETTINGS if !frame.is_ack() => {
                 self.settings_owed += 1;
                 self.greeted = true;
                 frame.settings().for_each(|entry| self.set(entry));
             }
-            kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.clone()),
+            kind::PING if !frame.is_ack() => self.pings_owed.push_back(frame.payload.to_vec()),
             kind::GOAWAY => {
                 self.goaway_received = Some(frame.word(0));
                 let ids = self.streams.ids();
@@ -269,7 +274,7 @@ impl Observer {
         self.line_up(id);
     }
 
-    fn judge(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn judge(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         if !std::mem::replace(&mut self.begun, true)
             && (frame.kind != kind::SETTINGS || frame.is_ack())
         {
@@ -311,7 +316,7 @@ impl Observer {
         }
     }
 
-    fn judge_headers(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn judge_headers(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         let id = frame.stream;
         if self.client && id > self.highest {
             if id.is_multiple_of(2) {
@@ -343,7 +348,7 @@ impl Observer {
         Ok(())
     }
 
-    fn judge_data(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn judge_data(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         // What is owed goes first.
         if self.settings_owed > 0 || !self.pings_owed.is_empty() {
             return Err(wrong("I-26: DATA before the answer to SETTINGS or PING"));
@@ -377,7 +382,7 @@ impl Observer {
         Ok(())
     }
 
-    fn judge_reset(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn judge_reset(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         let stream = self
             .streams
             .get(frame.stream)
@@ -394,7 +399,7 @@ impl Observer {
         Ok(())
     }
 
-    fn judge_goaway(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn judge_goaway(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         let last = frame.word(0);
         self.goaways += 1;
         if self.goaways > 3 || self.goaway_sent.is_some_and(|before| last > before) {
