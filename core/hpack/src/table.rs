@@ -353,6 +353,38 @@ mod tests {
         assert_eq!((table.len(), table.size()), (0, 0));
     }
 
+    /// Such lengths say elsewhere how long a field is, when both do.
+    #[test]
+    fn a_name_and_a_value_of_65_535_octets() {
+        let (name, value) = ([b'n'; 65_535], [b'v'; 65_535]);
+        let mut table = Table::new(300_000);
+        for _ in 0..2 {
+            assert!(table.insert(&name, &value));
+            table.shrink();
+        }
+        for index in 0..2 {
+            assert_eq!(table.get(index), Some((&name[..], &value[..])));
+        }
+        assert_eq!(table.size(), 2 * (2 * 65_535 + 32));
+    }
+
+    #[test]
+    fn tables_that_differ_have_different_digests() {
+        let mut digests: Vec<u64> = (0..1_000_u32)
+            .map(|n| {
+                let (name, value) = (format!("{}", n % 10), format!("{n}"));
+                let mut table = Table::new(400);
+                for entry in [&name, &value] {
+                    assert!(table.insert(name.as_bytes(), entry.as_bytes()));
+                }
+                table.fingerprint()
+            })
+            .collect();
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), 1_000);
+    }
+
     #[test]
     fn a_shrunk_table_keeps_its_entries_and_takes_more() {
         let mut table = Table::new(200);

@@ -227,14 +227,16 @@ fn room_for_strings_stays_within_a_block_and_is_used_again() {
 /// What is longer than any limit is not decoded to the end to find that out.
 #[test]
 fn a_string_beyond_the_limits_takes_no_memory() {
-    let long = vec![b'a'; 1 << 16];
-    let fields: [(&[u8], &[u8]); 1] = [(b"name", &long)];
-    let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
     let config = DecoderConfig {
         string_len_max: 100,
         ..unlimited()
     };
-    for size in [usize::MAX, 1_000] {
+    // Coded and as it is; in one piece, and in pieces that are and are not within the limit.
+    let cases = [usize::MAX, 1_000, 90].map(|size| [(b'a', size), (b'~', size)]);
+    for &(octet, size) in cases.as_flattened() {
+        let long = vec![octet; 1 << 16];
+        let fields: [(&[u8], &[u8]); 1] = [(b"name", &long)];
+        let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
         let mut decoder = Decoder::new(config);
         for piece in wire.chunks(size) {
             decoder
@@ -245,6 +247,21 @@ fn a_string_beyond_the_limits_takes_no_memory() {
         let verdict = decoder.finish().expect("valid block");
         assert_eq!(verdict, Verdict::OverLimit(Limit::StringLength));
     }
+}
+
+/// Five bits is the shortest code: a string has 1.6 times as many octets as its coding at most.
+#[test]
+fn room_for_a_coded_string_is_what_it_decodes_to() {
+    let long = vec![b'a'; 16_000];
+    let fields: [(&[u8], &[u8]); 1] = [(b"name", &long)];
+    let wire = encode(&mut Encoder::new(4096), &fields, Indexing::Skip);
+    assert!(wire.len() < 10_020, "{}", wire.len());
+    let mut decoder = Decoder::new(unlimited());
+    decoder
+        .decode(&wire, &mut Fields::default())
+        .expect("valid so far");
+    let room = decoder.memory_footprint();
+    assert!(room <= 16_064, "{room}");
 }
 
 #[test]

@@ -258,3 +258,75 @@ fn strings_take_the_shorter_of_both_codings() {
         }
     }
 }
+
+/// What is compared is compared in full, also where hashes, lengths and ends are alike.
+#[test]
+fn fields_that_differ_in_one_octet_are_told_apart() {
+    for len in [3, 7, 8, 12, 16, 17, 24, 40] {
+        for at in 0..len {
+            let first = vec![b'a'; len];
+            let mut second = first.clone();
+            second[at] = b'b';
+            let texts = [first, second];
+            let pairs = [[0, 0], [0, 1], [1, 0], [1, 1]];
+            let mut encoder = Encoder::new(4096);
+            let mut decoder = Decoder::new(unlimited());
+            for round in 0..3 {
+                for pair in pairs {
+                    let (name, value) = (&texts[pair[0]], &texts[pair[1]]);
+                    let mut out = BytesMut::new();
+                    encoder.begin(&mut out);
+                    encoder.field(name, value, Indexing::Auto, &mut out);
+                    let got = complete(&mut decoder, &out);
+                    assert_eq!(got.list, [(name.clone(), value.clone())], "at {at}");
+                    assert!(round == 0 || out.len() == 1, "each is in the table");
+                }
+            }
+        }
+    }
+}
+
+/// Room for a long string is made for what it takes, not for a multiple.
+#[test]
+fn long_strings_take_the_room_that_they_need() {
+    let value = vec![b'a'; 16_000];
+    let mut out = BytesMut::new();
+    let mut encoder = Encoder::new(4096);
+    encoder.begin(&mut out);
+    for _ in 0..2 {
+        encoder.field(b"name", &value, Indexing::Skip, &mut out);
+    }
+    assert!(out.len() > 20_000 && out.capacity() < 2 * out.len());
+}
+
+/// RFC 7541 Appendix A: what the table of everybody has takes one octet, with every value that it has.
+#[test]
+fn every_field_of_the_static_table_is_one_octet() {
+    for index in 1..=61_u8 {
+        let wire = [0x80 | index];
+        let field = complete(&mut Decoder::new(unlimited()), &wire)
+            .list
+            .remove(0);
+        let mut out = BytesMut::new();
+        let mut encoder = Encoder::new(4096);
+        encoder.begin(&mut out);
+        encoder.field(&field.0, &field.1, Indexing::Skip, &mut out);
+        assert_eq!(out[..], wire, "{field:?}");
+    }
+}
+
+#[test]
+fn what_finds_names_is_counted_beside_what_finds_fields() {
+    let footprint = |name: &dyn Fn(usize) -> &'static str| {
+        let mut encoder = Encoder::new(4096);
+        for n in 0..30 {
+            let value = format!("{n:08}");
+            let how = encode(&mut encoder, name(n), value.as_bytes(), Indexing::Index);
+            assert_eq!(how, Seen::Inserted);
+        }
+        encoder.memory_footprint()
+    };
+    // As long as each other; only the second is in no static table.
+    let (of_static, of_own) = (footprint(&|_| "server"), footprint(&|_| "x-name"));
+    assert!(of_own >= of_static + 256, "{of_static} and {of_own}");
+}
