@@ -198,3 +198,32 @@ impl Config {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 9113 §6.5.2 and §6.9.1: what we announce is within what a peer may accept.
+    #[test]
+    fn what_is_out_of_range_is_brought_into_it() {
+        let all = |number: u32| {
+            let config = Config {
+                stream_window_bytes: number,
+                connection_window_bytes: number,
+                connection_window_bytes_max: number,
+                frame_size_max: number,
+                ..Config::default()
+            };
+            let config = config.clamped();
+            [
+                config.stream_window_bytes,
+                config.connection_window_bytes,
+                config.connection_window_bytes_max,
+                config.frame_size_max,
+            ]
+        };
+        let most = (1 << 31) - 1;
+        assert_eq!(all(u32::MAX), [most, most, most, 16_777_215]);
+        assert_eq!(all(0), [0, 65_535, 65_535, 16_384]);
+    }
+}

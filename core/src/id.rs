@@ -238,6 +238,13 @@ mod tests {
         assert_eq!(format!("{:?}", StreamId::from_u32(3)), "StreamId(3)");
     }
 
+    #[test]
+    fn a_handle_names_a_place_and_who_has_it() {
+        let (handle, next) = (StreamHandle::new(7, 3), StreamHandle::new(7, 4));
+        assert_eq!((handle.index(), next.index()), (7, 7));
+        assert_ne!(handle, next);
+    }
+
     // RFC 9113 §7: unknown codes keep their number and get no name.
     #[test]
     fn error_codes_have_names_as_far_as_they_are_registered() {

@@ -124,6 +124,36 @@ fn reserved_bits_are_ignored() {
     );
 }
 
+// RFC 9113 §6.2 and §6.3: one bit, 31, and eight.
+#[test]
+fn priority_signals_share_a_word_with_their_bit() {
+    for (payload, exclusive, dependency, weight) in [
+        ([0x80, 0, 0, 3, 15], true, 3, 15),
+        ([0, 0, 0, 3, 255], false, 3, 255),
+        ([0xff, 0xff, 0xff, 0xff, 0], true, 0x7fff_ffff, 0),
+        ([0x7f, 0xff, 0xff, 0xff, 0], false, 0x7fff_ffff, 0),
+    ] {
+        let signal = PriorityFields {
+            exclusive,
+            dependency: id(dependency),
+            weight,
+        };
+        let alone = Frame::Priority {
+            stream: id(5),
+            priority: signal,
+        };
+        assert_eq!(decode(&raw(0x2, 0, 5, &payload)), [Ok(alone)]);
+        let headers = Frame::Headers {
+            stream: id(5),
+            fragment: Bytes::new(),
+            end_stream: false,
+            end_headers: true,
+            priority: Some(signal),
+        };
+        assert_eq!(decode(&raw(0x1, 0x24, 5, &payload)), [Ok(headers)]);
+    }
+}
+
 // RFC 9113 §6.1, §6.2 and §6.6: every pad length against every small payload, for every kind that may be padded.
 #[test]
 fn padding_table() {

@@ -84,7 +84,7 @@ fn a_name_too_long_is_never_valid() {
             builder.push(b"next", b"1", false);
             builder.insert(0, &vec![b'x'; len], b"value");
             let fields = builder.finish();
-            let mut values = fields.iter().map(|field| field.value);
+            let values = fields.iter().map(|field| field.value);
             let inserted: &[u8] = if good { b"value" } else { b"" };
             assert!(values.eq([inserted, b"1"]), "{len}");
             assert_eq!(check_trailers(&fields, Oddities::Refuse).err(), want);
@@ -168,4 +168,46 @@ fn a_builder_that_was_cleared_starts_anew() {
         builder.finish()
     });
     assert_eq!(format!("{:?}", fields.iter()), "[new: (sensitive)]");
+}
+
+// A list keeps the piece of memory alive that it lies in, so that large ones get their own.
+#[test]
+fn a_sink_keeps_little_of_large_blocks() {
+    let mut sink = BlockSink::new();
+    let mut take = |bytes: usize| {
+        sink.field(b"name", &vec![b'x'; bytes - 10], false);
+        let list = sink.finish(false);
+        assert_eq!(list.bytes(), bytes);
+        (sink.produced(), sink.memory_footprint())
+    };
+    let (produced, (free, given)) = take(110);
+    assert_eq!((produced, given), (1, 110));
+    assert!(free >= 1_024 - 110);
+    let (produced, (_, given)) = take(600);
+    assert_eq!((produced, given), (2, 110), "apart");
+    let (produced, (free, _)) = take(20_000);
+    assert_eq!(produced, 3);
+    assert!(free <= 4_096, "{free} bytes are kept");
+
+    // Nothing is taken away from a block that is under way, and everything behind it.
+    sink.field(b"name", b"value", false);
+    sink.shrink();
+    assert_eq!(sink.finish(false), list(&[("name", "value")]));
+    assert_ne!(sink.memory_footprint(), (0, 0));
+    sink.shrink();
+    assert_eq!(sink.memory_footprint(), (0, 0));
+}
+
+#[test]
+fn a_builder_takes_at_most_twice_what_its_list_has() {
+    let mut builder = FieldsBuilder::with_slab_bytes(0);
+    let mut bytes = 0;
+    for n in 0..100 {
+        let (name, value) = (vec![b'n'; 100], vec![b'v'; 7 * n]);
+        builder.push(&name, &value, false);
+        bytes += 6 + name.len() + value.len();
+        assert_eq!(builder.bytes(), bytes);
+        let (room, _) = builder.memory_footprint();
+        assert!(room <= 2 * bytes, "{room} for {bytes}");
+    }
 }

@@ -93,6 +93,8 @@ fn section_8_2_2_connection_specific() {
         "transfer-encodinh",
         "upgrado",
         "accept-encoding",
+        // As long as content-length, and no number.
+        "accept-charset",
     ] {
         assert_eq!(regular_fault(&[(name, "close")]), None, "{name}");
     }

@@ -37,6 +37,7 @@ fn a_head_answers_from_its_fields() {
         parse_request(head.as_fields().clone(), &EVERYTHING),
         Ok(head.clone())
     );
+    assert_ne!(head, request(&GET).unwrap());
     let text = format!("{head:?}");
     assert!(
         text.contains("authorization: (sensitive)") && !text.contains("0123"),
@@ -250,6 +251,9 @@ fn section_8_3_1_host() {
         ("http", "example.com:443", "example.com"),
         ("https", "example.com:8443", "example.com"),
         ("ftp", "example.com:21", "example.com"),
+        // The port of https is nothing to other schemes that are as long, nor that of http.
+        ("coaps", "example.com:443", "example.com"),
+        ("coap", "example.com:80", "example.com"),
     ];
     for (scheme, authority, host) in different {
         let want = Some(Violation::HostMismatch);

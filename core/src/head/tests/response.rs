@@ -133,6 +133,7 @@ fn a_head_answers_from_its_fields() {
         parse_response(head.as_fields().clone(), Oddities::Refuse),
         Ok(head.clone())
     );
+    assert_ne!(head, ResponseHead::new(200).finish());
     let text = format!("{head:?}");
     assert!(
         text.contains("set-cookie: (sensitive)") && !text.contains("0123"),
