@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::{Connection, receive::Fault, target::Target};
 use crate::{
     config::WINDOW_INITIAL,
-    event::{Event, Then},
-    id::{StreamHandle, StreamId},
+    event::Then,
+    id::StreamId,
     limits::Cause,
     ping::Purpose,
     planted::Planted,
@@ -15,10 +15,6 @@ use crate::{
     violation::Violation,
 };
 
-/// Payloads up to this many bytes are copied together, so that a short message does not keep a whole read buffer.
-pub(super) const COPY_MAX: usize = 1_024;
-/// Size of the blocks that they are copied into.
-const COPY_BLOCK: usize = 4_096;
 /// Bytes of ours that explain one WINDOW_UPDATE for the stream and one for the connection. Some clients send them for
 /// each read of their application, and those are rarely shorter.
 const BYTES_PER_UPDATES: u32 = 1_024;
@@ -121,33 +117,23 @@ impl Connection {
         let drawn = stream.recv.credit.is_drawn(4);
         // RFC 9113 §6.1: padding counts. It is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
-        let owed = match self.plants.has(Planted::PaddingUncredited) {
-            true => len,
-            false => flow_len as usize,
-        };
-        let back = (owed - kept) as u64;
-        let discards = stream.recv.discards;
+        let lost = self.plants.has(Planted::PaddingUncredited);
+        let back = (if lost { len } else { flow_len as usize } - kept) as u64;
         if back > 0 {
             stream.recv.credit.release(back);
             self.credit.release(back);
+        }
+        if !stream.recv.discards {
+            let then = Then::end_if(end);
+            let copied = self.events.push_data(handle, stream, data, then);
+            self.stats.work_units += copied as u64;
         }
         // Bytes that the caller has to consume move a stream only when an update becomes due.
         if end || due != stream.update_due() {
             self.streams.settle(handle);
         }
         self.measure_path(flow_len, drawn, now);
-        if !discards {
-            self.hand_out(handle, data, Then::end_if(end));
-        }
         Ok(())
-    }
-
-    fn hand_out(&mut self, stream: StreamHandle, data: Payload<'_>, then: Then) {
-        let says = !data.is_empty() || then.is_end();
-        if says || self.plants.has(Planted::EmptyDataHandedOut) {
-            let data = self.detach(data);
-            self.events.push_back(Event::Data { stream, data, then });
-        }
     }
 
     /// Whether DATA without a byte is charged for.
@@ -182,26 +168,6 @@ impl Connection {
         {
             self.probe.begin();
         }
-    }
-
-    /// The payload in memory of its own when it is small.
-    fn detach(&mut self, data: Payload<'_>) -> Bytes {
-        let data = match data {
-            Payload::Taken(data) if data.len() > COPY_MAX => return data,
-            Payload::Taken(ref data) => &data[..],
-            Payload::Lying(data) => data,
-        };
-        if data.is_empty() {
-            return Bytes::new();
-        }
-        if self.small.capacity() < data.len() {
-            self.small.reserve(COPY_BLOCK);
-            self.small_given = 0;
-        }
-        self.stats.work_units += data.len() as u64;
-        self.small.extend_from_slice(data);
-        self.small_given += data.len();
-        self.small.split().freeze()
     }
 
     pub(super) fn on_window_update(

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 use super::{Connection, Lifecycle, receive::Fault};
 use crate::{
@@ -205,10 +205,8 @@ impl Connection {
             return;
         }
         self.streams.tidy();
-        self.events.shrink_to_fit();
+        self.events.shrink();
         self.sink.shrink();
-        self.small = BytesMut::new();
-        self.small_given = 0;
         self.hpack_in.shrink();
         self.hpack_out.shrink();
     }

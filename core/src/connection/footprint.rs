@@ -37,21 +37,15 @@ impl Connection {
     /// What the connection has allocated, by purpose. Costs a pass over all streams and events.
     #[must_use]
     pub fn memory_footprint(&self) -> MemoryFootprint {
-        let carried = self.events.iter().map(carried);
-        let (bodies, lists) = carried.fold((0, 0), |(bodies, lists), (body, list)| {
-            (bodies + body, lists + list)
-        });
+        let [events, bodies, lists] = self.events.memory_footprint();
         let (room, given) = self.sink.memory_footprint();
         let each = |of: fn(&Stream) -> usize| self.streams.iter().map(of).sum::<usize>();
         MemoryFootprint {
             table: self.streams.memory_footprint()
                 + self.remote.memory_footprint()
                 + self.early.capacity() * size_of::<(StreamId, Priority)>(),
-            events: self.events.capacity() * size_of::<Event>(),
-            // What was given of the piece in use stays allocated with it, and is most likely what waits.
-            buffers: bodies.max(self.small_given)
-                + self.small.capacity()
-                + each(|stream| stream.send.body_footprint()),
+            events,
+            buffers: bodies + each(|stream| stream.send.body_footprint()),
             hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
             header_lists: lists.max(given) + room + each(|stream| stream.send.header_footprint()),
             output: self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
@@ -94,7 +88,7 @@ impl Connection {
 }
 
 /// Bytes of body and of header list that an event carries.
-fn carried(event: &Event) -> (usize, usize) {
+pub(super) fn carried(event: &Event) -> (usize, usize) {
     match event {
         Event::Request { head, .. } => (0, head.as_fields().bytes()),
         Event::Interim { head, .. } | Event::Response { head, .. } => (0, head.as_fields().bytes()),

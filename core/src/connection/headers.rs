@@ -134,7 +134,7 @@ impl Connection {
         // that nobody knows.
         self.buckets.refund(Cause::Priority, 2);
         self.buckets.refund(Cause::UnknownFrame, 1);
-        self.events.push_back(Event::Request {
+        self.events.push(Event::Request {
             stream: handle,
             head,
             then: Then::end_if(end),
@@ -178,7 +178,7 @@ impl Connection {
             let discards = stream.recv.discards;
             self.streams.settle(handle);
             if !discards {
-                self.events.push_back(Event::Trailers {
+                self.events.push(Event::Trailers {
                     stream: handle,
                     fields,
                 });
@@ -196,7 +196,7 @@ impl Connection {
                 .interim(self.config.informational_max)
                 .map_err(fault)?;
             stream.counted &= !self.plants.has(Planted::InterimStaysCounted);
-            self.events.push_back(Event::Interim {
+            self.events.push(Event::Interim {
                 stream: handle,
                 head,
             });
@@ -209,7 +209,7 @@ impl Connection {
             // Nothing else of a head moves a stream.
             self.streams.settle(handle);
         }
-        self.events.push_back(Event::Response {
+        self.events.push(Event::Response {
             stream: handle,
             head,
             then: Then::end_if(end),

@@ -231,7 +231,7 @@ impl Connection {
             });
         }
         if first {
-            self.events.push_back(Event::PeerDraining);
+            self.events.push(Event::PeerDraining);
         }
         Ok(())
     }

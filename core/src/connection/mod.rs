@@ -12,6 +12,7 @@ mod lifecycle;
 mod outputs;
 mod priorities;
 mod receive;
+mod ring;
 mod slots;
 mod target;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod transmit;
 
 use alloc::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 pub use explain::Waiting;
 pub use footprint::{Gauges, MemoryFootprint};
@@ -32,7 +33,6 @@ pub use receive::Input;
 use crate::{
     config::{Config, WINDOW_INITIAL},
     error::ConnectionError,
-    event::Event,
     flow::{Inbound, Outbound, Probe},
     frame,
     head::BlockSink,
@@ -63,9 +63,9 @@ const EVENTS_SPARE: usize = 4;
 /// [`poll_transmit`](Self::poll_transmit),
 /// [`poll_timeout`](Self::poll_timeout). Polling a transmit may make new events, and never needs new input.
 ///
-/// Every [`StreamHandle`] ends with exactly one of [`Event::Finished`] and [`Event::Failed`]. Bytes handed out in
-/// [`Event::Data`] take credit of the stream and of the connection until they are given back by `release` or
-/// `discard`, also after the end of the stream.
+/// Every [`StreamHandle`] ends with exactly one of [`Event::Finished`](crate::Event::Finished) and
+/// [`Event::Failed`](crate::Event::Failed). Bytes handed out in [`Event::Data`](crate::Event::Data) take credit of the
+/// stream and of the connection until they are given back by `release` or `discard`, also after the end of the stream.
 #[derive(Debug)]
 pub struct Connection {
     role: Role,
@@ -84,10 +84,6 @@ pub struct Connection {
     hpack_in: raddle_hpack::Decoder,
     block: Option<headers::Block>,
     sink: BlockSink,
-    /// Where small payloads are copied together.
-    small: BytesMut,
-    /// Bytes of its piece of memory that were handed out.
-    small_given: usize,
 
     hpack_out: raddle_hpack::Encoder,
     output: Output,
@@ -128,7 +124,7 @@ pub struct Connection {
     /// Streams that had been opened when `Timer::Tidy` was set.
     opened_before_tidy: u64,
 
-    events: VecDeque<Event>,
+    events: ring::Ring,
     /// Frames that may still come on streams that we have reset.
     late_frames: u32,
     /// Answers that the peer's limit forbade, and that are not charged yet.
@@ -188,8 +184,6 @@ impl Connection {
             }),
             block: None,
             sink: BlockSink::new(),
-            small: BytesMut::new(),
-            small_given: 0,
             hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
             output: Output::default(),
             streams: Streams::new(WINDOW_INITIAL),
@@ -219,7 +213,7 @@ impl Connection {
             idle_since: None,
             quiet_pings: 0,
             opened_before_tidy: 0,
-            events: VecDeque::new(),
+            events: ring::Ring::default(),
             late_frames: 0,
             unanswerable: 0,
             starved: false,

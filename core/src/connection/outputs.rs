@@ -11,7 +11,7 @@ use crate::{
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
     pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.events.pop() {
             return Some(event);
         }
         // Outcomes come behind everything that arrived for their streams.

@@ -2,13 +2,10 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{
-    Connection, EVENTS_SPARE, Lifecycle,
-    data::{COPY_MAX, Payload},
-};
+use super::{Connection, EVENTS_SPARE, Lifecycle, data::Payload, ring::COPY_MAX};
 use crate::{
     error::{Origin, StreamError},
-    event::{Event, Then},
+    event::Event,
     frame::{Flags, Frame, Head, Kind, PREFACE, Setting, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
@@ -254,12 +251,7 @@ impl Connection {
         };
         self.stats.resets_received += 1;
         if self.plants.has(Planted::EndLostByReset) {
-            for event in &mut self.events {
-                match event {
-                    Event::Data { stream, then, .. } if *stream == handle => *then = Then::More,
-                    _ => {}
-                }
-            }
+            self.events.forget_end(handle);
         }
         let answered = stream.send.is_over();
         if role == Role::Client
@@ -313,7 +305,7 @@ impl Connection {
             if self.lifecycle == Lifecycle::Handshake {
                 self.lifecycle = Lifecycle::Open;
             }
-            self.events.push_back(Event::Ready);
+            self.events.push(Event::Ready);
         }
         Ok(())
     }
@@ -366,7 +358,7 @@ impl Connection {
 
     fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {
         match self.pings.answered(payload) {
-            Some((id, Purpose::Caller)) => self.events.push_back(Event::Pong { id }),
+            Some((id, Purpose::Caller)) => self.events.push(Event::Pong { id }),
             Some((_, Purpose::Drain)) if self.plants.has(Planted::DrainUnfinished) => {}
             Some((_, Purpose::Drain)) => self.drain_second_phase(),
             Some((_, Purpose::Probe)) => {

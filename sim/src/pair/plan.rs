@@ -288,10 +288,15 @@ fn config(tape: &mut Tape, impatient: bool) -> Config {
         // A slow transport is no fault of the peer's: nobody runs out of time.
         Duration::from_secs(3_600)
     };
+    let concurrent_streams_max = tape.pick(&[100, 100, 1, 2, 5, 20]);
+    let concurrent_streams_assumed = tape.pick(&[100, 1, 5, 20]);
+    let open_queue_max = tape.pick(&[1_024, 1_024, 1_024, 1_024, 1_024, 1_024, 10, 1]);
     Config {
-        concurrent_streams_max: tape.pick(&[100, 100, 1, 2, 5, 20]),
-        concurrent_streams_assumed: tape.pick(&[100, 1, 5, 20]),
-        open_queue_max: tape.pick(&[1_024, 1_024, 1_024, 1_024, 1_024, 1_024, 10, 1]),
+        concurrent_streams_max,
+        concurrent_streams_assumed,
+        open_queue_max,
+        // Who has little room has little of all.
+        events_max: if open_queue_max < 1_024 { 16 } else { 256 },
         stream_window_bytes: tape.pick(&[262_144, 1, 10, 1_000, 16_384, 65_535, 70_000]),
         connection_window_bytes: tape.pick(&[1_048_576, 65_535, 65_536, 100_000]),
         frame_size_max: tape.pick(&[16_384, 16_385, 65_536]),

@@ -41,10 +41,14 @@ fn limits_are_what_the_config_says() {
     victim.assert_killed(Violation::ContinuationFlood, BOUNDS);
     let mut victim = Victim::under(Role::Server, config);
     victim.stream(1);
-    let mut input = bytes::BytesMut::from(&wire::data(1, b"x", false).repeat(100)[..]);
-    let now = victim.now;
-    victim.connection.handle_input(&mut input, now);
-    assert_eq!(input.len(), (100 - 13) * 10, "three places are kept free");
+    let piece = wire::data(1, &[7; 1_025], false);
+    let mut input = bytes::BytesMut::from(&piece.repeat(20)[..]);
+    victim.read_unpolled(&mut input);
+    assert_eq!(
+        input.len(),
+        (20 - 13) * piece.len(),
+        "three places are kept free"
+    );
     assert_eq!(victim.stats().defences.events_full, 1);
     while victim.connection.poll_event().is_some() {}
     victim.reads = false;

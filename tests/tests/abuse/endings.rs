@@ -275,20 +275,21 @@ fn v45_commands_between_any_two_events() {
     for role in ROLES {
         let (mut victim, stream) = Victim::with_stream(role);
         let input = [
-            wire::data(1, b"a", false),
+            // Too long to become one event with the next.
+            wire::data(1, &[7; 1_025], false),
             wire::data(1, b"b", false),
             wire::ping([0; 8], false),
-            wire::data(1, b"c", true),
+            wire::data(1, &[7; 1_025], true),
             wire::window_update(0, 5),
         ];
         let mut inbox = bytes::BytesMut::from(&input.concat()[..]);
         let now = victim.now;
-        victim.connection.handle_input(&mut inbox, now);
+        victim.read_unpolled(&mut inbox);
         let mut told = 0;
         while let Some(event) = victim.connection.poll_event() {
             told += 1;
             let _ = event;
-            victim.connection.release(stream, 1);
+            victim.connection.release(stream, 1_025);
             victim.connection.reset(stream, ErrorCode::CANCEL);
             victim.connection.ping();
             victim.connection.drain();

@@ -222,6 +222,15 @@ impl Victim {
         }
     }
 
+    /// Bytes from the peer that are read while nobody polls.
+    pub(crate) fn read_unpolled(&mut self, input: &mut BytesMut) {
+        let before = input.len();
+        self.connection.handle_input(input, self.now);
+        self.wire += (before - input.len()) as u64;
+        self.observe();
+        self.connection.check();
+    }
+
     /// The same again and again, until the connection ends; answers how often.
     pub(crate) fn flood(&mut self, times: usize, mut act: impl FnMut(usize) -> Vec<u8>) -> usize {
         (0..times).take_while(|&n| self.send(&act(n))).count()

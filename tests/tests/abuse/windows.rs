@@ -20,7 +20,7 @@ fn v01_data_dribble() {
                 let answered = victim.connection.respond(stream, head, Then::More);
                 answered.unwrap();
             }
-            let mut body = Bytes::from_static(&[7; 4_000]);
+            let mut body = Bytes::from(vec![7; 4_000]);
             let sent = victim.connection.send_data(stream, &mut body, Then::More);
             sent.unwrap();
         }
@@ -145,14 +145,40 @@ fn v40_data_that_nobody_reads() {
     }
     // Before anybody polls, 256 events are all that waits; the rest stays with the caller's input.
     let (mut victim, _) = Victim::with_stream(Role::Server);
-    let mut input = bytes::BytesMut::from(&wire::data(1, b"x", false).repeat(100_000)[..]);
-    let (now, before) = (victim.now, input.len());
-    victim.connection.handle_input(&mut input, now);
-    victim.wire += (before - input.len()) as u64;
-    assert!(input.len() >= 99_700 * 10);
+    let piece = wire::data(1, &[7; 1_025], false);
+    let mut input = bytes::BytesMut::from(&piece.repeat(255)[..]);
+    victim.read_unpolled(&mut input);
+    assert_eq!(input.len(), 2 * piece.len());
     assert_eq!(victim.stats().defences.events_full, 1);
-    let footprint = victim.connection.memory_footprint();
-    assert!(footprint.total() <= 64 * 1_024, "{footprint:?}");
+    victim.assert_within(Bounds {
+        live: 300 * 1_024,
+        ..BOUNDS
+    });
+}
+
+#[test]
+fn v40_single_bytes_that_nobody_polls() {
+    // One stream after the other, or all in turn: what waits are bytes, and a place in the queue for each stream.
+    for together in [true, false] {
+        let mut victim = Victim::new(Role::Server);
+        victim.app = App::Unread;
+        for n in 0..100 {
+            victim.stream(2 * n + 1);
+        }
+        victim.begin();
+        let stream = |n: u32| match together {
+            true => 2 * (n % 100) + 1,
+            false => 2 * (n / 200) + 1,
+        };
+        let frames = (0..20_000).flat_map(|n| wire::data(stream(n), b"x", false));
+        let mut input: bytes::BytesMut = frames.collect();
+        victim.read_unpolled(&mut input);
+        assert!(input.is_empty());
+        assert_eq!(victim.stats().defences.events_full, 0);
+        let footprint = victim.connection.memory_footprint();
+        assert!(footprint.events <= 16 * 1_024, "{footprint:?}");
+        victim.assert_within(BOUNDS);
+    }
 }
 
 #[test]
@@ -167,7 +193,7 @@ fn v41_initial_window_toggled() {
                     let answered = victim.connection.respond(stream, head, Then::More);
                     answered.unwrap();
                 }
-                let mut body = Bytes::from_static(&[7; 4_000]);
+                let mut body = Bytes::from(vec![7; 4_000]);
                 let sent = victim.connection.send_data(stream, &mut body, Then::More);
                 sent.unwrap();
             }

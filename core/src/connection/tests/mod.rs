@@ -6,6 +6,7 @@ mod deadlines;
 mod explain;
 mod heads;
 mod idle;
+mod joined;
 mod normal;
 mod pair;
 mod priorities;
