@@ -4,9 +4,14 @@ use alloc::collections::VecDeque;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::id::StreamId;
+
 /// Payloads up to this many bytes are copied next to their frame head. Below it a copy is cheaper than one more
 /// entry of a vectored write and one more reference count.
 const INLINE_MAX: usize = 1_024;
+
+/// Places for requests on their way that are kept: 4 KiB.
+const REQUESTS_KEPT: usize = 256;
 
 /// Bytes on their way to the transport, in order.
 ///
@@ -22,6 +27,8 @@ pub struct Transmit {
     taken: u64,
     /// Pieces that were ever appended: frames, and payloads behind their frames' heads.
     pieces: u64,
+    /// Requests whose header blocks the transport has not taken whole, and where they end, counted as `taken`.
+    requests: VecDeque<(u64, StreamId)>,
 }
 
 #[derive(Debug)]
@@ -53,6 +60,37 @@ impl Transmit {
     /// Pieces that were ever appended, which is what appending costs besides the bytes.
     pub(crate) fn pieces(&self) -> u64 {
         self.pieces
+    }
+
+    /// Notes that the header block of a request ends here.
+    pub(crate) fn note_request(&mut self, stream: StreamId) {
+        let end = self.taken + self.len as u64;
+        self.requests.push_back((end, stream));
+    }
+
+    /// Forgets those that the transport has taken whole.
+    fn forget_requests(&mut self) {
+        while let Some((end, _)) = self.requests.front()
+            && *end <= self.taken
+        {
+            self.requests.pop_front();
+        }
+        if self.requests.is_empty() && self.requests.capacity() > REQUESTS_KEPT {
+            self.requests = VecDeque::new();
+        }
+    }
+
+    /// The first stream of which the transport has not taken the whole request head. Those above it are behind it.
+    pub(crate) fn first_unsent(&self) -> Option<StreamId> {
+        self.requests.front().map(|(_, stream)| *stream)
+    }
+
+    /// Whether it holds the head of a request, or the end of one: then the peer cannot have read that request, and whoever
+    /// drops these bytes unsent can know that it was not processed. See
+    /// [`Connection::handle_output_lost`](crate::Connection::handle_output_lost).
+    #[must_use]
+    pub fn holds_request(&self) -> bool {
+        !self.requests.is_empty()
     }
 
     /// Appends a payload, by copy when it is small.
@@ -118,6 +156,7 @@ impl Buf for Transmit {
         );
         self.len -= count;
         self.taken += count as u64;
+        self.forget_requests();
         while count > 0 {
             // `len` is the sum of all segments, so that there is one while bytes are left to skip.
             let Some(front) = self.segments.front_mut() else {

@@ -207,6 +207,20 @@ impl Shared {
         driver.wake();
     }
 
+    /// Tells everyone that the transport is gone for who has not lost a write to it. What it has not taken it never will,
+    /// so that requests whose heads are among that were seen by nobody. After a failed write nobody knows what was taken:
+    /// TLS may have sent a part of it.
+    pub(crate) fn end_unwritten(&self, end: TransportEnd, mut error: Option<io::Error>) {
+        self.with_writer(|writer| {
+            if !writer.failed && writer.out.holds_request() {
+                let out = std::mem::take(&mut writer.out);
+                self.lock().connection.handle_output_lost(&out);
+            }
+            // Still under the write lock: nobody writes another request in between.
+            self.end(end, error.take());
+        });
+    }
+
     /// Tells everyone that the transport is gone.
     pub(crate) fn end(&self, end: TransportEnd, error: Option<io::Error>) {
         let mut wakes = Vec::new();

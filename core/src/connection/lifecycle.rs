@@ -13,6 +13,7 @@ use crate::{
     stream::Stream,
     streams::Queue,
     time::{Timer, Timestamp},
+    transmit::Transmit,
     violation::{Scope, Violation},
 };
 
@@ -41,6 +42,16 @@ pub enum TransportEnd {
 }
 
 impl Connection {
+    /// Tells that what is left in `out` will never be written, ahead of
+    /// [`handle_transport_end`](Self::handle_transport_end). A peer that has not got the last byte of a request's head
+    /// cannot have acted on it: such requests fail as safe to send again.
+    ///
+    /// Bytes that were offered to a transport whose write then failed may be on their way all the same, unless the
+    /// transport promises otherwise.
+    pub fn handle_output_lost(&mut self, out: &Transmit) {
+        self.unsent_from = out.first_unsent();
+    }
+
     /// Tells that the transport is gone in the direction of reading, or altogether. Streams that were not whole fail,
     /// each with a verdict.
     pub fn handle_transport_end(&mut self, end: TransportEnd, _now: Timestamp) {
@@ -158,6 +169,7 @@ impl Connection {
             let retry = stream.retry(
                 role,
                 self.peer_goaway.is_some_and(|last| stream.id > last)
+                    || self.unsent_from.is_some_and(|first| stream.id >= first)
                     || self.plants.has(Planted::SentCountsAsSafe),
                 false,
             );

@@ -53,7 +53,7 @@ const EVENTS_SPARE: usize = 4;
 /// One end of an HTTP/2 connection, without a socket, a clock or a task.
 ///
 /// Inputs are [`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout),
-/// [`handle_transport_blocked`](Self::handle_transport_blocked) and
+/// [`handle_transport_blocked`](Self::handle_transport_blocked), [`handle_output_lost`](Self::handle_output_lost) and
 /// [`handle_transport_end`](Self::handle_transport_end); they never fail, because what goes wrong comes out as an event
 /// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
 /// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
@@ -97,6 +97,8 @@ pub struct Connection {
     last_peer_id: StreamId,
     /// The last stream of the peer's GOAWAY.
     peer_goaway: Option<StreamId>,
+    /// The first of the streams whose heads will never be written.
+    unsent_from: Option<StreamId>,
     /// The last stream of the GOAWAY that we sent or will send.
     our_goaway: Option<StreamId>,
 
@@ -191,6 +193,7 @@ impl Connection {
             next_id: (role == Role::Client).then_some(StreamId::from_u32(1)),
             last_peer_id: StreamId::ZERO,
             peer_goaway: None,
+            unsent_from: None,
             our_goaway: None,
             credit: Inbound::new(WINDOW_INITIAL, config.connection_window_bytes),
             probe: Probe::new(

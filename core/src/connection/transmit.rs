@@ -222,6 +222,7 @@ impl Connection {
             } else {
                 put_block(out, hpack, id, end, max, head.all());
             }
+            out.note_request(id);
         }
         self.streams.settle(handle);
         if self.next_id.is_none() {

@@ -215,7 +215,8 @@ impl Stream {
 
     /// May the request be sent again? The one place that decides it (RFC 9113 §6.8 and §8.7).
     ///
-    /// `untouched` says that the peer declared not to have processed the stream; `cancelled` that we gave it up.
+    /// `untouched` says that the peer declared not to have processed the stream, or never got its head whole; `cancelled`
+    /// that we gave it up.
     pub(crate) fn retry(&self, role: Role, untouched: bool, cancelled: bool) -> Retry {
         if role == Role::Server {
             return Retry::Never;

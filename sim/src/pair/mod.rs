@@ -285,6 +285,10 @@ impl<'t> World<'t> {
                 }
                 Some(Piece::End(how)) => {
                     end.dirty = true;
+                    if end.out.holds_request() {
+                        // What is said of it has to be true.
+                        end.conn.handle_output_lost(&std::mem::take(&mut end.out));
+                    }
                     end.conn.handle_transport_end(how, Timestamp(now));
                     self.record_transport_end(role, how);
                     note!(self, "{:?}: transport ends by {:?}", role, how);

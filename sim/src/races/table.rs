@@ -108,7 +108,7 @@ pub(super) const ALL: [Race; 160] = [
     Race { id: "F11", by: &[Script], what: "answers to PING that nobody asked for" },
     Race { id: "F12", by: &[Engines("dead transport"), Script], what: "GOAWAY that cannot be written" },
     Race { id: "H01", by: &[Engines("cut"), Script], what: "the transport ends at any byte" },
-    Race { id: "H02", by: &[Script], what: "the transport ends before a block was cut" },
+    Race { id: "H02", by: &[Script], what: "the transport ends before it has taken a block" },
     Race { id: "H03", by: &[Test("io-adapter/tests/tls.rs", "h03_an_end_without_a_goodbye_cuts_what_is_open_and_nothing_else"), Network("H03")], what: "TLS ends without its own end" },
     Race { id: "H04", by: &[Engines("H04"), Script], what: "short writes" },
     Race { id: "H05", by: &[Test("tests/tests/transports.rs", "h05_a_write_of_nothing_is_an_error_and_no_circle"), Network("H05")], what: "a write of nothing" },
