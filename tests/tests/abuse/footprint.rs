@@ -17,7 +17,6 @@ fn an_idle_connection() {
         let footprint = victim.connection.memory_footprint();
         assert!(footprint.total() < 16 * 1_024, "{footprint:?}");
         victim.is_no_attack();
-        victim.assert_accounted();
     }
 }
 
@@ -41,7 +40,6 @@ fn a_hundred_streams_with_bodies_on_their_way() {
         // 65,535 bytes of the connection's window were sent, the rest waits.
         assert!(footprint.buffers > 200_000, "{footprint:?}");
         victim.is_no_attack();
-        victim.assert_accounted();
     }
 }
 
@@ -57,7 +55,6 @@ fn heads_that_wait_for_a_slot() {
     let footprint = victim.connection.memory_footprint();
     assert!(footprint.header_lists > 400_000, "{footprint:?}");
     victim.is_no_attack();
-    victim.assert_accounted();
 }
 
 #[test]
@@ -88,7 +85,6 @@ fn events_that_nobody_polls() {
             + footprint.output
     );
     victim.is_no_attack();
-    victim.assert_accounted();
 }
 
 #[test]
@@ -114,5 +110,4 @@ fn tables_of_hpack() {
     assert!(footprint.hpack > 65_536, "{footprint:?}");
     assert!(footprint.hpack < 6 * 65_536, "{footprint:?}");
     victim.is_no_attack();
-    victim.assert_accounted();
 }
