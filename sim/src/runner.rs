@@ -1,6 +1,10 @@
 //! One run of any world, so that what fails is told as well as it can be.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::Cell,
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use crate::{
     endless,
@@ -8,6 +12,9 @@ use crate::{
     tape::Tape,
     trace::Trace,
 };
+
+/// What a program answers whose output nobody reads: what a shell says where SIGPIPE has ended one.
+pub const UNREAD: i32 = 141;
 
 /// Lines of a failure's trace.
 const LINES_MAX: usize = 64;
@@ -109,9 +116,24 @@ fn same_course(
     Err(Fault::run(format!("{what}: {text}")))
 }
 
-/// Keeps panics of the engine from being printed where they happen: they are told with their run.
+thread_local! {
+    /// Whether this thread is in the middle of a run.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics of a run from being printed where they happen: they are told with it. Others are faults of a program, which
+/// says so in one line, and ends without a word when nobody reads what it prints any more.
 pub fn quiet_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|panic| {
+        if RUNS.get() {
+            return;
+        }
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to stdout") {
+            std::process::exit(UNREAD);
+        }
+        let _ = writeln!(std::io::stderr(), "{panic}");
+    }));
 }
 
 /// One run of `world` from where `tape` stands; a panic is a fault.
@@ -131,7 +153,9 @@ fn guarded(
     trace: &mut Trace,
     world: &impl Fn(&mut Tape, &mut Trace) -> Result<Outcome, Fault>,
 ) -> Result<Outcome, Fault> {
+    let before = RUNS.replace(true);
     let ended = catch_unwind(AssertUnwindSafe(|| world(tape, trace)));
+    RUNS.set(before);
     if let Some(fault) = endless::stopped() {
         return Err(fault);
     }

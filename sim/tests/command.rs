@@ -42,6 +42,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (&["hashes", "--check", "no such file"], "no such file: "),
         (&["dance"], "dance"),
+        (&[], "--help"),
     ] {
         let output = sim(arguments);
         let told = String::from_utf8(output.stderr).expect("text");
@@ -120,6 +121,25 @@ fn every_form_of_a_trace_comes_on_standard_output() {
         let output = sim(&["trace", "--seed", "7", "--format", format]);
         assert!(output.status.success() && output.stderr.is_empty());
         assert!(output.stdout.starts_with(beginning), "{format}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_reads_no_further_ends_the_program_without_a_word() {
+    for arguments in [
+        &["trace", "--seed", "7"][..],
+        &["hashes"],
+        &["races", "--seeds", "0..2"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+        let output = command.args(arguments).stdout(writer).output();
+        let output = output.expect("it starts");
+        // As a shell says it of a program that such a write has ended.
+        assert_eq!(output.status.code(), Some(141), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
     }
 }
 

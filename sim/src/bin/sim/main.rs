@@ -306,6 +306,10 @@ fn find(_: &str, _: u64) -> Result<(u64, Case), Wrong> {
 
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| {
+        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            eprintln!("sim: which command? `sim --help` lists them");
+            std::process::exit(2);
+        }
         if error.use_stderr() {
             // One line: what is wrong, without the usage.
             let text = error.to_string();

@@ -1,12 +1,13 @@
 //! One run: again, or in full.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     time::{Duration, Instant},
 };
 
 use raddle_sim::{
     case::Case,
+    runner::UNREAD,
     view::{self, Header},
     watch,
 };
@@ -52,6 +53,9 @@ fn show(args: &TraceArgs, case: &Case) -> Result<bool, Wrong> {
     let (result, recorder) = view::record(world, &mut tape);
     let header = Header::simulated(one.seed, world.tier(), &result, one.again(case));
     let bytes = view::export(&recorder.finish(header), format);
-    std::io::stdout().lock().write_all(&bytes)?;
+    match std::io::stdout().lock().write_all(&bytes) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(UNREAD),
+        written => written?,
+    }
     Ok(result.is_ok())
 }
