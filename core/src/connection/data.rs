@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::{Connection, receive::Fault, target::Target};
 use crate::{
     config::WINDOW_INITIAL,
-    event::Then,
     id::StreamId,
     limits::Cause,
     ping::Purpose,
@@ -124,8 +123,7 @@ impl Connection {
             self.credit.release(back);
         }
         if !stream.recv.discards {
-            let then = Then::end_if(end);
-            let copied = self.events.push_data(handle, stream, data, then);
+            let copied = self.events.push_data(handle, stream, data, end);
             self.stats.work_units += copied as u64;
         }
         // Bytes that the caller has to consume move a stream only when an update becomes due.

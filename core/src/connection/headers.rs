@@ -165,25 +165,7 @@ impl Connection {
             return Ok(());
         };
         if stream.recv.state == RecvState::Body {
-            // RFC 9113 §8.5: nothing but DATA may come on a tunnel.
-            if stream.tunnel {
-                return Err(fault(Violation::TunnelFieldSection));
-            }
-            // RFC 9113 §8.1: a second field section is trailers, and ends the message.
-            if !end {
-                return Err(fault(Violation::TrailersWithoutEndStream));
-            }
-            let fields = head::parse_trailers(fields, oddities).map_err(fault)?;
-            stream.recv.end().map_err(fault)?;
-            let discards = stream.recv.discards;
-            self.streams.settle(handle);
-            if !discards {
-                self.events.push(Event::Trailers {
-                    stream: handle,
-                    fields,
-                });
-            }
-            return Ok(());
+            return self.on_trailers(handle, fields, end).map_err(fault);
         }
         let head = head::parse_response(fields, oddities).map_err(fault)?;
         if head.is_informational() {
@@ -214,6 +196,38 @@ impl Connection {
             head,
             then: Then::end_if(end),
         });
+        Ok(())
+    }
+
+    /// A second field section of a message.
+    fn on_trailers(
+        &mut self,
+        handle: StreamHandle,
+        fields: Fields,
+        end: bool,
+    ) -> Result<(), Violation> {
+        // `target` has found it.
+        let Some(stream) = self.streams.get_mut(handle) else {
+            return Ok(());
+        };
+        // RFC 9113 §8.5: nothing but DATA may come on a tunnel.
+        if stream.tunnel {
+            return Err(Violation::TunnelFieldSection);
+        }
+        // RFC 9113 §8.1: it is trailers, and ends the message.
+        if !end {
+            return Err(Violation::TrailersWithoutEndStream);
+        }
+        let fields = head::parse_trailers(fields, Oddities::of(&self.config))?;
+        stream.recv.end()?;
+        let discards = stream.recv.discards;
+        self.streams.settle(handle);
+        if !discards {
+            self.events.push(Event::Trailers {
+                stream: handle,
+                fields,
+            });
+        }
         Ok(())
     }
 

@@ -63,8 +63,9 @@ impl Ring {
         stream: StreamHandle,
         state: &mut Stream,
         data: Payload<'_>,
-        then: Then,
+        end: bool,
     ) -> usize {
+        let then = Then::end_if(end);
         let last = &mut state.last_data;
         let data = match data {
             Payload::Taken(data) if data.len() > COPY_MAX => {
@@ -75,7 +76,7 @@ impl Ring {
             Payload::Taken(ref data) => &data[..],
             Payload::Lying(data) => data,
         };
-        let is_nothing = data.is_empty() && !then.is_end();
+        let is_nothing = data.is_empty() && !end;
         if is_nothing && !state.plants.has(Planted::EmptyDataHandedOut) {
             return 0;
         }
