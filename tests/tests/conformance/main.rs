@@ -27,6 +27,7 @@ mod s6_6_push_promise;
 mod s6_7_ping;
 mod s6_8_goaway;
 mod s6_9_window_update;
+mod s7_error_codes;
 mod s8_1_1_malformed;
 mod s8_1_message;
 mod s8_2_fields;
