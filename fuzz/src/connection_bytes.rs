@@ -235,6 +235,7 @@ pub fn run(data: &[u8]) {
         _ => {}
     }
     harness.output();
+    harness.connection.handle_output_lost(&harness.out);
     harness
         .connection
         .handle_transport_end(TransportEnd::Eof, harness.now);
