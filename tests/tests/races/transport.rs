@@ -53,55 +53,62 @@ fn h02_a_request_of_which_nothing_was_cut_is_safe() {
     assert_eq!(hand.failure(stream).retry, Retry::Safe);
 }
 
+/// A whole request, one whose head takes two frames and has a body, and one that is not cut any more: what is on its way.
+fn three_requests() -> (Hand, [StreamHandle; 3], raddle_core::Transmit) {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(3, 2)]));
+    let long = "x".repeat(20_000);
+    let head = RequestHead::new(b"POST", b"http", Some(b"test"), b"/")
+        .field(b"x-long", long.as_bytes())
+        .finish();
+    let connection = &mut hand.end.connection;
+    let streams = [
+        (get("/"), Then::End),
+        (head, Then::More),
+        (get("/"), Then::End),
+    ]
+    .map(|(head, then)| connection.open(head, then).unwrap());
+    let mut body = Bytes::from_static(&[7; 500]);
+    let sent = connection.send_data(streams[1], &mut body, Then::End);
+    sent.unwrap();
+    let mut out = raddle_core::Transmit::new();
+    connection.poll_transmit(&mut out, hand.end.now);
+    (hand, streams, out)
+}
+
 #[test]
 fn h02_a_request_whose_head_the_transport_did_not_take_whole_is_safe() {
     use bytes::Buf;
-    let long = "x".repeat(20_000);
-    for (at, how) in (0..).flat_map(|at| [(at, TransportEnd::Eof), (at, TransportEnd::Failed)]) {
-        // A whole request, one whose head takes two frames and has a body, and one that is not cut any more.
-        let mut hand = Hand::client();
-        hand.says(wire::settings(&[(3, 2)]));
-        let head = RequestHead::new(b"POST", b"http", Some(b"test"), b"/")
-            .field(b"x-long", long.as_bytes())
-            .finish();
-        let connection = &mut hand.end.connection;
-        let streams = [
-            (get("/"), Then::End),
-            (head, Then::More),
-            (get("/"), Then::End),
-        ]
-        .map(|(head, then)| connection.open(head, then).unwrap());
-        let mut body = Bytes::from_static(&[7; 500]);
-        connection
-            .send_data(streams[1], &mut body, Then::End)
-            .unwrap();
-        let mut out = raddle_core::Transmit::new();
-        connection.poll_transmit(&mut out, hand.end.now);
-        let bytes: Vec<u8> = out.parts().flatten().copied().collect();
-        // Near the edges of frames every byte, and of the rest some.
-        if at > bytes.len() {
-            break;
-        } else if at % 997 > 12 && (40..bytes.len() - 600).contains(&at) {
-            continue;
+    let bytes: Vec<u8> = three_requests().2.parts().flatten().copied().collect();
+    let (mut end, mut ends, mut edges) = (0, [usize::MAX; 3], vec![0]);
+    for frame in wire::frames(&bytes).0 {
+        end += 9 + frame.payload.len();
+        edges.push(end);
+        if [kind::HEADERS, kind::CONTINUATION].contains(&frame.kind) {
+            ends[frame.stream as usize / 2] = end;
         }
-        let (mut end, mut ends) = (0, [usize::MAX; 3]);
-        for frame in wire::frames(&bytes).0 {
-            end += 9 + frame.payload.len();
-            if [kind::HEADERS, kind::CONTINUATION].contains(&frame.kind) {
-                ends[frame.stream as usize / 2] = end;
+    }
+    assert_eq!((end, ends[2]), (bytes.len(), usize::MAX));
+    // Every byte near the edges of frames, and some in between.
+    let near = edges
+        .iter()
+        .flat_map(|edge| edge.saturating_sub(11)..=edge + 11);
+    let positions: std::collections::BTreeSet<_> = near.chain((0..end).step_by(1_009)).collect();
+    for at in positions.into_iter().filter(|at| *at <= end) {
+        for how in [TransportEnd::Eof, TransportEnd::Failed] {
+            let (mut hand, streams, mut out) = three_requests();
+            out.advance(at);
+            assert_eq!(out.holds_request(), at < ends[1]);
+            hand.end.connection.handle_output_lost(&out);
+            transport_ends(&mut hand, how);
+            for (stream, end) in streams.into_iter().zip(ends) {
+                let expected = if at < end {
+                    Retry::Safe
+                } else {
+                    Retry::IfIdempotent
+                };
+                assert_eq!(hand.failure(stream).retry, expected, "{at} of {end}");
             }
-        }
-        out.advance(at);
-        assert_eq!(out.holds_request(), at < ends[1]);
-        connection.handle_output_lost(&out);
-        transport_ends(&mut hand, how);
-        for (stream, end) in streams.into_iter().zip(ends) {
-            let expected = if at < end {
-                Retry::Safe
-            } else {
-                Retry::IfIdempotent
-            };
-            assert_eq!(hand.failure(stream).retry, expected, "{at} of {end}");
         }
     }
 }
