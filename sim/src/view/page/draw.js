@@ -271,7 +271,10 @@ class Picture {
       // What lasts is named where its name fits; what happens at one moment has no room of its own anywhere.
       if (fault.until > fault.at && ctx.measureText(name).width + 8 > to - from) continue;
       ctx.save();
-      ctx.globalAlpha = .9;
+      // With an edge around it: frames of the connection may stand behind it.
+      ctx.strokeStyle = this.colours.card;
+      ctx.lineWidth = 3;
+      ctx.strokeText(name, from + 4, AXIS + 8);
       ctx.fillText(name, from + 4, AXIS + 8);
       ctx.restore();
     }
