@@ -12,9 +12,12 @@
 //! down" the bytes on the wire, all per request: the same work shows in them. All read every field and every body
 //! byte. The `h2` crate is made of futures and needs an executor, which is about a hundredth of its time.
 //!
+//! `--measure growth` asks how the cost of a request grows with streams, connections, fields and bodies.
+//!
 //! `--engine` runs one alone, for a profiler; what is measured runs below the function `measured`.
 
 mod drive;
+mod growth;
 mod h2_ends;
 mod hpack;
 mod memory;
@@ -83,6 +86,8 @@ enum Measure {
     Memory,
     /// Time of each header field, encoded and decoded.
     Hpack,
+    /// Time of each request with more streams, connections, fields and bytes.
+    Growth,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,6 +146,7 @@ fn main() {
     match options.measure {
         Measure::Memory => memory::print(&engines),
         Measure::Hpack => hpack::print(&engines, &options),
+        Measure::Growth => growth::print(&engines, &options),
         Measure::Requests => {
             for workload in WORKLOADS.iter().filter(chosen) {
                 report::print(workload, &measure(workload, &engines, &options));
