@@ -66,7 +66,7 @@ pub struct Config {
     /// Bytes of one stream's body that [`send_data`](crate::Connection::send_data) takes before it answers 0.
     /// 64 KiB keeps a stream busy for four turns of the scheduler.
     pub send_buffer_bytes: usize,
-    /// Events that wait for [`poll_event`](crate::Connection::poll_event), at least 16; reading pauses beyond it. 256 are
+    /// Events that wait for [`poll_event`](crate::Connection::poll_event), at least 8; reading pauses beyond it. 256 are
     /// what one read of a socket brings when its frames are small.
     pub events_max: usize,
     /// Bytes that may wait in a [`Transmit`](crate::Transmit) before no more frames are cut. 64 KiB are one long vectored
@@ -193,7 +193,7 @@ impl Config {
         self.send_buffer_bytes = self.send_buffer_bytes.max(1);
         self.abuse_burst = self.abuse_burst.max(1);
         self.settings_entries_max = self.settings_entries_max.max(16);
-        self.events_max = self.events_max.max(16);
+        self.events_max = self.events_max.max(8);
         self.output_bytes_max = self.output_bytes_max.max(1);
         self
     }

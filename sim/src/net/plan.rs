@@ -196,8 +196,9 @@ impl Plan {
     fn widened(mut self, tape: &mut Tape) -> Self {
         tape.lane("wider");
         self.driver_apart = tape.chance(1, 2);
-        self.client.events_max = tape.pick(&[256, 256, 16]);
-        self.server.events_max = tape.pick(&[256, 256, 16]);
+        // Little that comes at once fills the smallest: short pieces of one body are one event.
+        self.client.events_max = tape.pick(&[256, 256, 8]);
+        self.server.events_max = tape.pick(&[256, 256, 8]);
         self.pool.idle_max = tape.pick(&[90_000, 500, 3_000]);
         // A limit that leaves a place for others.
         self.keeper = tape.chance(1, 2)
