@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use raddle_io::{BoxError, RecvBody};
 use tokio::time::Sleep;
 
@@ -17,7 +18,10 @@ use super::{
     plan::millis,
     request::{Fate, Request},
 };
-use crate::oracle::{Message, Way};
+use crate::{
+    oracle::{Message, Way},
+    outcome::Fault,
+};
 
 /// A message in parts, sometimes with pauses between them.
 #[derive(Debug)]
@@ -119,7 +123,9 @@ impl Body for Echo {
         if self.done {
             return Poll::Ready(None);
         }
+        let promise = Promise::of(&self.body);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        promise.judge(self.n, frame.as_ref(), &self.book);
         self.done = !matches!(frame, Some(Ok(_)));
         match &frame {
             Some(Ok(frame)) => self.book.frame(self.n, Way::Up, frame),
@@ -128,6 +134,52 @@ impl Body for Echo {
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
+}
+
+/// What a body says of itself before it is asked for its next part.
+#[derive(Debug)]
+pub(super) struct Promise {
+    ends: bool,
+    least: u64,
+    most: Option<u64>,
+}
+
+impl Promise {
+    pub(super) fn of(body: &RecvBody) -> Self {
+        let hint = body.size_hint();
+        Self {
+            ends: body.is_end_stream(),
+            least: hint.lower(),
+            most: hint.upper(),
+        }
+    }
+
+    /// Compares it with what came.
+    pub(super) fn judge<E>(&self, n: u64, frame: Option<&Result<Frame<Bytes>, E>>, book: &Book) {
+        let bytes = match frame {
+            Some(Ok(frame)) => frame.data_ref().map(|data| data.len() as u64),
+            Some(Err(_)) => return,
+            None => None,
+        };
+        let more = self.most.is_some_and(|most| bytes > Some(most));
+        let fewer = frame.is_none() && self.least > 0;
+        if more || fewer || (self.ends && frame.is_some()) {
+            let what = format!("I-04: a body that says {self:?} of itself gives {bytes:?} bytes");
+            book.fault(Fault::of(n, what));
+        }
+    }
+}
+
+/// The next part of a body that arrives.
+pub(super) async fn next(
+    body: &mut RecvBody,
+    n: u64,
+    book: &Book,
+) -> Option<Result<Frame<Bytes>, raddle_io::Error>> {
+    let promise = Promise::of(body);
+    let frame = body.frame().await;
+    promise.judge(n, frame.as_ref(), book);
+    frame
 }
 
 impl Book {

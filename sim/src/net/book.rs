@@ -226,6 +226,23 @@ impl Book {
         }
     }
 
+    /// So many interim responses came before the response of request `n`.
+    pub(super) fn interims(&self, n: u64, count: u64) {
+        if count > 0 {
+            note!(self, "#{} had {} interim responses", n, count);
+            self.mark("interim");
+        }
+        // Services have no way to send them, and servers of the h2 crate send none here.
+        let sent = match self.plan.accepts && !self.plan.h2_server {
+            true => self.plan.requests[n as usize].interims,
+            false => 0,
+        };
+        if count != sent {
+            let what = format!("I-04: {count} interim responses came of {sent}");
+            self.fault(Fault::of(n, what));
+        }
+    }
+
     /// The response is whole for the client, and so the request is at its end.
     pub(super) fn complete(&self, n: u64) {
         self.whole(n, Way::Down);

@@ -52,6 +52,8 @@ pub(super) struct Plan {
     pub(super) driver_apart: bool,
     /// Whether a task keeps a place for a stream that it never opens.
     pub(super) keeper: bool,
+    /// Whether the client lets go of its connection before its last requests have been answered.
+    pub(super) leaves: bool,
     pub(super) pool: PoolPlan,
 }
 
@@ -119,6 +121,7 @@ impl Plan {
             bounce: tape.chance(1, 2).then(|| tape.between(1, 500)),
             driver_apart: false,
             keeper: false,
+            leaves: false,
             pool: PoolPlan {
                 servers: tape.between(1, 3),
                 connections_max: tape.pick(&[4, 1, 2, 8]),
@@ -172,7 +175,7 @@ impl Plan {
         } = self;
         format!(
             "{} requests of {} workers; tick {tick} ms, latency {latency:?} ms, sockets of {} messages, TLS {tls}; \
-             holds {:?}, cut {:?}, starts again after {:?} ms, drain {:?}; {:?}; accepts {}, driver apart {}, keeper {}; \
+             holds {:?}, cut {:?}, starts again after {:?} ms, drain {:?}; {:?}; accepts {}, driver apart {}, keeper {}, leaves {}; \
              client: {}, {:?}; server: {}, {:?}",
             self.requests.len(),
             self.workers,
@@ -185,6 +188,7 @@ impl Plan {
             self.accepts,
             self.driver_apart,
             self.keeper,
+            self.leaves,
             unusual(&self.client),
             self.client_style,
             unusual(&self.server),
@@ -229,6 +233,7 @@ impl Plan {
                 request.trouble(tape, self.accepts);
             }
         }
+        self.leaves = !self.keeper && tape.chance(1, 4);
         tape.lane("main");
         self
     }

@@ -6,14 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use http_body_util::BodyExt;
-use raddle_core::{Retry, Role};
+use raddle_core::{Origin, Retry, Role};
 use raddle_io::{Client, Error, Kind, RecvBody};
 use tokio::{task::JoinSet, time::timeout};
 use tower_service::Service;
 
 use super::{
-    bodies::Parts,
+    bodies::{self, Parts},
     book::Book,
     plan::{Cut, millis},
     request::Request,
@@ -67,10 +66,12 @@ pub(super) async fn run(io: Socket, book: Book) {
         workers.spawn(work(client.clone(), worker, book.clone()));
     }
     let keeper = (book.plan.keeper).then(|| Handed::spawn(keep(client.clone(), book.clone())));
+    let client = (!book.plan.leaves).then_some(client);
     while workers.join_next().await.is_some() {}
     drop(keeper);
-    nothing_is_left(&client, &book).await;
-    drop(client);
+    if let Some(client) = client {
+        nothing_is_left(&client, &book).await;
+    }
     if timeout(millis(END_MAX), &mut driver).await.is_err() {
         book.fault(Fault::run("I-21: our client's driver does not end"));
     }
@@ -115,11 +116,17 @@ async fn nothing_is_left(client: &Client, book: &Book) {
 /// Makes every request whose turn is with this worker.
 async fn work(client: Client, worker: usize, book: Book) {
     let mine = |request: &&Request| request.n as usize % book.plan.workers == worker;
-    for request in book.plan.requests.iter().filter(mine) {
+    let mut requests = book.plan.requests.iter().filter(mine).peekable();
+    let mut client = Some(client);
+    while let Some(request) = requests.next() {
         tokio::time::sleep(millis(request.pause)).await;
+        // Who leaves lets go of the last handle with the last request.
+        let last = book.plan.leaves && requests.peek().is_none();
+        let handle = if last { client.take() } else { client.clone() };
+        let Some(handle) = handle else { return };
         let n = request.n;
         book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
-        let exchange = exchange(client.clone(), request, &book);
+        let exchange = exchange(handle, request, &book);
         let Some(after) = request.give_up else {
             exchange.await;
             continue;
@@ -207,14 +214,9 @@ async fn exchange(mut client: Client, request: &Request, book: &Book) {
 pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
     let (head, mut body) = response.into_parts();
     book.head(n, &head);
-    if let Some(interims) = head.extensions.get::<raddle_io::Informational>() {
-        book.note(format_args!(
-            "#{n} had {} interim responses",
-            interims.0.len()
-        ));
-        book.mark("interim");
-    }
-    while let Some(frame) = body.frame().await {
+    let interims = head.extensions.get::<raddle_io::Informational>();
+    book.interims(n, interims.map_or(0, |interims| interims.0.len() as u64));
+    while let Some(frame) = bodies::next(&mut body, n, book).await {
         match frame {
             Ok(frame) => book.frame(n, Way::Down, &frame),
             Err(error) => return failed(n, &error, book),
@@ -231,6 +233,11 @@ pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     }
     if error.retry() == Retry::Safe {
         book.mark("safe from our client");
+        let refused = matches!(error.kind(), Kind::Stream(error) if error.origin == Origin::Remote);
+        let plan = &book.plan;
+        if !refused && !plan.pooled && plan.cut.is_none() && plan.drain.is_none() {
+            book.fault(Fault::of(n, format!("I-03: not even tried: {error}")));
+        }
     }
     book.failed(n, error.retry(), &error.to_string());
 }

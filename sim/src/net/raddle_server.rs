@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::{
-    bodies::{Echo, Parts},
+    bodies::{self, Echo, Parts},
     book::Book,
     plan::millis,
     raddle_client::Handed,
@@ -146,7 +146,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
 }
 
 async fn read(n: u64, body: &mut RecvBody, book: &Book) -> Result<(), BoxError> {
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = bodies::next(body, n, book).await {
         match frame {
             Ok(frame) => book.frame(n, Way::Up, &frame),
             Err(error) => {
