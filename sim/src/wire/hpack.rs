@@ -132,6 +132,8 @@ impl Huffman {
 
     fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let mut rest = bytes.iter();
+        // The shortest code has 5 bits.
+        out.reserve(bytes.len() * 8 / 5);
         // The lowest `have` bits are still to be decoded.
         let (mut bits, mut have) = (0_u64, 0_u32);
         loop {
@@ -141,15 +143,25 @@ impl Huffman {
                 bits = bits << 8 | u64::from(byte);
                 have += 8;
             }
-            let next = match have {
-                0..8 => bits << (8 - have),
-                _ => bits >> (have - 8),
-            };
-            let (octet, len) = self.short[(next & 0xff) as usize];
-            if len > 0 && u32::from(len) <= have {
+            // Most codes are short, and most of them have whole octets behind them.
+            while have >= 8 {
+                let (octet, len) = self.short[(bits >> (have - 8) & 0xff) as usize];
+                if len == 0 {
+                    break;
+                }
                 out.push(octet);
                 have -= u32::from(len);
+            }
+            if have < 30 && rest.len() > 0 {
                 continue;
+            }
+            if have < 8 {
+                let (octet, len) = self.short[(bits << (8 - have) & 0xff) as usize];
+                if len > 0 && u32::from(len) <= have {
+                    out.push(octet);
+                    have -= u32::from(len);
+                    continue;
+                }
             }
             match self.long(bits, have) {
                 Some((256, _)) => return Err("EOS in a string".into()),
