@@ -217,3 +217,24 @@ fn a_drain_without_room_for_its_ping_names_its_last_stream_at_once() {
         assert_eq!(last, [if full { 1 } else { 0x7fff_ffff }]);
     }
 }
+
+// RFC 9113 §5.1: what was under way when a stream was reset is received all the same, and counted as dropped.
+#[test]
+fn data_that_crosses_a_reset_is_counted() {
+    let mut pair = Pair::established();
+    let (up, down) = arrive(&mut pair);
+    let server = &mut pair.server.connection;
+    let head = ResponseHead::new(200).finish();
+    server.respond(down, head, Then::More).unwrap();
+    for part in [100, 23] {
+        let mut body = Bytes::from(vec![0; part]);
+        assert_eq!(server.send_data(down, &mut body, Then::More), Ok(part));
+    }
+    pair.client.connection.reset(up, ErrorCode::CANCEL);
+    pair.settle();
+    let stats = pair.client.connection.stats();
+    assert_eq!(
+        (stats.data_bytes_dropped, stats.data_bytes_received),
+        (123, 0)
+    );
+}
