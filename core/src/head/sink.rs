@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Field, Fields, FieldsBuilder, RequestHead};
+use super::{Field, Fields, FieldsBuilder, RequestHead, chars};
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
 /// one piece serves about ten; a head that is kept for long keeps one piece alive.
@@ -90,7 +90,12 @@ impl BlockSink {
         let crumbs = core::mem::take(&mut self.crumbs);
         if join_cookies && crumbs > 1 {
             let fields = self.fields.finish();
-            return self.joined(&fields);
+            let mut crumbs = fields.iter().filter(|field| field.name == COOKIE);
+            // RFC 9113 §8.2.1: each is a field, and what is wrong with one must not vanish in the whole.
+            return match crumbs.all(|crumb| chars::is_value(crumb.value)) {
+                true => self.joined(&fields),
+                false => fields,
+            };
         }
         if self.fields.bytes() > APART_BYTES {
             return self.fields.finish_apart(SLAB_BYTES);
@@ -104,7 +109,10 @@ impl BlockSink {
     /// crumbs took.
     fn joined(&mut self, fields: &Fields) -> Fields {
         let crumbs = || fields.iter().filter(|field| field.name == COOKIE);
-        let values: Vec<&[u8]> = crumbs().map(|crumb| crumb.value).collect();
+        let mut values: Vec<&[u8]> = crumbs().map(|crumb| crumb.value).collect();
+        // Empty ones at the end would leave a space there, where none may be (RFC 9113 §8.2.1).
+        let end = values.iter().rposition(|value| !value.is_empty());
+        values.truncate(end.map_or(0, |last| last + 1));
         let mut cookie = Some(values.join(&b"; "[..]));
         for field in fields.iter() {
             if field.name != COOKIE {

@@ -77,6 +77,27 @@ fn cookie_crumbs_are_joined_where_the_first_was() {
     assert_eq!(names, [&b"cookie"[..], b"accept"]);
 }
 
+// RFC 9113 §8.2.1 and §8.2.3: what is wrong with a crumb does not vanish in the whole, and one without a byte is no fault.
+#[test]
+fn crumbs_are_judged_before_they_are_joined() {
+    for odd in ["b ", " b", "b\t", "b\n"] {
+        for crumbs in [["a=1", odd, "c=3"], [odd, "b", "c"]] {
+            let crumbs = crumbs.map(|crumb| ("cookie", crumb, false));
+            let refused = received(Config::default(), &crumbs);
+            assert!(refused.is_err(), "{crumbs:?}");
+        }
+    }
+    for (crumbs, whole) in [
+        (["a=1", "", ""], "a=1"),
+        (["a", "", "c"], "a; ; c"),
+        ([""; 3], ""),
+    ] {
+        let crumbs = crumbs.map(|crumb| ("cookie", crumb, false));
+        let head = received(Config::default(), &crumbs).unwrap();
+        assert_eq!(cookies(&head), [whole.as_bytes()]);
+    }
+}
+
 #[test]
 fn a_proxy_may_keep_the_crumbs() {
     let config = Config {
