@@ -138,6 +138,56 @@ planted! {
     OutputUnbounded,
     /// A header block may take as long as it likes.
     HeaderBlockUntimed,
+    /// The first frame may be any.
+    AnythingFirst,
+    /// PUSH_PROMISE is ignored.
+    PromiseIgnored,
+    /// What comes behind the end of a stream is ignored.
+    BehindEndIgnored,
+    /// DATA may come before the head of a response.
+    DataBeforeHead,
+    /// Trailers need not end their stream.
+    TrailersGoOn,
+    /// An interim response may end its stream.
+    InterimEnds,
+    /// A tunnel carries field sections, too.
+    TunnelTakesFields,
+    /// The answer to HEAD has to bring the content that its head tells of.
+    HeadHasContent,
+    /// An extended CONNECT is taken that was never announced.
+    ConnectUnasked,
+    /// A field that no hop may index goes out as any other.
+    SensitiveForgotten,
+    /// The peer may go on with a larger HPACK table than we have announced.
+    TableLimitForgotten,
+    /// Two SETTINGS are acknowledged by one.
+    AcksMerged,
+    /// The deadline for the acknowledgement of SETTINGS goes on behind it.
+    AckDeadlineStays,
+    /// SETTINGS_INITIAL_WINDOW_SIZE moves the window of the connection, too.
+    BaseMovesConnection,
+    /// A window that a larger base takes beyond 31 bits is left as it is.
+    BaseOverflows,
+    /// DATA that is a fault of its stream gives no credit back.
+    FaultyDataUncredited,
+    /// DATA of a body that nobody wants is handed out.
+    DiscardHandedOut,
+    /// One stream more than our limit is taken.
+    LimitByOne,
+    /// The newest of the requests that wait is sent first.
+    NewestFirst,
+    /// RST_STREAM carries a code of its own.
+    ResetCodeLost,
+    /// The reason that the peer's GOAWAY gives is not told.
+    ReasonLost,
+    /// A server that drains names its last stream at once.
+    DrainAtOnce,
+    /// Faults of streams cost nothing.
+    FaultsFree,
+    /// A stream that its own window holds back is said to wait for that of the connection.
+    WaitingMistold,
+    /// PRIORITY_UPDATE goes to a server that does not go by it.
+    UrgencyUnasked,
 }
 
 /// The fault that is switched on, where there can be one.

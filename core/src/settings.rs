@@ -93,7 +93,7 @@ impl Remote {
         if self.acks_due >= ACKS_MAX && !self.plants.has(Planted::AnswersUnbounded) {
             return Err(Violation::SettingsFlood);
         }
-        self.acks_due += 1;
+        self.acks_due += u32::from(!(self.plants.has(Planted::AcksMerged) && self.acks_due > 0));
         Ok(())
     }
 

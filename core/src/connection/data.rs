@@ -56,7 +56,7 @@ impl Connection {
             return Err(Fault::connection(Violation::ConnectionWindowExceeded));
         }
         let taken = self.take_data(id, data, flow_len, end, now);
-        if taken.is_err() {
+        if taken.is_err() && !self.plants.has(Planted::FaultyDataUncredited) {
             self.credit.release(u64::from(flow_len));
         }
         taken
@@ -92,7 +92,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());
         };
-        if stream.recv.state == RecvState::Head {
+        if stream.recv.state == RecvState::Head && !self.plants.has(Planted::DataBeforeHead) {
             return Err(fault(Violation::DataBeforeHeaders));
         }
         let due = stream.update_due();
@@ -122,7 +122,7 @@ impl Connection {
             stream.recv.credit.release(back);
             self.credit.release(back);
         }
-        if !stream.recv.discards {
+        if !stream.recv.discards || self.plants.has(Planted::DiscardHandedOut) {
             let copied = self.events.push_data(handle, stream, data, end);
             self.stats.work_units += copied as u64;
         }

@@ -2,8 +2,8 @@
 
 use super::Connection;
 use crate::{
-    error::SendError, head::Fields, limits::Cause, stats::Defences, time::Timestamp,
-    violation::Violation,
+    error::SendError, head::Fields, limits::Cause, planted::Planted, stats::Defences,
+    time::Timestamp, violation::Violation,
 };
 
 /// Bytes of one header list that are taken whatever the other streams have brought, so that large lists of some never
@@ -33,7 +33,8 @@ impl Connection {
     /// Whether the table has room for one more stream of the peer's. Those that are open count, and so do those that
     /// have ended and are still in use: by a caller who has not read their bodies, or for a RST_STREAM that waits.
     pub(super) fn has_room(&self) -> bool {
-        let max = self.config.concurrent_streams_max as usize;
+        let more = usize::from(self.plants.has(Planted::LimitByOne));
+        let max = self.config.concurrent_streams_max as usize + more;
         self.streams.counted() < max && self.streams.live() < max.saturating_mul(2)
     }
 

@@ -1,7 +1,7 @@
 //! Why a stream does not move.
 
 use super::Connection;
-use crate::{config::WINDOW_INITIAL, id::StreamHandle, stream::SendState};
+use crate::{config::WINDOW_INITIAL, id::StreamHandle, planted::Planted, stream::SendState};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,9 @@ impl Connection {
             return Waiting::Transport;
         }
         if found.send.buffered() > 0 {
+            if self.plants.has(Planted::WaitingMistold) {
+                return Waiting::ConnectionWindow;
+            }
             return Waiting::StreamWindow;
         }
         if !found.recv.is_over() {

@@ -112,7 +112,8 @@ impl Connection {
         let header_bytes = fields.bytes();
         let rules = head::Rules {
             oddities: Oddities::of(&self.config),
-            extended_connect: self.config.enable_connect_protocol,
+            extended_connect: self.config.enable_connect_protocol
+                || self.plants.has(Planted::ConnectUnasked),
         };
         let head = head::parse_request(fields, &rules).map_err(fault)?;
         let body = BodyLength::of_request(&head);
@@ -170,7 +171,7 @@ impl Connection {
         let head = head::parse_response(fields, oddities).map_err(fault)?;
         if head.is_informational() {
             // RFC 9113 §8.1: an interim response never ends the stream.
-            if end {
+            if end && !self.plants.has(Planted::InterimEnds) {
                 return Err(fault(Violation::InformationalEndsStream));
             }
             stream
@@ -184,7 +185,11 @@ impl Connection {
             });
             return Ok(());
         }
-        let body = BodyLength::of_response(&head, stream.answered);
+        let answered = match self.plants.has(Planted::HeadHasContent) {
+            true => Answered::Other,
+            false => stream.answered,
+        };
+        let body = BodyLength::of_response(&head, answered);
         stream.tunnel = stream.answered.opens_tunnel(head.status());
         stream.recv.start(body, end).map_err(fault)?;
         if end {
@@ -211,8 +216,11 @@ impl Connection {
             return Ok(());
         };
         // RFC 9113 §8.5: nothing but DATA may come on a tunnel.
-        if stream.tunnel {
+        if stream.tunnel && !self.plants.has(Planted::TunnelTakesFields) {
             return Err(Violation::TunnelFieldSection);
+        }
+        if !end && self.plants.has(Planted::TrailersGoOn) {
+            return Ok(());
         }
         // RFC 9113 §8.1: it is trailers, and ends the message.
         if !end {

@@ -121,7 +121,9 @@ impl Connection {
         }
         self.stats.streams_faulted += 1;
         self.count_defence(violation);
-        self.buckets.charge(Cause::StreamError, now)?;
+        if !self.plants.has(Planted::FaultsFree) {
+            self.buckets.charge(Cause::StreamError, now)?;
+        }
         let code = violation.error_code();
         let role = self.role;
         let Some(handle) = self.streams.find(id) else {
@@ -235,7 +237,8 @@ impl Connection {
                 self.streams.settle(handle);
             }
         }
-        if code != ErrorCode::NO_ERROR && self.error.is_none() {
+        let told = code != ErrorCode::NO_ERROR && !self.plants.has(Planted::ReasonLost);
+        if told && self.error.is_none() {
             self.error = Some(ConnectionError {
                 origin: Origin::Remote,
                 code,
@@ -282,7 +285,8 @@ impl Connection {
                     code: ErrorCode::NO_ERROR,
                     debug: Bytes::new(),
                 });
-                if self.pings.request(Purpose::Drain).is_none() {
+                let at_once = self.plants.has(Planted::DrainAtOnce);
+                if at_once || self.pings.request(Purpose::Drain).is_none() {
                     self.drain_second_phase();
                 }
             }

@@ -8,6 +8,7 @@ use crate::{
     head::{Fields, RequestHead},
     id::{Role, StreamHandle, StreamId},
     limits::Cause,
+    planted::Planted,
     priority::Priority,
     time::Timestamp,
     violation::Violation,
@@ -42,7 +43,9 @@ impl Connection {
     /// goes by such priorities (SETTINGS_NO_RFC7540_PRIORITIES), by a PRIORITY_UPDATE frame.
     pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
         // RFC 9218 §2.1.1: to a server that has not said so, the frame would mean nothing.
-        let tells = self.role == Role::Client && self.remote.no_rfc7540_priorities == Some(true);
+        let asked = self.remote.no_rfc7540_priorities == Some(true)
+            || self.plants.has(Planted::UrgencyUnasked);
+        let tells = self.role == Role::Client && asked;
         if let Some(found) = self.streams.get_mut(stream) {
             found.priority_due |= tells && (found.priority != priority || !found.prioritized);
             found.priority = priority;

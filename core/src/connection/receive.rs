@@ -175,7 +175,8 @@ impl Connection {
     /// Acts on a frame that was taken off the input.
     fn handle_frame(&mut self, frame: Frame, now: Timestamp) -> Result<(), Fault> {
         // RFC 9113 §3.4: the first frame of either side MUST be SETTINGS.
-        if !self.remote.received && !matches!(frame, Frame::Settings(_)) {
+        let any = self.plants.has(Planted::AnythingFirst);
+        if !any && !self.remote.received && !matches!(frame, Frame::Settings(_)) {
             return Err(Fault::connection(Violation::FirstFrameNotSettings));
         }
         match frame {
@@ -198,6 +199,7 @@ impl Connection {
             }
             Frame::SettingsAck => self.on_settings_ack(now).map_err(Fault::connection),
             // RFC 9113 §8.4: we send ENABLE_PUSH=0 as a client, and a server never accepts a push.
+            Frame::PushPromise { .. } if self.plants.has(Planted::PromiseIgnored) => Ok(()),
             Frame::PushPromise { .. } => Err(Fault::connection(Violation::PushPromiseReceived)),
             Frame::Ping { ack: true, payload } => {
                 self.on_pong(payload, now).map_err(Fault::connection)
@@ -296,6 +298,11 @@ impl Connection {
             self.remote.concurrent_streams = before;
         }
         self.follow_table_sizes(settings);
+        if self.plants.has(Planted::BaseMovesConnection) {
+            let base = self.streams.initial_window();
+            let raised = self.remote.initial_window.saturating_sub(base);
+            let _ = self.window.grow(raised, crate::config::WINDOW_INITIAL);
+        }
         // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
         if !self.streams.move_base(self.remote.initial_window) {
             return Err(Violation::InitialWindowOverflow);
@@ -331,10 +338,14 @@ impl Connection {
             // RFC 9113 §6.5.3 forbids nothing about it, and it changes nothing: our SETTINGS go out once.
             return self.buckets.charge(Cause::Settings, now);
         }
-        self.timers.stop(Timer::SettingsAck);
+        if !self.plants.has(Planted::AckDeadlineStays) {
+            self.timers.stop(Timer::SettingsAck);
+        }
         // RFC 9113 §6.5.3: from here on the peer follows what we announced.
-        self.hpack_in
-            .set_table_size_max(self.config.header_table_bytes);
+        if !self.plants.has(Planted::TableLimitForgotten) {
+            self.hpack_in
+                .set_table_size_max(self.config.header_table_bytes);
+        }
         let target = self.config.stream_window_bytes;
         if target != Local::unacked_window(&self.config) {
             for handle in self.streams.handles() {

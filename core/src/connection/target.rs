@@ -57,6 +57,9 @@ impl Connection {
             // RFC 9113 §5.4.2: after our RST_STREAM anything may be on its way; of what is forgotten we assume the same.
             None | Some(Left::ResetLocally) => Ok(()),
             // RFC 9113 §6.1: STREAM_CLOSED, and of other frames the same.
+            Some(Left::HalfEnded | Left::Ended) if self.plants.has(Planted::BehindEndIgnored) => {
+                Ok(())
+            }
             Some(Left::HalfEnded | Left::ResetRemotely) => Err(Fault {
                 violation: Violation::StreamClosedFrame,
                 stream,

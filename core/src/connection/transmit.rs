@@ -9,7 +9,7 @@ use crate::{
     head::{self, Field},
     id::{Role, StreamId},
     ping::Purpose,
-    planted::Planted,
+    planted::{Planted, Plants},
     settings::Local,
     stream::OutHead,
     streams::Queue,
@@ -142,7 +142,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(handle) else {
             return false;
         };
-        let id = stream.id;
+        let (id, plants) = (stream.id, self.plants);
         if self.plants.has(Planted::ResetWaitsForWindow)
             && stream.reset_due.is_some()
             && self.window.available(WINDOW_INITIAL) == 0
@@ -158,13 +158,13 @@ impl Connection {
                 out.write_inline(|inline| encode::window_update(inline, id, increment));
             }
             while let Some((head, end)) = stream.send.take_head() {
-                let max = self.remote.frame_size;
+                let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
                 match &head {
                     OutHead::Request(head) => {
-                        put_block(out, &mut self.hpack_out, id, end, max, head.all())
+                        put_block(out, hpack, id, end, max, head.all(), plants)
                     }
                     OutHead::Response(head) => {
-                        put_block(out, &mut self.hpack_out, id, end, max, head.all())
+                        put_block(out, hpack, id, end, max, head.all(), plants)
                     }
                 }
             }
@@ -181,6 +181,7 @@ impl Connection {
                     true,
                     self.remote.frame_size,
                     fields.iter(),
+                    plants,
                 );
             }
             if stream.send.take_bare_end() {
@@ -216,11 +217,13 @@ impl Connection {
             && let Some((OutHead::Request(head), end)) = stream.send.take_head()
         {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
+            let plants = self.plants;
             let list_max = self.remote.header_list_size as usize;
             if self.config.split_cookies && head::may_crumble(&head, list_max) {
-                put_block(out, hpack, id, end, max, head.all().flat_map(head::crumbs));
+                let crumbs = head.all().flat_map(head::crumbs);
+                put_block(out, hpack, id, end, max, crumbs, plants);
             } else {
-                put_block(out, hpack, id, end, max, head.all());
+                put_block(out, hpack, id, end, max, head.all(), plants);
             }
             out.note_request(id);
         }
@@ -285,13 +288,15 @@ fn put_block<'a>(
     end_stream: bool,
     frame_max: u32,
     fields: impl Iterator<Item = Field<'a>>,
+    plants: Plants,
 ) {
     out.write_inline(|inline| {
         let start = inline.len();
         inline.put_bytes(0, frame::HEAD_LEN);
         hpack.begin(inline);
         for field in fields {
-            let indexing = if field.sensitive {
+            let keeps = !plants.has(Planted::SensitiveForgotten);
+            let indexing = if field.sensitive && keeps {
                 raddle_hpack::Indexing::Never
             } else {
                 raddle_hpack::Indexing::Auto

@@ -189,7 +189,11 @@ impl Stream {
         }
         self.outcome = Some(Outcome::Failed(error));
         self.end_halves();
-        self.reset_due = (reset && self.is_bound()).then_some(error.code);
+        let code = match self.plants.has(Planted::ResetCodeLost) {
+            true => ErrorCode::CANCEL,
+            false => error.code,
+        };
+        self.reset_due = (reset && self.is_bound()).then_some(code);
         self.stop_sending_due = false;
     }
 

@@ -50,6 +50,11 @@ impl List {
         (self.first != NONE).then_some(self.first)
     }
 
+    /// The last one, for a fault that is switched on.
+    pub(crate) fn back(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }

@@ -221,6 +221,7 @@ impl Streams {
     /// The first stream of a list.
     pub(crate) fn front(&self, queue: Queue) -> Option<StreamHandle> {
         let list = match queue {
+            Queue::Open if self.plants.has(Planted::NewestFirst) => return self.newest(),
             Queue::Open => &self.lists.open,
             Queue::Control => &self.lists.control,
             Queue::Notify => &self.lists.notify,

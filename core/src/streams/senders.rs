@@ -14,6 +14,11 @@ impl Streams {
         self.initial_window
     }
 
+    /// The newest request that waits, for a fault that is switched on.
+    pub(super) fn newest(&self) -> Option<StreamHandle> {
+        self.lists.open.back().map(|slot| self.handle(slot))
+    }
+
     /// Moves every send window to a new base (RFC 9113 §6.9.2); `false` when one of them would leave 31 bits.
     ///
     /// No stream is touched: those whose window closes are parked when their turn comes, and those whose window opens
@@ -64,7 +69,7 @@ impl Streams {
                 .unwrap_or(0)
                 .max(0);
         }
-        fits(self.offset_max)
+        fits(self.offset_max) || self.plants.has(Planted::BaseOverflows)
     }
 
     /// Adds the increment of a WINDOW_UPDATE to a stream's send window; `false` when that would leave 31 bits.
