@@ -77,7 +77,7 @@ impl World<'_> {
         way: Way,
         fields: impl Iterator<Item = Field<'f>>,
     ) -> Bytes {
-        let lines = lines(fields.map(|field| (field.name, field.value)));
+        let lines = lines(fields.map(|field| (field.name, field.value, field.sensitive)));
         if lines.len() > 4_096 {
             self.marks.hit("E09");
         }
@@ -100,7 +100,7 @@ impl World<'_> {
             Role::Client => &self.lists[n as usize].response,
             Role::Server => &self.lists[n as usize].request,
         };
-        let fields = fields.map(|field| (field.name, field.value));
+        let fields = fields.map(|field| (field.name, field.value, field.sensitive));
         if !are_lines(sent, fields.clone()) {
             return Err(Fault::of(
                 n,

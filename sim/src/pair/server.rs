@@ -149,7 +149,11 @@ impl World<'_> {
     fn inform(&mut self, stream: StreamHandle, n: u64, interims: u64) -> Result<(), Fault> {
         for _ in 0..interims {
             let hint = ResponseHead::new(103).field(b"link", b"</style>").finish();
-            let list = lines([(&b":status"[..], &b"103"[..]), (b"link", b"</style>")]).into();
+            let list = lines([
+                (&b":status"[..], &b"103"[..], false),
+                (b"link", b"</style>", false),
+            ]);
+            let list = list.into();
             match self.server.conn.inform(stream, hint) {
                 Ok(()) => self.server.news.sent_list(stream, list),
                 Err(SendError::Gone) => {}

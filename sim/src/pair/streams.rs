@@ -202,7 +202,7 @@ impl World<'_> {
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
         live.given = sending.at;
         if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {
-            let list = lines([(&b"x-end"[..], &value[..])]);
+            let list = lines([(&b"x-end"[..], &value[..], false)]);
             end.news.sent_list(stream, list.into());
         }
         end.news.gave(stream);

@@ -1,13 +1,13 @@
 //! The application of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use raddle_core::{
-    Connection, ErrorCode, Event, RequestHead, ResponseHead, Retry, Role, StreamHandle, Then,
+    Connection, Event, Origin, PingId, ResponseHead, Retry, Role, StreamError, StreamHandle, Then,
 };
 
-use super::{TURNS_MAX, World};
+use super::{TURNS_MAX, World, acts::Kind};
 use crate::{
     outcome::Fault,
     trace::{Said, note},
@@ -16,11 +16,23 @@ use crate::{
 
 /// The longest body, in bytes.
 pub(super) const BODY_MAX: usize = 70_000;
+/// PINGs that may wait for their answers.
+pub(super) const PINGS_MAX: usize = 8;
 /// What all bodies begin with. What is in them is judged elsewhere.
 static BODY: [u8; BODY_MAX] = [7; BODY_MAX];
 
 #[derive(Debug, Default)]
 pub(super) struct App {
+    /// PINGs that are not answered yet.
+    pub(super) pings: BTreeSet<PingId>,
+    pub(super) pongs: u64,
+    /// The codes that it has reset streams with.
+    pub(super) codes: BTreeMap<u32, u32>,
+    pub(super) drained: bool,
+    /// Streams whose bodies it does not want.
+    pub(super) discards: BTreeSet<StreamHandle>,
+    /// The newest request that has got its number.
+    pub(super) bound: Option<u64>,
     pub(super) streams: BTreeMap<StreamHandle, Live>,
     /// The most bytes of a body.
     pub(super) body_max: usize,
@@ -32,20 +44,54 @@ pub(super) struct App {
 
 #[derive(Debug)]
 pub(super) struct Live {
+    pub(super) kind: Kind,
     /// How many streams went before it.
     pub(super) n: u64,
-    id: Option<u32>,
+    pub(super) id: Option<u32>,
     /// Bytes that are still to be given to the engine; `None` when the end was given.
-    left: Option<usize>,
+    pub(super) left: Option<usize>,
     /// Bytes of the body that it sends, once there is one.
-    total: Option<usize>,
-    whole: bool,
-    reset: bool,
+    pub(super) total: Option<usize>,
+    pub(super) whole: bool,
+    pub(super) reset: bool,
     /// Bytes of its body that the observer knows to be with the engine.
-    told: usize,
+    pub(super) told: usize,
+    /// The head of the response has been told.
+    pub(super) head: bool,
+    /// Trailers follow the body.
+    pub(super) trailers: bool,
+}
+
+impl Live {
+    pub(super) fn reset(&self) -> bool {
+        self.reset
+    }
+
+    /// Bytes of its body that the engine has been given.
+    pub(super) fn given(&self) -> usize {
+        self.total.unwrap_or_default() - self.left.unwrap_or_default()
+    }
 }
 
 impl App {
+    /// Whether the engine surely has room for a PING of its own.
+    pub(super) fn can_ask(&self) -> bool {
+        self.pings.len() < PINGS_MAX / 2
+    }
+
+    /// Whether it wants nothing of the body on this stream.
+    pub(super) fn discards(&self, id: u32) -> bool {
+        let mut streams = self.streams.iter();
+        let found = streams.find(|(_, live)| live.id == Some(id));
+        found.is_some_and(|(handle, _)| self.discards.contains(handle))
+    }
+
+    /// What the request of this stream is, if it is open.
+    pub(super) fn kind(&self, id: u32) -> Option<Kind> {
+        let live = self.streams.values().find(|live| live.id == Some(id));
+        live.map(|live| live.kind)
+    }
+
     pub(super) fn held(&self) -> u64 {
         self.taken.values().sum::<usize>() as u64
     }
@@ -64,53 +110,9 @@ impl App {
 }
 
 impl World<'_> {
-    /// The application does something.
-    pub(super) fn act(&mut self) -> Result<(), Fault> {
-        let choice = self.tape.lane("app").below(8);
-        let handles: Vec<_> = self.app.streams.keys().copied().collect();
-        let some = (!handles.is_empty()).then(|| handles[self.tape.index(handles.len())]);
-        match (choice, some) {
-            (0..=3, _) if self.role == Role::Client => {
-                let body = self.tape.size(self.app.body_max);
-                let head = RequestHead::new(b"POST", b"https", Some(b"a"), b"/").finish();
-                if let Ok(handle) = self.conn.open(head, Then::More) {
-                    note!(self, "app: opens, {} bytes", body);
-                    self.track(handle, Some(body));
-                }
-            }
-            (0..=3, Some(handle)) => {
-                let body = self.tape.size(self.app.body_max);
-                if self
-                    .conn
-                    .respond(handle, ResponseHead::new(200).finish(), Then::More)
-                    .is_ok()
-                {
-                    note!(self, "app: answers, {} bytes", body);
-                    if let Some(live) = self.app.streams.get_mut(&handle) {
-                        (live.left, live.total) = (Some(body), Some(body));
-                    }
-                }
-            }
-            (4, Some(handle)) => {
-                let id = self.conn.stream_id(handle);
-                note!(self, "app: resets {:?}", id);
-                self.conn.reset(handle, ErrorCode::CANCEL);
-                if let Some(live) = self.app.streams.get_mut(&handle) {
-                    live.reset = true;
-                }
-            }
-            (5, _) => self.app.release_all(&mut self.conn),
-            (6, _) if self.tape.chance(1, 8) => {
-                note!(self, "app: drains");
-                self.conn.drain();
-            }
-            _ => {}
-        }
-        self.fill()
-    }
-
-    fn track(&mut self, handle: StreamHandle, left: Option<usize>) {
+    pub(super) fn track(&mut self, handle: StreamHandle, left: Option<usize>, kind: Kind) {
         let live = Live {
+            kind,
             n: self.app.tracked,
             id: None,
             left,
@@ -118,6 +120,8 @@ impl World<'_> {
             whole: false,
             reset: false,
             told: 0,
+            head: false,
+            trailers: false,
         };
         self.app.tracked += 1;
         self.app.streams.insert(handle, live);
@@ -145,11 +149,15 @@ impl World<'_> {
     }
 
     /// Notes which stream is whose, and tells the observer what has been given to each.
-    pub(super) fn note_ids(&mut self) {
+    pub(super) fn note_ids(&mut self) -> Result<(), Fault> {
+        let mut bound = Vec::new();
         for (&handle, live) in &mut self.app.streams {
             let id = self.conn.stream_id(handle).map(|id| id.to_u32());
+            if let (Some(id), None) = (id, live.id) {
+                bound.push((id, live.n));
+            }
             live.id = id.or(live.id);
-            let given = live.total.unwrap_or_default() - live.left.unwrap_or_default();
+            let given = live.given();
             if let Some(id) = live.id
                 && given != std::mem::replace(&mut live.told, given)
             {
@@ -157,15 +165,42 @@ impl World<'_> {
             }
         }
         self.observer.begin_output();
+        // I-24: requests get their numbers in the order in which they were made.
+        bound.sort_unstable();
+        for (_, n) in bound {
+            if self.app.bound.is_some_and(|before| before > n) {
+                return Err(Fault::run("I-24: a newer request went first"));
+            }
+            self.app.bound = Some(n);
+        }
+        Ok(())
+    }
+
+    /// What is still owed to the application behind a calm end.
+    pub(super) fn judge_answers(&self) -> Result<(), Fault> {
+        match self.app.pings.len() {
+            0 => Ok(()),
+            owed => Err(Fault::run(format!(
+                "I-14: {owed} answers to PING are not told"
+            ))),
+        }
     }
 
     /// Gives the engine what it takes of every body; in the end every request is answered.
     pub(super) fn fill(&mut self) -> Result<(), Fault> {
         for (&handle, live) in &mut self.app.streams {
             let Some(left) = live.left else { continue };
+            if left == 0 && live.trailers {
+                let trailers = [(&b"x-end"[..], &b"0"[..])].into_iter().collect();
+                if self.conn.send_trailers(handle, trailers).is_ok() {
+                    live.left = None;
+                    continue;
+                }
+            }
             let mut data = Bytes::from_static(&BODY[..left]);
             // Some ends come alone, behind the last byte.
             let alone = left > 0 && left == live.total.unwrap_or_default() && left % 2 == 1;
+            let alone = alone || (live.trailers && left > 0);
             let then = if alone { Then::More } else { Then::End };
             match self.conn.send_data(handle, &mut data, then) {
                 Ok(_) if data.is_empty() => live.left = alone.then_some(0),
@@ -199,10 +234,28 @@ impl World<'_> {
 
     fn event(&mut self, event: Event) -> Result<(), Fault> {
         match event {
-            Event::Request { stream, .. } => self.track(stream, None),
+            Event::Request { stream, head, .. } => {
+                self.hear_list(stream, head.all())?;
+                let id = self.conn.stream_id(stream).map(|id| id.to_u32());
+                if id.is_some_and(|id| self.observer.has_left_behind(id)) {
+                    return Err(Fault::run("I-08: a request above GOAWAY is told"));
+                }
+                if let Some(id) = id {
+                    self.hear_urgency(id, &head);
+                }
+                self.track(stream, None, Kind::of(head.method()));
+            }
+            Event::Interim { stream, head } => self.hear_list(stream, head.all())?,
+            Event::Trailers { stream, fields } => {
+                self.hear_list(stream, fields.iter())?;
+                self.mark_whole(stream, Then::End);
+            }
             Event::Data { stream, data, then } => {
                 if data.is_empty() && !then.is_end() {
                     return Err(Fault::run("I-23: data of no bytes"));
+                }
+                if self.app.discards.contains(&stream) {
+                    return Err(Fault::run("I-04: hands out what nobody wants"));
                 }
                 if self.tape.lane("app").chance(1, 2) {
                     self.conn.release(stream, data.len());
@@ -211,9 +264,18 @@ impl World<'_> {
                 }
                 self.mark_whole(stream, then);
             }
-            Event::Response { stream, then, .. } => self.mark_whole(stream, then),
+            Event::Response { stream, head, then } => {
+                self.hear_list(stream, head.all())?;
+                if let Some(live) = self.app.streams.get_mut(&stream) {
+                    live.head = true;
+                }
+                self.mark_whole(stream, then);
+            }
             Event::Writable { stream } if self.conn.writable(stream) == 0 => {
                 return Err(Fault::run("I-23: writable without room"));
+            }
+            Event::Writable { stream } if !self.app.streams.contains_key(&stream) => {
+                return Err(Fault::run("I-01: writable behind the end"));
             }
             Event::StopSending { stream } => {
                 if let Some(live) = self.app.streams.get_mut(&stream) {
@@ -222,7 +284,8 @@ impl World<'_> {
             }
             Event::Finished { stream } => {
                 let live = self.ended(stream)?;
-                if self.role == Role::Client && !live.whole {
+                let wanted = !self.app.discards.contains(&stream);
+                if self.role == Role::Client && !live.whole && wanted {
                     return Err(Fault::run("I-04: finished without a whole response"));
                 }
                 self.record_end(live.n, Ended::Finished, format_args!("finished"));
@@ -232,11 +295,30 @@ impl World<'_> {
                 let live = self.ended(stream)?;
                 note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
                 self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
-                self.judge_failure(&live, error.retry)?;
+                self.judge_failure(&live, error)?;
+            }
+            other => self.connection_event(&other)?,
+        }
+        self.fill()
+    }
+
+    fn connection_event(&mut self, event: &Event) -> Result<(), Fault> {
+        match *event {
+            Event::Ready => self.told.ready += 1,
+            Event::PeerDraining => self.told.draining += 1,
+            Event::Openable => self.told.openable = true,
+            Event::Closed { error } => {
+                self.told.closed = Some(error.map(|error| error.code.to_u32()));
+            }
+            Event::Pong { id } => {
+                self.app.pongs += 1;
+                if !self.app.pings.remove(&id) || self.app.pongs > self.peer.answers {
+                    return Err(Fault::run("I-14: an answer to what nobody asked"));
+                }
             }
             _ => {}
         }
-        self.fill()
+        Ok(())
     }
 
     fn mark_whole(&mut self, stream: StreamHandle, then: Then) {
@@ -250,7 +332,8 @@ impl World<'_> {
         live.ok_or_else(|| Fault::run("I-01: a stream ends that is not open"))
     }
 
-    fn judge_failure(&mut self, live: &Live, retry: Retry) -> Result<(), Fault> {
+    fn judge_failure(&mut self, live: &Live, error: StreamError) -> Result<(), Fault> {
+        let retry = error.retry;
         match retry {
             Retry::Never => self.ends.never += 1,
             Retry::IfIdempotent => self.ends.if_idempotent += 1,
@@ -260,6 +343,24 @@ impl World<'_> {
             return Ok(());
         }
         let said = live.id.and_then(|id| self.peer.said.get(&id));
+        let code = error.code.to_u32();
+        if error.origin == Origin::Remote && said.is_some_and(|said| *said != code) {
+            return Err(Fault::run(format!(
+                "I-13: reset by {said:?}, and told as {code}"
+            )));
+        }
+        let above = live
+            .id
+            .is_some_and(|id| self.peer.goaway.is_some_and(|last| id > last));
+        if above
+            && said.is_none()
+            && error.origin == Origin::Remote
+            && retry != Retry::Safe
+            && !live.head
+            && !live.reset
+        {
+            return Err(Fault::run("I-03: above GOAWAY, and not safe to send again"));
+        }
         if live.whole && !live.reset && said == Some(&0) {
             return Err(Fault::run(
                 "I-03: the response was whole, and only the upload was stopped",

@@ -1,13 +1,21 @@
 //! An engine against a peer that is no engine: one that keeps to the rules and uses all the freedom that they leave,
 //! or that breaks one of them at the end.
 
+mod acts;
 mod app;
+mod beginning;
 mod dead;
+mod flood;
+mod judge;
+mod known;
+mod lists;
 mod more;
 mod peer;
+mod pool;
 mod quiet;
 mod recording;
 mod violation;
+mod wrong;
 
 use std::{
     hash::{Hash, Hasher},
@@ -20,7 +28,7 @@ use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmi
 use self::{
     app::{App, BODY_MAX},
     dead::Cost,
-    peer::Peer,
+    known::{Peer, undefined},
 };
 use crate::{
     crumbs,
@@ -40,6 +48,9 @@ const CALM_MAX: u32 = 2_000;
 const LONG_EVERY: u64 = 4;
 /// After how long a silence the engine asks, where it does.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a server lets nobody use it.
+const IDLE: Duration = Duration::from_secs(300);
+const IDLE_SHORT: Duration = Duration::from_secs(20);
 /// Bytes of output beyond the bound: one frame of DATA, and all that is owed in small frames.
 const OUTPUT_SPARE: usize = 32 * 1024;
 /// Nanoseconds between two steps.
@@ -53,6 +64,12 @@ struct Bounds {
     keeps_alive: bool,
     /// Frames without use that the engine lets pass at once, in a run that is a flood of them.
     flood: Option<u32>,
+    /// Fields of a list.
+    fields: u32,
+    /// Streams at once, of the peer's.
+    streams: usize,
+    /// The settings that the engine has to announce, or may leave out where they go without saying.
+    settings: Vec<(u16, u32)>,
 }
 
 struct World<'t> {
@@ -72,9 +89,16 @@ struct World<'t> {
     broken: bool,
     /// The engine takes CONNECT with a protocol.
     tunnels: bool,
-    /// Something has come that the engine may look at all streams for.
-    walks: bool,
+    /// Streams that there were when something came for which the engine may look at all of them.
+    walks: usize,
     bounds: Bounds,
+    /// Lists that the peer has sent in this turn.
+    hopes: Vec<lists::Hope>,
+    told: judge::Told,
+    /// The engine was not ready when it was at rest last.
+    fresh: bool,
+    /// Time that has passed with nothing else, in nanoseconds.
+    idle: u64,
     marks: Marks,
     ends: Ends,
 }
@@ -108,12 +132,36 @@ fn config(tape: &mut Tape) -> Config {
     }
 }
 
+/// What SETTINGS of such an end say, by the meaning of each (RFC 9113 §6.5.2, RFC 8441 §3).
+fn settings(config: &Config, role: Role) -> Vec<(u16, u32)> {
+    let mut settings = vec![
+        (1, config.header_table_bytes),
+        (4, config.stream_window_bytes),
+        (5, config.frame_size_max),
+        (6, config.header_list_bytes_max),
+    ];
+    settings.push(match role {
+        // Nobody takes a push.
+        Role::Client => (2, 0),
+        Role::Server => (3, config.concurrent_streams_max),
+    });
+    if role == Role::Server {
+        settings.push((8, u32::from(config.enable_connect_protocol)));
+    }
+    settings
+}
+
 /// Bounds that came later, from a lane of their own; and a burst that is so small that a run is nothing but one flood.
 fn bounds(tape: &mut Tape, config: Config) -> (Config, Option<u32>) {
     tape.lane("bounds");
     let bounded = Config {
         events_max: tape.pick(&[256, 256, 16]),
         output_bytes_max: tape.pick(&[65_536, 65_536, 1_000]),
+        header_table_bytes: tape.pick(&[4_096, 4_096, 0, 64, 200, 8_192]),
+        connection_window_bytes: tape.pick(&[1_048_576, 1_048_576, 65_535]),
+        frame_size_max: tape.pick(&[16_384, 16_384, 16_384, 20_000]),
+        idle_timeout: tape.pick(&[Some(IDLE), Some(IDLE), Some(IDLE_SHORT)]),
+        header_fields_max: tape.pick(&[512, 512, 20]),
         keep_alive_interval: tape.pick(&[None, Some(KEEP_ALIVE)]),
         ..config
     };
@@ -137,7 +185,14 @@ impl<'t> World<'t> {
             output: config.output_bytes_max,
             keeps_alive: config.keep_alive_interval.is_some(),
             flood,
+            fields: config.header_fields_max,
+            streams: config.concurrent_streams_max as usize,
+            settings: settings(&config, role),
         };
+        let windows = (
+            config.connection_window_bytes,
+            config.connection_window_bytes_max,
+        );
         let tunnels = config.enable_connect_protocol;
         let mut conn = Connection::new(role, config, Timestamp(0));
         #[cfg(feature = "planted")]
@@ -148,7 +203,7 @@ impl<'t> World<'t> {
             conn.skip_to(raddle_core::StreamId::from_u32(first + 4));
         }
         let body_max = tape.pick(&[1_000, 3_000, BODY_MAX]);
-        let mut world = Self {
+        Self {
             tape,
             trace,
             role,
@@ -167,17 +222,19 @@ impl<'t> World<'t> {
             },
             peer: Peer::new(role == Role::Server, first),
             broken: false,
-            walks: false,
+            walks: 0,
             bounds,
             tunnels,
+            hopes: Vec::new(),
+            told: judge::Told {
+                windows,
+                ..judge::Told::default()
+            },
+            fresh: true,
+            idle: 0,
             marks: Marks::default(),
             ends: Ends::default(),
-        };
-        if role == Role::Server {
-            world.deliver_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         }
-        world.deliver(&Frame::new(kind::SETTINGS, 0, 0, &[]));
-        world
     }
 
     fn log(&mut self, mix: Mix, text: std::fmt::Arguments<'_>) {
@@ -188,6 +245,9 @@ impl<'t> World<'t> {
     fn run(&mut self) -> Result<(), Fault> {
         let role = self.role;
         note!(self, "the engine is a {:?}", role);
+        if self.begin()? {
+            return Ok(());
+        }
         self.turn()?;
         if let Some(burst) = self.bounds.flood {
             return self.flood(burst);
@@ -204,14 +264,22 @@ impl<'t> World<'t> {
             } else {
                 self.peer_step()?;
             }
+            // Some things come together.
+            if self.tape.lane("time").chance(1, 8) {
+                self.peer_step()?;
+            }
             self.turn()?;
+            if self.tape.lane("time").chance(1, 32) {
+                self.let_time_pass()?;
+            }
         }
+        self.turn()?;
         if self.tape.lane("quiet").chance(1, 3) {
             return self.quiet();
         }
         match self.tape.lane("violation").below(16) {
-            0..4 => self.violate(),
-            4 => self.transport_dies(),
+            0..6 => self.violate(),
+            6 => self.transport_dies(),
             _ => self.calm_down(),
         }
     }
@@ -234,6 +302,7 @@ impl<'t> World<'t> {
         self.turn()?;
         if self.conn.lifecycle() < Lifecycle::Closing {
             self.observer.answered()?;
+            self.judge_answers()?;
         }
         if let Some((handle, stream)) = self.app.streams.iter().next() {
             let waiting = self.conn.explain(*handle);
@@ -259,11 +328,20 @@ impl<'t> World<'t> {
 
     fn deliver(&mut self, frame: &Frame) {
         note!(self.trace, "peer: {}", Short(frame));
-        self.walks |=
-            frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack());
+        if frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack()) {
+            self.walks = self.walks.max(self.app.streams.len());
+        }
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         frame.write(&mut bytes);
+        // What is reserved, and what is not defined, means nothing (RFC 9113 §4.1).
+        let tape = self.tape.lane("oddities");
+        match tape.below(32) {
+            1 => bytes[5] |= 0x80,
+            2 => bytes[4] |= undefined(frame.kind) & (1 << tape.below(8)),
+            3 if frame.kind == kind::WINDOW_UPDATE && bytes.len() > 9 => bytes[9] |= 0x80,
+            _ => {}
+        }
         self.deliver_bytes(&bytes);
         self.scratch = bytes;
     }
@@ -292,7 +370,7 @@ impl<'t> World<'t> {
             let mut moved = read > 0;
             moved |= self.hear()?;
             let cut = self.conn.poll_transmit(&mut self.out, now);
-            self.note_ids();
+            self.note_ids()?;
             cost.bytes += cut;
             if self.out.remaining() > self.bounds.output + OUTPUT_SPARE {
                 return Err(Fault::run(format!(
@@ -313,7 +391,7 @@ impl<'t> World<'t> {
             if !moved && cut == 0 {
                 self.record_waits();
                 let walks = std::mem::take(&mut self.walks);
-                cost.judge(&self.conn, if walks { self.app.streams.len() } else { 0 })?;
+                cost.judge(&self.conn, walks)?;
                 self.conn.check();
                 let held = self.conn.audit().held;
                 if held != self.app.held() {
@@ -322,46 +400,11 @@ impl<'t> World<'t> {
                         self.app.held()
                     )));
                 }
+                self.judge_lists()?;
                 return self.judge_rest();
             }
         }
         Err(Fault::run("I-23: the engine spins"))
-    }
-
-    /// What holds when the engine has nothing more to do at this moment.
-    fn judge_rest(&self) -> Result<(), Fault> {
-        if self.conn.lifecycle() >= Lifecycle::Closing || self.broken {
-            return Ok(());
-        }
-        let window = self.conn.audit().window;
-        let known = self.peer.window_to_come();
-        if self.input.is_empty() && window != known {
-            return Err(Fault::run(format!(
-                "I-10: the engine counts a window of {window}, the peer one of {known}"
-            )));
-        }
-        self.judge_progress()
-    }
-
-    /// An honest peer is not accused.
-    fn accept(&mut self, frame: &Frame) -> Result<(), Fault> {
-        let code = match frame.kind {
-            kind::GOAWAY => frame.word(4),
-            kind::RST_STREAM => frame.word(0),
-            _ => return Ok(()),
-        };
-        let refused = frame.kind == kind::RST_STREAM && self.peer.refused.contains(&frame.stream);
-        if !self.broken
-            && !refused
-            && (matches!(code, 1 | 3 | 5 | 6 | 9 | 11) || (frame.kind == kind::GOAWAY && code != 0))
-        {
-            let debug = String::from_utf8_lossy(frame.payload.get(8..).unwrap_or_default());
-            return Err(Fault::run(format!(
-                "accuses an honest peer: {} {debug}",
-                Short(frame)
-            )));
-        }
-        Ok(())
     }
 }
 

@@ -3,11 +3,18 @@
 use raddle_core::Role;
 
 use super::World;
-use crate::wire::{Frame, kind};
+use crate::{
+    outcome::Fault,
+    wire::{Frame, kind},
+};
 
 /// The largest window, and the largest that the peer lets a stream begin with.
 const WINDOW_MAX: u32 = 0x7fff_ffff;
 const BASE_MAX: u32 = 100_000;
+/// A kind of frame that nobody goes by any more.
+const PRIORITY: u8 = 2;
+/// Frames of the kind that a defence counts.
+const IDLE_MAX: u32 = 20;
 /// An error code that no document defines.
 const CODE_UNKNOWN: u32 = 0xbeef;
 
@@ -17,9 +24,17 @@ impl World<'_> {
         if !self.tape.lane("peer more").chance(1, 12) {
             return false;
         }
-        match self.tape.below(3) {
+        match self.tape.below(8) {
             0 if self.role == Role::Client => self.send_setting(3, 0),
             1 => self.reset_unknown(),
+            2 => self.send_extension(),
+            7 if self.role == Role::Server => self.send_urgency(),
+            3 if self.peer.idle < IDLE_MAX => self.answer_nothing(),
+            4 if self.peer.idle < IDLE_MAX => self.look_back(),
+            5 => {
+                let size = self.tape.pick(&[16_384, 26_384]);
+                self.send_setting(5, size);
+            }
             _ => self.widen(),
         }
         true
@@ -28,6 +43,64 @@ impl World<'_> {
     fn send_setting(&mut self, id: u16, value: u32) {
         let payload = [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
         self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &payload));
+    }
+
+    /// A setting that only an extension knows (RFC 9113 §5.5).
+    fn send_extension(&mut self) {
+        let id = self.tape.pick(&[0xee00, 0x7, 0xa, 0x10]);
+        let value = self.tape.below(3) as u32;
+        self.peer.extensions.insert(id, value);
+        self.send_setting(id, value);
+    }
+
+    /// I-14: what an extension has set is told as it was set last.
+    pub(super) fn judge_extensions(&self) -> Result<(), Fault> {
+        for (&id, &value) in &self.peer.extensions {
+            let told = self.conn.peer_setting(id);
+            if told != Some(value) {
+                return Err(Fault::run(format!(
+                    "I-14: setting {id:x} is {value}, and is told as {told:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer to what was never asked.
+    fn answer_nothing(&mut self) {
+        self.peer.idle += 1;
+        match self.tape.chance(1, 2) {
+            true => self.deliver(&Frame::new(kind::PING, 1, 0, &[0xee; 8])),
+            false => self.deliver(&Frame::new(kind::PING, 1, 0, &[0; 8])),
+        }
+    }
+
+    /// Something about a stream that has ended, which nobody minds.
+    fn look_back(&mut self) {
+        self.peer.idle += 1;
+        let found = self
+            .peer
+            .streams
+            .iter()
+            .rev()
+            .find(|(_, stream)| stream.over);
+        let Some((&id, _)) = found else { return };
+        match self.tape.chance(1, 2) {
+            true => self.deliver(&Frame::new(kind::WINDOW_UPDATE, 0, id, &[0, 0, 0, 9])),
+            false => self.deliver(&Frame::new(PRIORITY, 0, id, &[0, 0, 0, 0, 9])),
+        }
+    }
+
+    /// How urgent a request is, or one that is still to come (RFC 9218 §7.1).
+    fn send_urgency(&mut self) {
+        let id = match self.tape.chance(1, 2) {
+            true => self.some_stream(|_| true),
+            false => Some(self.peer.next).filter(|next| *next <= WINDOW_MAX),
+        };
+        let Some(id) = id else { return };
+        let text = self.tape.pick(&["u=0", "u=7", "u=2, i", "u=3"]);
+        let payload = [&id.to_be_bytes()[..], text.as_bytes()].concat();
+        self.deliver(&Frame::new(kind::PRIORITY_UPDATE, 0, 0, &payload));
     }
 
     fn reset_unknown(&mut self) {
@@ -45,10 +118,13 @@ impl World<'_> {
     /// The window of a stream becomes the largest that there is. What was not used of it is not given again, and no
     /// stream begins with more: so it never overflows.
     fn widen(&mut self) {
-        let fits = self.some_stream(|stream| !stream.over);
+        let fits = self.some_stream(|stream| !stream.over && !stream.wide);
         let Some(id) = fits.filter(|&id| self.observer.is_fresh(id)) else {
             return;
         };
+        if let Some(stream) = self.peer.streams.get_mut(&id) {
+            stream.wide = true;
+        }
         self.send_setting(4, BASE_MAX);
         let increment = (WINDOW_MAX - BASE_MAX).to_be_bytes();
         self.deliver(&Frame::new(kind::WINDOW_UPDATE, 0, id, &increment));

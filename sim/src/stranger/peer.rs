@@ -1,143 +1,12 @@
-//! The peer: what it knows, and what it may do next.
+//! The peer: what it may do next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use raddle_core::{Lifecycle, Role};
 
-use raddle_core::Role;
-
-use super::World;
+use super::{World, acts::Kind, known::Stream};
 use crate::{
     outcome::Fault,
     wire::{Frame, kind},
 };
-
-#[derive(Debug)]
-pub(super) struct Peer {
-    /// Frames of the engine's that it has not looked at.
-    pub(super) inbox: VecDeque<Frame>,
-    pub(super) streams: BTreeMap<u32, Stream>,
-    /// Its own window of the connection, and what a stream starts with.
-    window: i64,
-    base: i64,
-    /// Bytes of DATA that it has not given credit for.
-    uncredited: u64,
-    pub(super) next: u32,
-    /// The first stream of the run.
-    pub(super) first: u32,
-    /// The code of its RST_STREAM, by stream.
-    pub(super) said: BTreeMap<u32, u32>,
-    /// Streams that the engine may well refuse.
-    pub(super) refused: BTreeSet<u32>,
-    pub(super) goaway: Option<u32>,
-    pub(super) engine_left: bool,
-    highest: u32,
-    /// It has put a field into the table of the engine's decoder.
-    inserted: bool,
-    /// Frames that are worth nothing and may not be sent without end.
-    idle: u32,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Stream {
-    pub(super) window: i64,
-    pub(super) head: bool,
-    end: bool,
-    pub(super) over: bool,
-    got_end: bool,
-    uncredited: u64,
-}
-
-impl Peer {
-    pub(super) fn new(client: bool, first: u32) -> Self {
-        Self {
-            inbox: VecDeque::new(),
-            streams: BTreeMap::new(),
-            window: 65_535,
-            base: 65_535,
-            uncredited: 0,
-            first,
-            next: if client { first } else { 2 },
-            said: BTreeMap::new(),
-            refused: BTreeSet::new(),
-            goaway: None,
-            engine_left: false,
-            highest: 0,
-            inserted: false,
-            idle: 0,
-        }
-    }
-
-    /// The connection's window, with the updates that it has not looked at.
-    pub(super) fn window_to_come(&self) -> i64 {
-        let updates = self
-            .inbox
-            .iter()
-            .filter(|frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == 0);
-        self.window + updates.map(|frame| i64::from(frame.word(0))).sum::<i64>()
-    }
-
-    /// A stream, and one byte more than it lets pass; `None` when there is no stream for that.
-    pub(super) fn overrun(&self) -> Option<(u32, usize)> {
-        let open = |(_, stream): &(&u32, &Stream)| stream.head && !stream.end && !stream.over;
-        let fits = |window: i64| (0..16_000).contains(&window) && window < self.window;
-        // What it has not looked at may have made the window larger.
-        let found = self.streams.iter().filter(open).find(|(id, stream)| {
-            let update = |frame: &Frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == **id;
-            fits(stream.window) && !self.inbox.iter().any(update)
-        });
-        let settled = !self.inbox.iter().any(|frame| frame.kind == kind::SETTINGS);
-        let (&id, stream) = found.filter(|_| settled)?;
-        Some((id, stream.window as usize + 1))
-    }
-
-    /// Looks at the next frame; answers what it has to answer at once.
-    pub(super) fn look(&mut self) -> Option<Frame> {
-        let frame = self.inbox.pop_front()?;
-        let id = frame.stream;
-        let end = frame.ends_stream();
-        match frame.kind {
-            kind::SETTINGS if !frame.is_ack() => {
-                for (_, value) in frame.settings().filter(|&(id, _)| id == 4) {
-                    let moved = i64::from(value) - self.base;
-                    self.base = i64::from(value);
-                    self.streams
-                        .values_mut()
-                        .for_each(|stream| stream.window += moved);
-                }
-                return Some(Frame::new(kind::SETTINGS, 1, 0, &[]));
-            }
-            kind::PING if !frame.is_ack() => {
-                return Some(Frame::new(kind::PING, 1, 0, &frame.payload));
-            }
-            kind::GOAWAY => self.engine_left = true,
-            kind::WINDOW_UPDATE if id == 0 => self.window += i64::from(frame.word(0)),
-            kind::HEADERS => {
-                let base = self.base;
-                self.highest = self.highest.max(id);
-                // It has said that it will not look at this one.
-                let server = self.next.is_multiple_of(2);
-                let over = server && self.goaway.is_some_and(|last| id > last);
-                self.streams.entry(id).or_insert_with(|| Stream {
-                    window: base,
-                    over,
-                    ..Stream::default()
-                });
-            }
-            kind::DATA => self.uncredited += frame.payload.len() as u64,
-            _ => {}
-        }
-        if let Some(stream) = self.streams.get_mut(&id) {
-            match frame.kind {
-                kind::WINDOW_UPDATE => stream.window += i64::from(frame.word(0)),
-                kind::DATA => stream.uncredited += frame.payload.len() as u64,
-                kind::RST_STREAM => stream.over = true,
-                _ => {}
-            }
-            stream.got_end |= end;
-            stream.over |= stream.got_end && stream.end;
-        }
-        None
-    }
-}
 
 fn word(value: u32) -> [u8; 4] {
     value.to_be_bytes()
@@ -147,7 +16,7 @@ impl World<'_> {
     /// The peer does one thing that it may do.
     pub(super) fn peer_step(&mut self) -> Result<(), Fault> {
         let client = self.role == Role::Server;
-        if self.peer_more() {
+        if self.peer_more() || self.peer_lists() {
             return Ok(());
         }
         match self.tape.lane("peer").below(16) {
@@ -194,27 +63,59 @@ impl World<'_> {
     }
 
     /// A header block, with or without a field of the dynamic table.
-    fn block(&mut self, start: &[u8]) -> Vec<u8> {
-        let mut block = start.to_vec();
-        match self.tape.below(4) {
-            1 => {
-                block.extend_from_slice(b"\x40\x03x-a\x01v");
-                self.peer.inserted = true;
-            }
-            2 if self.peer.inserted => block.push(0xbe),
+    pub(super) fn block(&mut self, start: &[u8]) -> Vec<u8> {
+        let more = self.tape.below(4);
+        let writer = &mut self.peer.writer;
+        let mut block = writer.begin(self.tape.lane("tables"));
+        self.tape.lane("peer");
+        let begin = block.len();
+        block.extend_from_slice(start);
+        writer.note(start);
+        let begin = begin + start.len();
+        match more {
+            1 => block.extend_from_slice(b"\x40\x03x-a\x01v"),
+            2 if writer.newest_is(b"x-a", b"v") => block.push(0xbe),
             _ => {}
         }
+        writer.note(&block[begin..]);
         block
     }
 
-    fn send_block(&mut self, id: u32, block: &[u8], end: bool) {
-        let flags = u8::from(end);
+    /// Sends a block, in one frame or in several, with all that HEADERS may carry beside it.
+    pub(super) fn send_block(&mut self, id: u32, block: &[u8], end: bool) {
+        let mut cuts = vec![block.len()];
         if self.tape.chance(1, 4) {
-            let (one, other) = block.split_at(self.tape.index(block.len()));
-            self.deliver(&Frame::new(kind::HEADERS, flags, id, one));
-            self.deliver(&Frame::new(kind::CONTINUATION, 4, id, other));
-        } else {
-            self.deliver(&Frame::new(kind::HEADERS, flags | 4, id, block));
+            cuts.insert(0, self.tape.index(block.len()));
+        }
+        let tape = self.tape.lane("blocks");
+        for _ in 0..3 {
+            if tape.chance(1, 16) {
+                cuts.push(tape.index(block.len() + 1));
+            }
+        }
+        cuts.sort_unstable();
+        let padding = tape.chance(1, 8).then(|| tape.pick(&[0, 1, 255]));
+        let priority = tape.chance(1, 8).then(|| tape.bytes(5));
+        self.tape.lane("peer");
+        let (mut flags, mut payload) = (u8::from(end), Vec::new());
+        if let Some(padding) = padding {
+            flags |= 8;
+            payload.push(padding);
+        }
+        if let Some(priority) = priority {
+            flags |= 0x20;
+            payload.extend_from_slice(&priority);
+        }
+        let (mut begin, mut kind) = (0, kind::HEADERS);
+        for (at, &cut) in cuts.iter().enumerate() {
+            payload.extend_from_slice(&block[begin..cut]);
+            if kind == kind::HEADERS {
+                payload.resize(payload.len() + usize::from(padding.unwrap_or(0)), 0);
+            }
+            let last = if at + 1 == cuts.len() { 4 } else { 0 };
+            self.deliver(&Frame::new(kind, flags | last, id, &payload));
+            payload.clear();
+            (begin, kind, flags) = (cut, kind::CONTINUATION, 0);
         }
     }
 
@@ -232,10 +133,12 @@ impl World<'_> {
         };
         let end = !tunnel && self.tape.chance(1, 4);
         self.send_block(id, &block, end);
+        self.hope_for_any(id);
         let stream = Stream {
             window: self.peer.base,
             head: true,
             end,
+            tunnel,
             ..Stream::default()
         };
         self.peer.streams.insert(id, stream);
@@ -246,20 +149,27 @@ impl World<'_> {
             return;
         };
         if self.tape.chance(1, 4) {
-            let block = self.block(b"\x08\x03103");
-            self.send_block(id, &block, false);
+            if self.peer.informs(id) {
+                let block = self.block(b"\x08\x03103");
+                self.send_block(id, &block, false);
+                self.hope_for_any(id);
+            }
             return;
         }
         let end = self.tape.chance(1, 3);
         let block = self.block(b"\x88");
         self.send_block(id, &block, end);
+        self.hope_for_any(id);
         self.finish_half(id, end);
+        let asked = self.app.kind(id);
         if let Some(stream) = self.peer.streams.get_mut(&id) {
             stream.head = true;
+            stream.left = (asked == Some(Kind::Head)).then_some(0);
+            stream.tunnel = asked.is_some_and(Kind::is_tunnel);
         }
     }
 
-    fn finish_half(&mut self, id: u32, end: bool) {
+    pub(super) fn finish_half(&mut self, id: u32, end: bool) {
         if let Some(stream) = self.peer.streams.get_mut(&id) {
             stream.end |= end;
             stream.over |= stream.end && stream.got_end;
@@ -274,11 +184,15 @@ impl World<'_> {
         let padding = self.tape.pick(&[None, None, Some(0), Some(1), Some(255)]);
         let extra = padding.map_or(0, |padding| padding + 1);
         let end = self.tape.chance(1, 6);
+        let left = self.peer.streams[&id].left;
         // Nothing but an end fits into no window.
         let (len, padding) = match window.checked_sub(extra) {
             Some(room) => (self.tape.size(room.min(16_000)), padding),
             None => (0, None),
         };
+        let len = left.map_or(len, |left| len.min(left as usize));
+        let left = left.map(|left| left - len as u64);
+        let end = end && left.unwrap_or(0) == 0;
         if len == 0 && padding.is_none() && !end {
             if self.peer.idle >= 20 {
                 return;
@@ -293,6 +207,7 @@ impl World<'_> {
         self.peer.window -= payload.len() as i64;
         if let Some(stream) = self.peer.streams.get_mut(&id) {
             stream.window -= payload.len() as i64;
+            stream.left = left;
         }
         self.deliver(&Frame::new(kind::DATA, flags, id, &payload));
         self.finish_half(id, end);
@@ -367,7 +282,14 @@ impl World<'_> {
         {
             stream.over = true;
         }
-        let payload = [word(last), word(0)].concat();
+        let tape = self.tape.lane("reasons");
+        let reason = tape.pick(&[0, 0, 0, 0, 0, 2, 11, 0xbeef]);
+        if self.peer.reason == 0 && self.conn.lifecycle() < Lifecycle::Closing {
+            self.peer.reason = reason;
+        }
+        let debug = vec![b'.'; tape.pick(&[0, 0, 9])];
+        let payload = [&word(last)[..], &word(self.peer.reason), &debug].concat();
+        self.tape.lane("peer");
         self.deliver(&Frame::new(kind::GOAWAY, 0, 0, &payload));
     }
 
@@ -410,7 +332,12 @@ impl World<'_> {
             }
             let (head, end) = (self.peer.streams[&id].head, self.peer.streams[&id].end);
             if !head {
-                self.deliver(&Frame::new(kind::HEADERS, 5, id, b"\x88"));
+                let block = self.block(b"\x88");
+                self.deliver(&Frame::new(kind::HEADERS, 5, id, &block));
+            } else if !end && self.peer.streams[&id].left.unwrap_or(0) > 0 {
+                // What its head has promised does not come any more.
+                self.peer.said.insert(id, 8);
+                self.deliver(&Frame::new(kind::RST_STREAM, 0, id, &word(8)));
             } else if !end {
                 self.deliver(&Frame::new(kind::DATA, 1, id, &[]));
             }

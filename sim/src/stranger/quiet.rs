@@ -17,6 +17,8 @@ const SILENCE_MAX: u64 = 660 * SECOND;
 /// The same for a header block that does not go on, and for a transport that takes crumbs.
 const BLOCK_MAX: u64 = 7 * SECOND;
 const CRUMBS_MAX: u64 = 40 * SECOND;
+/// Time that passes in a run, with nothing else. Who opens no window for much longer is given up.
+const IDLE_MAX: u64 = 100 * SECOND;
 /// Deadlines that pass in such a time.
 const DEADLINES_MAX: u32 = 1_000;
 
@@ -35,8 +37,22 @@ impl World<'_> {
         }
     }
 
+    /// Time passes, and everybody answers: nobody is accused for that.
+    pub(super) fn let_time_pass(&mut self) -> Result<(), Fault> {
+        let long = self.tape.lane("time").pick(&[1, 6, 40]) * SECOND;
+        if self.broken || self.idle + long > IDLE_MAX {
+            return Ok(());
+        }
+        self.idle += long;
+        let until = self.now + long;
+        note!(self, "{} s pass", long / SECOND);
+        self.pass_time(until, true)?;
+        self.now = until;
+        Ok(())
+    }
+
     /// Lets time pass up to `until`, deadline by deadline. A peer that `answers` looks at what it is sent.
-    fn pass_time(&mut self, until: u64, answers: bool) -> Result<(), Fault> {
+    pub(super) fn pass_time(&mut self, until: u64, answers: bool) -> Result<(), Fault> {
         for _ in 0..DEADLINES_MAX {
             while answers && !self.peer.inbox.is_empty() {
                 if let Some(answer) = self.peer.look() {
@@ -56,7 +72,7 @@ impl World<'_> {
         Err(Fault::run("I-23: deadlines without end"))
     }
 
-    fn has_to_be_over(&self, what: &str) -> Result<(), Fault> {
+    pub(super) fn has_to_be_over(&self, what: &str) -> Result<(), Fault> {
         if self.conn.lifecycle() >= Lifecycle::Closing {
             return Ok(());
         }
@@ -95,7 +111,17 @@ impl World<'_> {
         self.broken = true;
         self.deliver(&Frame::new(kind::HEADERS, 0, id, &[]));
         self.turn()?;
-        self.pass_time(self.now + BLOCK_MAX, true)?;
+        let until = self.now + BLOCK_MAX;
+        if self.tape.chance(1, 2) {
+            // What comes in drops does not move its deadline.
+            for _ in 0..3 {
+                self.now += 2 * SECOND;
+                self.deliver(&Frame::new(kind::CONTINUATION, 0, id, &[]));
+                self.turn()?;
+                self.pass_time(self.now, true)?;
+            }
+        }
+        self.pass_time(until, true)?;
         self.has_to_be_over("a header block does not go on")
     }
 

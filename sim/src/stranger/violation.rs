@@ -2,7 +2,7 @@
 
 use raddle_core::{Lifecycle, Role};
 
-use super::World;
+use super::{World, acts::Kind};
 use crate::{
     outcome::Fault,
     wire::{Frame, kind},
@@ -11,7 +11,7 @@ use crate::{
 /// Frames without use that are more than any defence lets pass.
 const FLOOD: u32 = 5_000;
 /// Frames at once that no engine may keep answers for.
-const UNANSWERED: usize = 200;
+const UNANSWERED: usize = 80;
 
 impl World<'_> {
     /// The peer breaks a rule, and the engine has to end the connection.
@@ -20,9 +20,8 @@ impl World<'_> {
             return Ok(());
         }
         self.broken = true;
-        let idle = self.idle_stream();
-        let mut pace = 16;
-        let (name, frames) = match self.tape.below(14) {
+        let (idle, mut pace) = (self.idle_stream(), 16);
+        let (name, frames) = match self.tape.below(32) {
             0 => (
                 "RST_STREAM on an idle stream",
                 vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
@@ -68,7 +67,9 @@ impl World<'_> {
             10 => ("padding longer than its frame", vec![padded()]),
             11 => return self.overrun(),
             12 => return self.large_list(),
-            _ => return self.wrong_length(),
+            13 => return self.wrong_length(),
+            14..19 => return self.broken_block(),
+            _ => return self.wrong_frame(),
         };
         self.marks.hit(mark_of(name));
         for (at, frame) in frames.iter().enumerate() {
@@ -81,26 +82,6 @@ impl World<'_> {
         self.turn()?;
         if self.conn.lifecycle() < Lifecycle::Closing {
             return Err(Fault::run(format!("I-28: lets pass: {name}")));
-        }
-        Ok(())
-    }
-
-    /// Frames without use, until the engine has had enough of them.
-    pub(super) fn flood(&mut self, burst: u32) -> Result<(), Fault> {
-        self.broken = true;
-        self.marks.hit("flood");
-        let frame = match self.tape.lane("violation").chance(1, 2) {
-            false => Frame::new(kind::PING, 0, 0, &[1; 8]),
-            true => Frame::new(kind::SETTINGS, 0, 0, &[]),
-        };
-        for _ in 0..=burst {
-            self.deliver(&frame);
-            self.turn()?;
-        }
-        if self.conn.lifecycle() < Lifecycle::Closing {
-            return Err(Fault::run(format!(
-                "I-28: lets pass: a flood of more than {burst} frames"
-            )));
         }
         Ok(())
     }
@@ -129,9 +110,13 @@ impl World<'_> {
             Role::Server if self.peer.engine_left || self.peer.next > 0x7fff_ffff => return Ok(()),
             Role::Server => (Some(self.peer.next), &b"\x83\x87\x84\x01\x01a"[..]),
         };
-        let Some(id) = id else { return Ok(()) };
+        // What answers CONNECT has no length.
+        let fits = |id: &u32| !self.app.kind(*id).is_some_and(Kind::is_tunnel);
+        let Some(id) = id.filter(fits) else {
+            return Ok(());
+        };
         // content-length: 3
-        let block = [head, b"\x0f\x0d\x013"].concat();
+        let block = self.block(&[head, b"\x0f\x0d\x013"].concat());
         let body = vec![7; self.tape.pick(&[2, 5])];
         self.deliver(&Frame::new(kind::HEADERS, 4, id, &block));
         self.deliver(&Frame::new(kind::DATA, 1, id, &body));
@@ -147,7 +132,7 @@ impl World<'_> {
     }
 
     /// The stream that would be the next one to be opened.
-    fn idle_stream(&self) -> u32 {
+    pub(super) fn idle_stream(&self) -> u32 {
         match self.role {
             Role::Client => self.observer.highest() + 2 - (self.observer.highest() + 1) % 2,
             Role::Server => self.peer.next,
@@ -169,10 +154,20 @@ impl World<'_> {
             return Ok(());
         }
         let mut block = b"\x83\x87\x84\x01\x01a".to_vec();
-        for _ in 0..200 {
-            block.extend_from_slice(b"\x0f\x11\x0112345678901".get(..2).unwrap_or_default());
-            block.extend_from_slice(b"\x0a1234567890");
+        match self.tape.lane("lists").below(4) {
+            // Few bytes, and more fields than some take.
+            1 if self.bounds.fields < 30 => block.extend(b"\x00\x01a\x01b".repeat(30)),
+            // One field, which the table has to forget all others for.
+            2 => {
+                block.extend_from_slice(b"\x40\x01a\x7f\x89\x26");
+                block.extend_from_slice(&[b'b'; 5_000]);
+            }
+            _ => block.extend(b"\x0f\x11\x0a1234567890".repeat(200)),
         }
+        self.tape.lane("peer");
+        let block = self.block(&block);
+        // Nothing else is on its way.
+        self.turn()?;
         let streams = self.app.streams.len();
         let id = self.peer.next;
         self.peer.next += 2;

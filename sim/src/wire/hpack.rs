@@ -1,6 +1,12 @@
 //! Header blocks, decoded a second time: RFC 7541 from its text, with nothing of the engine's code.
 
+mod lines;
+mod writer;
+
 use std::collections::VecDeque;
+
+pub(crate) use lines::{are_lines, lines};
+pub(crate) use writer::{Line, Writer};
 
 /// The lengths of the Huffman codes in bits, by octet, and that of EOS (RFC 7541 appendix B). Codes of a length follow each
 /// other in the order of their octets, and shorter ones come first, so that the lengths say it all.
@@ -92,6 +98,8 @@ struct Huffman {
     firsts: [(u32, u16, u16); 31],
     octets: [u16; 257],
     short: [(u8, u8); 256],
+    /// The code of each octet.
+    codes: [u32; 257],
 }
 
 static HUFFMAN: Huffman = Huffman::new();
@@ -101,6 +109,7 @@ impl Huffman {
         let mut firsts = [(0, 0, 0); 31];
         let mut octets = [0; 257];
         let mut short = [(0, 0); 256];
+        let mut codes = [0; 257];
         let (mut code, mut at, mut len) = (0_u32, 0_u16, 1);
         while len <= 30 {
             code <<= 1;
@@ -115,6 +124,7 @@ impl Huffman {
                         rest += 1;
                     }
                     octets[at as usize] = octet as u16;
+                    codes[octet] = code + (at - begin) as u32;
                     at += 1;
                 }
                 octet += 1;
@@ -127,6 +137,7 @@ impl Huffman {
             firsts,
             octets,
             short,
+            codes,
         }
     }
 
@@ -236,6 +247,8 @@ pub(crate) struct Block {
     pub(crate) pseudo: usize,
     /// One of them stands behind another field.
     pub(crate) mixed: bool,
+    /// By RFC 9113 §10.5.1: name, value and 32 for each.
+    pub(crate) size: usize,
     /// A field that is no such one.
     regular: bool,
 }
@@ -243,30 +256,8 @@ pub(crate) struct Block {
 /// What stands in a line between name and value, and behind them.
 const BETWEEN: &[u8] = b": ";
 const END: &[u8] = b"\n";
-
-/// Field lines, one after the other, as `name: value` and a line feed each.
-pub(crate) fn lines<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(256);
-    for (name, value) in fields {
-        line(&mut lines, name, value);
-    }
-    lines
-}
-
-/// Whether these are the lines of `fields`.
-pub(crate) fn are_lines<'f>(
-    mut lines: &[u8],
-    fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
-) -> bool {
-    let all = fields.into_iter().all(|(name, value)| {
-        let rest = [name, BETWEEN, value, END]
-            .iter()
-            .try_fold(lines, |rest, part| rest.strip_prefix(*part));
-        lines = rest.unwrap_or_default();
-        rest.is_some()
-    });
-    all && lines.is_empty()
-}
+/// The same of a field that goes into no table.
+const NEVER: &[u8] = b" (never indexed)\n";
 
 fn line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     lines.reserve(name.len() + BETWEEN.len() + value.len() + END.len());
@@ -346,12 +337,15 @@ impl Decoder {
                 let name = out.len() - begin;
                 out.extend_from_slice(BETWEEN);
                 string(&mut rest, out)?;
-                out.extend_from_slice(END);
+                out.extend_from_slice(if first & 0xf0 == 0x10 { NEVER } else { END });
                 if inserts {
                     self.insert(&out[begin..], name);
                 }
             }
             let is_pseudo = out[begin] == b':';
+            let never = out[begin..].ends_with(NEVER);
+            let more = BETWEEN.len() + if never { NEVER.len() } else { END.len() };
+            found.size += out.len() - begin - more + 32;
             found.mixed |= is_pseudo && found.regular;
             found.regular |= !is_pseudo;
             found.pseudo += usize::from(is_pseudo);

@@ -40,6 +40,10 @@ pub(super) struct Messages {
     expected: Vec<(u32, Bytes)>,
     told: bool,
     lines: Vec<u8>,
+    /// The largest list that the peer has ever taken, and whether it takes CONNECT with a protocol.
+    pub(super) list_max: u32,
+    pub(super) takes_protocols: bool,
+    begun: bool,
     /// Blocks that were compared with what was sent.
     pub(super) compared: u64,
 }
@@ -58,6 +62,9 @@ impl Messages {
             expected: Vec::new(),
             told: false,
             lines: Vec::new(),
+            list_max: u32::MAX,
+            takes_protocols: false,
+            begun: false,
             compared: 0,
         }
     }
@@ -78,6 +85,11 @@ impl Messages {
     /// The stream has ended: whatever it has not sent is not sent any more.
     pub(super) fn forget(&mut self, stream: u32) {
         self.expected.retain(|&(id, _)| id != stream);
+    }
+
+    /// The size that the encoder has announced last, once there was a block.
+    pub(super) fn table_size(&self) -> Option<usize> {
+        self.begun.then(|| self.decoder.size_max())
     }
 
     /// DATA is sent.
@@ -117,6 +129,7 @@ impl Messages {
 
     fn judge_block(&mut self, stream: u32, block: &[u8]) -> Result<(), Fault> {
         self.lines.clear();
+        self.begun = true;
         let told_before = self.decoder.size_max();
         let found = self
             .decoder
@@ -137,6 +150,14 @@ impl Messages {
         }
         if self.decoder.size_max() > self.table_max {
             return Err(wrong("I-12: a larger table than the peer has"));
+        }
+        if found.size > self.list_max as usize {
+            return Err(wrong("I-09: a list larger than the peer takes"));
+        }
+        // RFC 8441 §4.
+        let protocol = self.client && self.lines.windows(10).any(|part| part == b":protocol:");
+        if protocol && !self.takes_protocols {
+            return Err(wrong("I-09: a protocol that the peer has not asked for"));
         }
         self.judge_order(stream, found)?;
         if !self.told {

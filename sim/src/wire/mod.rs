@@ -12,11 +12,12 @@ mod marks;
 mod messages;
 mod observer;
 mod questions;
+pub(crate) mod rules;
 mod tables;
 
 pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;
 pub(crate) use frame::{Frame, Frames, Passing, kind};
-pub(crate) use hpack::{are_lines, lines};
+pub(crate) use hpack::{Line, Writer, are_lines, lines};
 pub(crate) use marks::Seen;
 pub(crate) use observer::Observer;

@@ -41,6 +41,10 @@ pub(crate) struct Observer {
     pub(super) pings_owed: VecDeque<Vec<u8>>,
     pub(super) fairness: Fairness,
     pub(super) seen: Seen,
+    /// SETTINGS of the peer's that were read.
+    settings_read: u32,
+    /// What the peer's SETTINGS say of RFC 9218.
+    goes_by_urgency: Option<bool>,
     /// The peer's SETTINGS were read.
     pub(super) greeted: bool,
     /// What has passed of the connection's windows.
@@ -110,6 +114,8 @@ impl Observer {
             pings_owed: VecDeque::new(),
             fairness: Fairness::default(),
             seen: Seen::default(),
+            settings_read: 0,
+            goes_by_urgency: None,
             greeted: false,
             account: Account::default(),
             announced: 65_535,
@@ -214,6 +220,7 @@ impl Observer {
         match frame.kind {
             kind::SETTINGS if !frame.is_ack() => {
                 self.settings_owed += 1;
+                self.settings_read += 1;
                 self.greeted = true;
                 frame.settings().for_each(|entry| self.set(entry));
             }
@@ -259,6 +266,10 @@ impl Observer {
             3 => self.streams_max = Some(value),
             4 => self.move_base(i64::from(value)),
             5 if value >= 16_384 => self.frame_max = value as usize,
+            6 if self.settings_read == 1 => self.messages.list_max = value,
+            6 => self.messages.list_max = self.messages.list_max.max(value),
+            8 => self.messages.takes_protocols |= value == 1,
+            9 => self.goes_by_urgency = Some(value == 1),
             _ => {}
         }
     }
@@ -312,6 +323,7 @@ impl Observer {
             },
             kind::GOAWAY => self.judge_goaway(frame),
             kind::WINDOW_UPDATE if frame.word(0) == 0 => Err(wrong("I-10: an update of nothing")),
+            kind::PRIORITY_UPDATE => self.judge_urged(frame),
             _ => Ok(()),
         }
     }
@@ -396,6 +408,19 @@ impl Observer {
         }
         self.change(frame.stream, |stream| stream.sent_reset = true);
         self.messages.forget(frame.stream);
+        Ok(())
+    }
+
+    /// RFC 9218 §7.1 and §2.1.1: what a client asks for, of a server that goes by it.
+    fn judge_urged(&self, frame: &Passing<'_>) -> Result<(), Fault> {
+        if !self.client || self.goes_by_urgency != Some(true) {
+            return Err(wrong("I-09: PRIORITY_UPDATE to who did not ask for it"));
+        }
+        let said = Urgency::parse(frame.payload.get(4..).unwrap_or_default());
+        let known = self.streams.get(frame.word(0));
+        if known.is_some_and(|stream| stream.urgency_told && stream.urgency.level != said.level) {
+            return Err(wrong("I-24: another urgency than the application's"));
+        }
         Ok(())
     }
 

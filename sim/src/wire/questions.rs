@@ -40,6 +40,32 @@ impl Observer {
             .is_some_and(|stream| !stream.sent_end && !stream.is_closed())
     }
 
+    /// Whether a server has said that it does not look at this stream.
+    pub(crate) fn has_left_behind(&self, stream: u32) -> bool {
+        !self.client && self.goaway_sent.is_some_and(|last| stream > last)
+    }
+
+    /// Whether a head was sent on the stream.
+    pub(crate) fn has_head(&self, stream: u32) -> bool {
+        self.streams.get(stream).is_some_and(|stream| stream.head)
+    }
+
+    /// What the windows let pass: that of the stream, and that of the connection.
+    pub(crate) fn rooms(&self, stream: u32) -> (i64, i64) {
+        let offset = self.streams.get(stream).map_or(0, |stream| stream.offset);
+        (self.window_base + offset, self.window)
+    }
+
+    /// The size of the table that the end has announced last, once it has sent a header block.
+    pub(crate) fn table_size(&self) -> Option<usize> {
+        self.messages.table_size()
+    }
+
+    /// The window that each stream begins with.
+    pub(crate) fn base(&self) -> i64 {
+        self.window_base
+    }
+
     /// The highest stream that a client has opened.
     pub(crate) fn highest(&self) -> u32 {
         self.highest

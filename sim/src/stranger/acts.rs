@@ -1,0 +1,193 @@
+//! What the engine's application does of itself.
+
+use raddle_core::{ErrorCode, Priority, RequestHead, ResponseHead, Role, StreamHandle, Then};
+
+use super::{World, app::PINGS_MAX};
+use crate::{outcome::Fault, tape::Tape, trace::note, wire::Urgency};
+
+/// The largest frame that every peer takes.
+const FRAME_MIN: usize = 16_384;
+
+/// Requests at once, where there are many.
+const CROWD: usize = 300;
+
+/// What a request is, as far as it decides about its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Plain,
+    /// Its answer has no body.
+    Head,
+    /// Its answer opens a tunnel.
+    Connect,
+    /// The same, for a protocol of its own (RFC 8441).
+    Extended,
+    /// Its head fills a frame, or nearly.
+    Long(u8),
+}
+
+impl Kind {
+    /// As often as they are drawn.
+    fn draw(tape: &mut Tape) -> Self {
+        match tape.below(16) {
+            12 | 13 => Self::Head,
+            14 => Self::Connect,
+            15 => Self::Extended,
+            11 if tape.chance(1, 2) => Self::Long(tape.below(100) as u8),
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether 2xx makes a tunnel of it.
+    pub(super) fn is_tunnel(self) -> bool {
+        matches!(self, Self::Connect | Self::Extended)
+    }
+
+    pub(super) fn of(method: &[u8]) -> Self {
+        match method {
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Plain,
+        }
+    }
+
+    fn request(self) -> RequestHead {
+        let usual = |method| RequestHead::new(method, b"https", Some(b"a"), b"/").finish();
+        match self {
+            Self::Plain => usual(b"POST"),
+            Self::Head => usual(b"HEAD"),
+            Self::Connect => RequestHead::connect(b"a:1").finish(),
+            Self::Extended => RequestHead::new(b"CONNECT", b"https", Some(b"a"), b"/")
+                .protocol(b"websocket")
+                .finish(),
+            Self::Long(less) => RequestHead::new(b"POST", b"https", Some(b"a"), b"/")
+                // In no code that is shorter.
+                .field(b"x-long", &vec![b'~'; FRAME_MIN - usize::from(less)])
+                .finish(),
+        }
+    }
+}
+
+impl World<'_> {
+    /// The application does something.
+    pub(super) fn act(&mut self) -> Result<(), Fault> {
+        let choice = self.tape.lane("app").below(8);
+        let handles: Vec<_> = self.app.streams.keys().copied().collect();
+        let some = (!handles.is_empty()).then(|| handles[self.tape.index(handles.len())]);
+        match (choice, some) {
+            (0..=3, _) if self.role == Role::Client => {
+                // Rarely a crowd of them, more than any peer takes at once.
+                let crowd = self.tape.lane("crowd").chance(1, 1_000);
+                for _ in 0..if crowd { CROWD } else { 1 } {
+                    self.open_one();
+                }
+            }
+            (0..=3, Some(handle)) => {
+                let kind = self.app.streams[&handle].kind;
+                let body = match kind {
+                    Kind::Head => 0,
+                    _ => self.tape.size(self.app.body_max),
+                };
+                let mut head = ResponseHead::new(200);
+                if self.tape.lane("app more").chance(1, 6) {
+                    // More than some peers take.
+                    head = head.field(b"x-more", &[b'v'; 300]);
+                }
+                if self.conn.respond(handle, head.finish(), Then::More).is_ok() {
+                    note!(self, "app: answers, {} bytes", body);
+                    if let Some(live) = self.app.streams.get_mut(&handle) {
+                        (live.left, live.total) = (Some(body), Some(body));
+                    }
+                }
+            }
+            (4, Some(handle)) => self.reset_one(handle),
+            (5, _) => self.app.release_all(&mut self.conn),
+            (6, _) if self.tape.chance(1, 8) => {
+                note!(self, "app: drains");
+                self.app.drained = true;
+                self.walks = self.walks.max(self.app.streams.len());
+                self.conn.drain();
+                // What that costs goes with what waited, and not with what passes next.
+                self.hear()?;
+            }
+            (7, some) => self.act_more(some)?,
+            _ => {}
+        }
+        self.fill()
+    }
+
+    fn open_one(&mut self) {
+        let body = self.tape.lane("app").size(self.app.body_max);
+        let kind = Kind::draw(self.tape.lane("lists"));
+        if let Ok(handle) = self.conn.open(kind.request(), Then::More) {
+            note!(self, "app: opens {:?}, {} bytes", kind, body);
+            self.track(handle, Some(body), kind);
+        }
+    }
+
+    fn reset_one(&mut self, handle: StreamHandle) {
+        let id = self.conn.stream_id(handle).map(|id| id.to_u32());
+        let code = self.tape.lane("app more").pick(&[8, 8, 2, 0xbeef]);
+        note!(self, "app: resets {:?} with {}", id, code);
+        self.conn.reset(handle, ErrorCode::from_u32(code));
+        let Some(live) = self.app.streams.get_mut(&handle) else {
+            return;
+        };
+        live.reset = true;
+        if let Some(id) = id {
+            self.app.codes.entry(id).or_insert(code);
+        }
+    }
+
+    /// What an application does now and then.
+    fn act_more(&mut self, some: Option<StreamHandle>) -> Result<(), Fault> {
+        match (self.tape.lane("app more").below(5), some) {
+            (0, _) => {
+                if let Some(id) = self.conn.ping() {
+                    note!(self, "app: asks for an answer");
+                    self.app.pings.insert(id);
+                }
+                if self.app.pings.len() > PINGS_MAX {
+                    return Err(Fault::run("I-17: PING upon PING without an answer"));
+                }
+            }
+            (1, Some(handle)) => {
+                let head = ResponseHead::new(103).field(b"link", b"</a>").finish();
+                if self.role == Role::Server && self.conn.inform(handle, head).is_ok() {
+                    note!(self, "app: informs {:?}", self.conn.stream_id(handle));
+                }
+            }
+            (2, Some(handle)) => {
+                note!(self, "app: discards {:?}", self.conn.stream_id(handle));
+                self.conn.discard(handle);
+                self.app.taken.remove(&handle);
+                self.app.discards.insert(handle);
+            }
+            (4, Some(handle)) => self.urge(handle),
+            (3, Some(handle)) => {
+                let live = self.app.streams.get_mut(&handle);
+                if let Some(live) = live.filter(|live| live.kind == Kind::Plain) {
+                    live.trailers = true;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Another urgency for what it sends, or wants to be sent.
+    fn urge(&mut self, handle: StreamHandle) {
+        let id = self.app.streams.get(&handle).and_then(|live| live.id);
+        let Some(id) = id else { return };
+        let urgency = Urgency {
+            level: self.tape.below(8) as u8,
+            whole: self.tape.chance(1, 2),
+        };
+        note!(self, "app: stream {} has {}", id, urgency);
+        let priority = Priority {
+            urgency: urgency.level,
+            incremental: !urgency.whole,
+        };
+        self.conn.prioritize(handle, priority);
+        self.observer.urge(id, urgency, false);
+    }
+}
