@@ -93,6 +93,7 @@ pub struct Fuse {
     taken_nothing: Arc<AtomicBool>,
     spun: Arc<AtomicBool>,
     unread: Arc<AtomicBool>,
+    back: Arc<AtomicBool>,
 }
 
 impl Fuse {
@@ -119,6 +120,12 @@ impl Fuse {
         self.unread.load(Ordering::Relaxed)
     }
 
+    /// Whether a task that was woken while it was in a read or a write, before it slept, has come back.
+    #[must_use]
+    pub fn has_come_back(&self) -> bool {
+        self.back.load(Ordering::Relaxed)
+    }
+
     fn has_blown(&self) -> bool {
         self.blown.load(Ordering::Relaxed)
     }
@@ -135,6 +142,8 @@ pub struct FaultStream<T> {
     clog: Clog,
     /// Writes in a row that took nothing.
     zeroes: u32,
+    /// Its task was woken before it slept.
+    woken: bool,
     /// Reads, writes and flushes that were asked for.
     meetings: u64,
     /// Bytes moved so far.
@@ -161,6 +170,7 @@ impl<T> FaultStream<T> {
             fuse,
             clog: Clog::default(),
             zeroes: 0,
+            woken: false,
             meetings: 0,
             moved: 0,
             piece: None,
@@ -210,9 +220,13 @@ impl<T> FaultStream<T> {
         if wedged || self.clog.holds(cx) {
             return Poll::Pending;
         }
+        if std::mem::take(&mut self.woken) {
+            self.fuse.back.store(true, Ordering::Relaxed);
+        }
         let percent = self.style.pending_percent;
         if percent > 0 && self.tape.chance(percent, 100) {
             cx.waker().wake_by_ref();
+            self.woken = true;
             return Poll::Pending;
         }
         // Who finds nothing to move leaves it to the next one.

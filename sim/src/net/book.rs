@@ -398,6 +398,9 @@ impl Book {
         if pages.server_fuse.has_taken_nothing() || pages.other_fuse.has_taken_nothing() {
             marks.hit("H05");
         }
+        if pages.server_fuse.has_come_back() || pages.other_fuse.has_come_back() {
+            marks.hit("J08");
+        }
         Ok(Outcome {
             hash: pages.trace.hash(),
             events: pages.trace.events(),

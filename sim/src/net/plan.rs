@@ -54,6 +54,8 @@ pub(super) struct Plan {
     pub(super) keeper: bool,
     /// Whether the client lets go of its connection before its last requests have been answered.
     pub(super) leaves: bool,
+    /// Whether the client's patience ends when a step of the network begins, which is when messages arrive.
+    pub(super) on_time: bool,
     pub(super) pool: PoolPlan,
 }
 
@@ -122,6 +124,7 @@ impl Plan {
             driver_apart: false,
             keeper: false,
             leaves: false,
+            on_time: false,
             pool: PoolPlan {
                 servers: tape.between(1, 3),
                 connections_max: tape.pick(&[4, 1, 2, 8]),
@@ -234,6 +237,7 @@ impl Plan {
             }
         }
         self.leaves = !self.keeper && tape.chance(1, 4);
+        self.on_time = tape.chance(1, 2);
         tape.lane("main");
         self
     }

@@ -20,7 +20,7 @@ use super::{
     bodies::Parts,
     book::{Book, LAST},
     plan::{Cut, millis},
-    raddle_client::{failed, read},
+    raddle_client::{failed, in_time, read},
     request::Request,
     weather,
 };
@@ -203,14 +203,7 @@ async fn work(pool: Pool, worker: usize, book: Book) {
         sleep(millis(request.pause)).await;
         let n = request.n;
         book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
-        let exchange = exchange(pool.clone(), request, &book);
-        let Some(after) = request.give_up else {
-            exchange.await;
-            continue;
-        };
-        if timeout(millis(after), exchange).await.is_err() {
-            book.give_up(n);
-        }
+        in_time(request, exchange(pool.clone(), request, &book), &book).await;
     }
 }
 
@@ -222,6 +215,7 @@ async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://{host}/{n}"));
     let has_body = !body.is_empty();
+    book.asks_the_pool(host);
     match pool.call(head.body(body).expect("the head is plain")).await {
         Ok(response) => read(n, response, book).await,
         Err(error) => {

@@ -19,6 +19,10 @@ pub(super) struct Fates {
     ended: BTreeSet<String>,
     /// Hosts to which there was a connection.
     met: BTreeSet<String>,
+    /// Connections that have been opened and have not ended, by host.
+    connections: BTreeMap<String, usize>,
+    /// Tasks that have let go of their last handle of the connection.
+    left: usize,
 }
 
 impl Book {
@@ -50,6 +54,8 @@ impl Book {
         }
         if opened {
             pages.fates.met.insert(host.to_owned());
+            let connections = &mut pages.fates.connections;
+            *connections.entry(host.to_owned()).or_default() += 1;
         }
         if pages.fates.era == era
             && let Some(dials) = pages.fates.dials.get_mut(host)
@@ -75,7 +81,11 @@ impl Book {
 
     /// A connection of the pool's to this host has ended.
     pub(super) fn has_ended(&self, host: &str) {
-        self.open().fates.ended.insert(host.to_owned());
+        let mut pages = self.open();
+        pages.fates.ended.insert(host.to_owned());
+        if let Some(connections) = pages.fates.connections.get_mut(host) {
+            *connections -= 1;
+        }
     }
 
     /// Request `n` of the pool's is given up while its host is dialed.
@@ -85,6 +95,40 @@ impl Book {
         if self.plan.pooled && pages.fates.dials.get(host).is_some_and(|&dials| dials > 0) {
             pages.marks.hit("P02");
         }
+    }
+
+    /// The pool is asked for a stream while those that are asked for already need all that its connections have.
+    pub(super) fn asks_the_pool(&self, host: &str) {
+        let (plan, pool) = (&self.plan, &self.plan.pool);
+        // A connection that takes no more requests is none of them.
+        if plan.cut.is_some() || plan.drain.is_some() {
+            return;
+        }
+        let mut pages = self.open();
+        let asks = |n: &u64| weather::SERVERS[(n % pool.servers) as usize] == host;
+        let asked = pages.oracle.unended().filter(asks).count();
+        let fates = &pages.fates;
+        let grown = fates.connections.get(host) == Some(&pool.connections_max)
+            && fates.dials.get(host).is_none_or(|&dials| dials == 0);
+        let streams = plan.server.concurrent_streams_max as usize * pool.connections_max;
+        if grown && asked > streams {
+            pages.marks.hit("P06");
+        }
+    }
+
+    /// A task lets go of its handle of the connection with its last request.
+    pub(super) fn lets_go(&self) {
+        self.open().fates.left += 1;
+        // A task that waits to drain the connection has another handle.
+        let last = self.open().fates.left == self.plan.workers && self.plan.drain.is_none();
+        if last {
+            self.mark_in_progress("P09");
+        }
+    }
+
+    /// A runtime ends with all of its tasks.
+    pub(super) fn runtime_ends(&self) {
+        self.mark_in_progress("J07");
     }
 
     /// The pool fails a request, with a body or without, that it might have sent again.

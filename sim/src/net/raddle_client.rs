@@ -8,7 +8,10 @@ use std::{
 
 use raddle_core::{Origin, Retry, Role};
 use raddle_io::{Client, Error, Kind, RecvBody};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
 use tower_service::Service;
 
 use super::{
@@ -126,15 +129,38 @@ async fn work(client: Client, worker: usize, book: Book) {
         let Some(handle) = handle else { return };
         let n = request.n;
         book.tell(n, "is made", |oracle| oracle.register(n, request.up()));
-        let exchange = exchange(handle, request, &book);
-        let Some(after) = request.give_up else {
-            exchange.await;
-            continue;
-        };
-        if timeout(millis(after), exchange).await.is_err() {
-            book.give_up(n);
-        }
+        in_time(request, exchange(handle, request, last, &book), &book).await;
     }
+}
+
+/// Makes a request, and gives it up when its time is over.
+pub(super) async fn in_time(request: &Request, exchange: impl Future<Output = ()>, book: &Book) {
+    let Some(after) = request.give_up else {
+        return exchange.await;
+    };
+    let mut limit = Instant::now() + millis(after);
+    if book.plan.on_time {
+        let ends = book.now().as_millis() as u64 + after;
+        limit += millis(ends.next_multiple_of(book.plan.tick) - ends);
+    }
+    if timeout_at(limit, exchange).await.is_err() {
+        book.give_up(request.n);
+    }
+}
+
+/// Asks for a place for one stream.
+async fn place(client: &mut Client, book: &Book) -> Result<(), Error> {
+    let mut asked = false;
+    poll_fn(|cx| {
+        let place = Service::<http::Request<Parts>>::poll_ready(client, cx);
+        let waits = place.is_pending() && !client.is_closed();
+        if waits && !std::mem::replace(&mut asked, true) && client.openable() == 1 {
+            // It is there, and somebody else's.
+            book.mark("P05");
+        }
+        place
+    })
+    .await
 }
 
 /// Lets the task that made a request ask for its answer once, and another one from there on.
@@ -178,21 +204,19 @@ impl<T> Drop for Handed<T> {
     }
 }
 
-async fn exchange(mut client: Client, request: &Request, book: &Book) {
+async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book) {
     let n = request.n;
     if request.polite && request.handed_over {
         // It asks for a place, and does not use it.
         let mut other = client.clone();
-        let asked = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut other, cx));
-        if let Err(error) = asked.await {
+        if let Err(error) = place(&mut other, book).await {
             return failed(n, &error, book);
         }
     }
-    if request.polite {
-        let ready = poll_fn(|cx| Service::<http::Request<Parts>>::poll_ready(&mut client, cx));
-        if let Err(error) = ready.await {
-            return failed(n, &error, book);
-        }
+    if request.polite
+        && let Err(error) = place(&mut client, book).await
+    {
+        return failed(n, &error, book);
     }
     let body = Parts::new(request.up(), Way::Up, request);
     let head = http::Request::builder()
@@ -201,6 +225,9 @@ async fn exchange(mut client: Client, request: &Request, book: &Book) {
     let whole = head.body(body).expect("the head is plain");
     let response = client.call(whole);
     drop(client);
+    if last {
+        book.lets_go();
+    }
     let answer = match request.handed_over {
         true => handed_over(response, book).await,
         false => response.await,
@@ -228,7 +255,7 @@ pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book
 pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
     if error.kind() == Kind::Body {
-        book.mark("body fails");
+        book.mark("J04");
         book.tell(n, "has no whole body", |oracle| oracle.gave_up(n));
     }
     if error.retry() == Retry::Safe {

@@ -116,6 +116,7 @@ impl Weather<'_> {
         }
         if self.crash.take_if(|at| *at <= now).is_some() {
             self.told("crash", true, "the server crashes", "");
+            self.book.runtime_ends();
             self.book.server_fuse().blow();
             self.book.stops(SERVERS[0]);
             sim.crash(SERVERS[0]);
