@@ -85,6 +85,10 @@ impl World<'_> {
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {
                 note!(self, "{:?}: {:?}", role, Said(&event));
+                let encoded = role == Role::Client && self.client.out.holds_request();
+                if encoded && matches!(event, Event::PeerDraining) {
+                    self.marks.hit("G02");
+                }
                 Ok(())
             }
         }

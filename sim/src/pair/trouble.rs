@@ -43,6 +43,9 @@ impl World<'_> {
         note!(self, "the transport breaks");
         self.record_break();
         self.marks.hit("cut");
+        if self.client.out.holds_request() {
+            self.marks.hit("H02");
+        }
         for pipe in [&mut self.up, &mut self.down] {
             if self.tape.lane("break").chance(1, 2) {
                 pipe.lose(self.tape);

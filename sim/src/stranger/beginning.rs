@@ -77,6 +77,7 @@ impl World<'_> {
         self.turn()?;
         self.broken = true;
         self.pass_time(self.now + PATIENCE, true)?;
+        self.marks.hit("D11");
         self.has_to_be_over("nobody acknowledges its SETTINGS")?;
         Ok(true)
     }

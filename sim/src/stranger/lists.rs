@@ -108,6 +108,7 @@ impl World<'_> {
         let end = self.tape.lane("lists").chance(1, 4);
         let good = well_formed(&lines, list) && !(end && left.unwrap_or(0) > 0);
         self.send_block(id, &block, end);
+        self.name_list(good, &lines, false);
         self.hope(id, good, lines);
         let stream = Stream {
             window: self.peer.base(),
@@ -150,6 +151,10 @@ impl World<'_> {
         };
         let good = well_formed(&lines, List::Response) && fits;
         self.send_block(id, &block, end);
+        self.name_list(good, &lines, false);
+        if interim && end {
+            self.marks.hit("S02");
+        }
         self.hope(id, good, lines);
         let stream = self.peer.streams.entry(id).or_default();
         stream.over |= !good;
@@ -181,6 +186,7 @@ impl World<'_> {
         let end = !self.tape.lane("lists").chance(1, 8);
         let good = end && !tunnel && left.unwrap_or(0) == 0 && well_formed(&lines, List::Trailers);
         self.send_block(id, &block, end);
+        self.name_list(good, &lines, true);
         if !(good && self.app.discards(id)) {
             self.hope(id, good, lines);
         }
@@ -210,6 +216,7 @@ impl World<'_> {
             return;
         }
         note!(self.trace, "peer: {} bytes where {} are due", len, left);
+        self.marks.hit("S06");
         let payload = vec![7; len as usize];
         self.peer.spend(id, len);
         self.deliver(&Frame::new(kind::DATA, 1, id, &payload));
@@ -239,6 +246,10 @@ impl World<'_> {
         let Some(hope) = at.map(|at| self.hopes.remove(at)) else {
             return Ok(());
         };
+        if self.marks.count("malformed list") > 0 && hope.good {
+            // What was bad in one list is not in the next.
+            self.marks.hit("E07");
+        }
         if hope.any {
             return Ok(());
         }

@@ -10,6 +10,7 @@ mod judge;
 mod known;
 mod lists;
 mod more;
+mod named;
 mod peer;
 mod pool;
 mod quiet;

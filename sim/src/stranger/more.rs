@@ -69,6 +69,7 @@ impl World<'_> {
     /// An answer to what was never asked.
     fn answer_nothing(&mut self) {
         self.peer.idle += 1;
+        self.marks.hit("F11");
         match self.tape.chance(1, 2) {
             true => self.deliver(&Frame::new(kind::PING, 1, 0, &[0xee; 8])),
             false => self.deliver(&Frame::new(kind::PING, 1, 0, &[0; 8])),

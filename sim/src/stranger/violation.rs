@@ -91,6 +91,7 @@ impl World<'_> {
         let Some((id, len)) = self.peer.overrun() else {
             return Ok(());
         };
+        self.marks.hit("C17");
         self.deliver(&Frame::new(kind::DATA, 0, id, &vec![7; len]));
         self.turn()?;
         let reset = |frame: &Frame| frame.kind == kind::RST_STREAM && frame.stream == id;
@@ -115,6 +116,7 @@ impl World<'_> {
         let Some(id) = id.filter(fits) else {
             return Ok(());
         };
+        self.marks.hit("S06");
         // content-length: 3
         let block = self.block(&[head, b"\x0f\x0d\x013"].concat());
         let body = vec![7; self.tape.pick(&[2, 5])];
@@ -188,6 +190,7 @@ fn mark_of(name: &str) -> &'static str {
         "a window beyond 31 bits" => "C06",
         "an update of nothing" => "C09",
         "a frame size of 0" => "D07",
+        "a GOAWAY that takes back another" => "G06",
         _ => "violation",
     }
 }

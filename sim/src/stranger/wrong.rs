@@ -404,13 +404,14 @@ impl World<'_> {
         let tape = self.tape.lane("tables");
         let (what, block) = self.peer.writer.broken(tape, &lines);
         note!(self.trace, "peer: {}", what);
+        self.name_broken(what);
         self.send_block(id, &block, false);
         self.judge_wrong(&[], Connection(&[COMPRESSION]))
     }
 
     /// Delivers frames, and judges what they lead to.
     pub(super) fn judge_wrong(&mut self, frames: &[Frame], answer: Answer) -> Result<(), Fault> {
-        self.marks.hit("wrong frame");
+        self.name_wrong(frames);
         self.broken = true;
         frames.iter().for_each(|frame| self.deliver(frame));
         let before = self.peer.inbox.len();

@@ -6,6 +6,8 @@ use super::{Observer, Passing, kind};
 use crate::{outcome::Marks, races};
 
 const PADDED: u8 = 8;
+/// Changes of the initial window that are more than a few.
+const BASES: u32 = 8;
 
 /// The races of one run, one bit each, by letter and number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +54,9 @@ impl Observer {
     /// A frame is read, whose effect is still to come.
     pub(super) fn mark_taken(&mut self, frame: &Passing<'_>) {
         self.note_taken(frame);
+        if frame.kind == kind::SETTINGS && !frame.is_ack() {
+            self.bases += frame.settings().filter(|(id, _)| *id == 4).count() as u32;
+        }
         let id = frame.stream;
         let mut seen = self.seen;
         match frame.kind {
@@ -90,6 +95,10 @@ impl Observer {
                     seen.hit_if("B13", stream.sent_reset && frame.kind == kind::HEADERS);
                     seen.hit_if("E01", stream.sent_reset && frame.kind == kind::HEADERS);
                     seen.hit_if("B14", stream.sent_reset && frame.kind == kind::DATA);
+                    seen.hit_if(
+                        "C18",
+                        frame.kind == kind::DATA && !self.acknowledged && self.announced < 65_535,
+                    );
                     seen.hit_if("C10", frame.kind == kind::DATA && frame.flags & PADDED != 0);
                     seen.hit_if("S04", stream.got_head && frame.kind == kind::HEADERS && end);
                 }
@@ -167,6 +176,7 @@ impl Observer {
                         |s: &super::observer::Stream| waits(s) && self.window_base + s.offset <= 0;
                     seen.hit_if("C03", high && self.streams.values().any(blocked));
                     seen.hit_if("C04", ids.contains(&4));
+                    seen.hit_if("D17", self.bases > BASES && self.open > 0);
                 }
                 5 => seen.hit_if("C21", (value as usize) < self.frame_max),
                 1 => seen.hit_if("D15", self.open > 0),

@@ -26,6 +26,8 @@ pub(crate) struct Observer {
     /// The peer's settings: largest frame, initial window, concurrent streams, table size.
     pub(super) frame_max: usize,
     pub(super) window_base: i64,
+    /// How often the initial window was set.
+    pub(super) bases: u32,
     pub(super) streams_max: Option<u32>,
     pub(super) window: i64,
     pub(super) messages: Messages,
@@ -100,6 +102,7 @@ impl Observer {
             streams: ById::default(),
             frame_max: 16_384,
             window_base: 65_535,
+            bases: 0,
             streams_max: None,
             window: 65_535,
             messages: Messages::new(client),
