@@ -38,6 +38,8 @@ pub struct Style {
     pub takes_nothing_after: Option<u64>,
     /// Bytes after which writes fail, while what had arrived can still be read.
     pub writes_fail_after: Option<u64>,
+    /// Whether it never says that it is shut down.
+    pub stays_open: bool,
 }
 
 /// Writes of no byte in a row after which whoever makes them spins.
@@ -355,6 +357,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         std::task::ready!(this.meet(cx))?;
+        if this.style.stays_open {
+            return Poll::Pending;
+        }
         Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 }

@@ -139,6 +139,7 @@ impl Book {
 
     /// The client ends request `n` with `verdict`.
     pub(super) fn failed(&self, n: u64, verdict: Retry, why: &str) {
+        self.ends_by_itself(n, false);
         self.note(format_args!("#{n} failed: {why}; {verdict}"));
         self.ask(|oracle| oracle.failed(n, verdict));
         let troubled = self.plan.cut.is_some()
@@ -245,6 +246,7 @@ impl Book {
 
     /// The response is whole for the client, and so the request is at its end.
     pub(super) fn complete(&self, n: u64) {
+        self.ends_by_itself(n, true);
         self.whole(n, Way::Down);
         self.tell(n, "is complete", |oracle| oracle.complete(n));
     }

@@ -15,6 +15,7 @@ mod raddle_client;
 mod raddle_server;
 mod request;
 mod socket;
+mod tap;
 mod weather;
 
 use std::{cell::Cell, net::Ipv4Addr, time::UNIX_EPOCH};
@@ -130,6 +131,9 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
     }
     plan.h2_client = pairing == Pairing::OurServer;
     plan.h2_server = pairing == Pairing::OurClient;
+    // It waits for ever for a socket to shut down.
+    plan.client_style.stays_open &= !plan.h2_client;
+    plan.server_style.stays_open &= !plan.h2_server;
     // It never notices that nothing comes any more; small sockets of the simulation lose the news of an end, too.
     if plan.h2_client {
         plan.socket_messages = 1_024;

@@ -238,6 +238,9 @@ impl Plan {
         }
         self.leaves = !self.keeper && tape.chance(1, 4);
         self.on_time = tape.chance(1, 2);
+        for style in [&mut self.client_style, &mut self.server_style] {
+            style.stays_open = tape.chance(1, 12);
+        }
         tape.lane("main");
         self
     }
@@ -303,6 +306,7 @@ fn style(tape: &mut Tape) -> Style {
         wedges_after: None,
         takes_nothing_after: None,
         writes_fail_after: None,
+        stays_open: false,
     }
 }
 

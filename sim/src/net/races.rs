@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use raddle_core::{Retry, Violation};
 use raddle_io::Kind;
 
-use super::{book::Book, plan::Cut, weather};
+use super::{
+    book::Book,
+    plan::Cut,
+    request::{Answer, Fate},
+    weather,
+};
 use crate::outcome::Fault;
 
 /// What becomes of the pool's connections.
@@ -21,6 +26,14 @@ pub(super) struct Fates {
     met: BTreeSet<String>,
     /// Connections that have been opened and have not ended, by host.
     connections: BTreeMap<String, usize>,
+    /// The stream of the frame that the client has written in part, and whether that is DATA.
+    half: Option<(u32, bool)>,
+    /// The same when a request was given up.
+    half_given_up: Option<(u32, bool)>,
+    /// GOAWAY has come to the client.
+    told_to_go: bool,
+    /// Connections that the pool lets go of and that have not ended, by host.
+    going: BTreeMap<&'static str, u32>,
     /// Tasks that have let go of their last handle of the connection.
     left: usize,
 }
@@ -32,9 +45,13 @@ impl Book {
         let fates = &mut pages.fates;
         let dials = fates.dials.entry(host.to_owned()).or_default();
         *dials += 1;
+        let going = fates.going.get(host).is_some_and(|&going| going > 0);
         let (many, replaces, era) = (*dials > 1, fates.ended.remove(host), fates.era);
         if replaces {
             pages.marks.hit("P13");
+        }
+        if going {
+            pages.marks.hit("P11");
         }
         drop(pages);
         if many {
@@ -86,6 +103,9 @@ impl Book {
         if let Some(connections) = pages.fates.connections.get_mut(host) {
             *connections -= 1;
         }
+        if let Some(going) = pages.fates.going.get_mut(host) {
+            *going = going.saturating_sub(1);
+        }
     }
 
     /// Request `n` of the pool's is given up while its host is dialed.
@@ -129,6 +149,72 @@ impl Book {
     /// A runtime ends with all of its tasks.
     pub(super) fn runtime_ends(&self) {
         self.mark_in_progress("J07");
+    }
+
+    /// The pool says its goodbye to a connection. Where nobody breaks or drains any, it was idle.
+    pub(super) fn lets_a_connection_go(&self, host: &'static str) {
+        if self.plan.pooled && self.plan.cut.is_none() && self.plan.drain.is_none() {
+            *self.open().fates.going.entry(host).or_default() += 1;
+        }
+    }
+
+    /// What the client has written last ends inside of this frame.
+    pub(super) fn half_written(&self, half: Option<(u32, bool)>) {
+        // Of several connections it would be a guess whose that is.
+        if !self.plan.pooled {
+            self.open().fates.half = half;
+        }
+    }
+
+    /// A request of the client's is going to be dropped.
+    pub(super) fn is_about_to_give_up(&self) {
+        let mut pages = self.open();
+        pages.fates.half_given_up = pages.fates.half;
+    }
+
+    /// Request `n` of the client's ends by itself. That may reset its stream, too, unless it was `complete` and the server
+    /// had read all of it.
+    pub(super) fn ends_by_itself(&self, n: u64, complete: bool) {
+        let request = &self.plan.requests[n as usize];
+        let unread = matches!(request.answer, Answer::Unread(_)) || request.up_fate != Fate::Ends;
+        if !complete || unread {
+            self.open().fates.half_given_up = None;
+        }
+    }
+
+    /// The client has cancelled this stream.
+    pub(super) fn is_reset(&self, stream: u32) {
+        let mut pages = self.open();
+        let half = pages.fates.half_given_up;
+        if let Some((_, data)) = half.filter(|&(half, _)| half == stream) {
+            pages.fates.half_given_up = None;
+            pages.marks.hit("J02");
+            pages.marks.hit(if data { "B11" } else { "E03" });
+        }
+    }
+
+    /// Our end of a connection resets a stream once more.
+    pub(super) fn twice_reset(&self, stream: u32) {
+        self.fault(Fault::run(format!("B12: stream {stream} is reset twice")));
+    }
+
+    /// GOAWAY has come.
+    pub(super) fn is_told_to_go(&self) {
+        self.open().fates.told_to_go = true;
+    }
+
+    /// A write that has waited fails.
+    pub(super) fn write_failed(&self) {
+        self.mark_in_progress("H10");
+    }
+
+    /// A transport was to be shut, did not do so, and was left.
+    pub(super) fn cannot_shut(&self) {
+        let cut = self.plan.cut;
+        // Elsewhere it may be dropped with its driver.
+        if let Some(Cut::SocketWedges(..) | Cut::Partition(..)) | None = cut {
+            self.mark("H11");
+        }
     }
 
     /// The pool fails a request, with a body or without, that it might have sent again.

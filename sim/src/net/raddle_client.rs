@@ -143,7 +143,10 @@ pub(super) async fn in_time(request: &Request, exchange: impl Future<Output = ()
         let ends = book.now().as_millis() as u64 + after;
         limit += millis(ends.next_multiple_of(book.plan.tick) - ends);
     }
-    if timeout_at(limit, exchange).await.is_err() {
+    let mut exchange = Box::pin(exchange);
+    if timeout_at(limit, exchange.as_mut()).await.is_err() {
+        book.is_about_to_give_up();
+        drop(exchange);
         book.give_up(request.n);
     }
 }

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, pki_types:
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::TcpStream;
 
-use super::book::Book;
+use super::{book::Book, tap::Tap};
 use crate::{faulty::FaultStream, view::Passage};
 
 /// What carries a connection.
@@ -60,10 +60,10 @@ fn make() -> Result<Tls, Box<dyn std::error::Error>> {
 /// What a server is given; `None` when TLS fails, which it may where sockets fail.
 pub(super) async fn accepted(io: FaultStream<TcpStream>, book: &Book) -> Option<Socket> {
     if !book.plan.tls {
-        return Some(witnessed(io, Role::Server, book));
+        return Some(witnessed(io, Role::Server, "", book));
     }
     match raddle_io::tls::accept(Arc::clone(&tls().server), io).await {
-        Ok((io, _)) => Some(witnessed(io, Role::Server, book)),
+        Ok((io, _)) => Some(witnessed(io, Role::Server, "", book)),
         Err(error) => {
             book.note(format_args!("the server's TLS fails: {:?}", error.kind()));
             None
@@ -81,14 +81,30 @@ pub(super) async fn dialled(
     book: &Book,
 ) -> Result<Socket, raddle_io::Error> {
     if !book.plan.tls {
-        return Ok(witnessed(io, Role::Client, book));
+        return Ok(witnessed(io, Role::Client, host, book));
     }
     let io = tls().client.connect(host, io).await?;
     book.mark("tls");
-    Ok(witnessed(io, Role::Client, book))
+    Ok(witnessed(io, Role::Client, host, book))
 }
 
-fn witnessed(io: impl raddle_io::Transport + 'static, side: Role, book: &Book) -> Socket {
+fn witnessed(
+    io: impl raddle_io::Transport + 'static,
+    side: Role,
+    host: &str,
+    book: &Book,
+) -> Socket {
+    let ours = match side {
+        Role::Client => !book.plan.h2_client,
+        Role::Server => !book.plan.h2_server,
+    };
+    match ours {
+        true => recorded(Tap::new(io, side, host, book.clone()), side, book),
+        false => recorded(io, side, book),
+    }
+}
+
+fn recorded(io: impl raddle_io::Transport + 'static, side: Role, book: &Book) -> Socket {
     if book.takes_witness(side) {
         let book = book.clone();
         return Box::new(Witness { io, side, book });
