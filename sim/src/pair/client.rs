@@ -1,7 +1,7 @@
 //! The client's application.
 
 use raddle_core::{
-    ErrorCode, OpenError, RequestHead, ResponseHead, Retry, Role, StreamHandle, Then,
+    ErrorCode, OpenError, RequestHead, ResponseHead, Retry, Role, StreamHandle, Then, Waiting,
 };
 
 use super::{
@@ -71,7 +71,21 @@ impl World<'_> {
         if let Some(delay) = request.give_up {
             self.later(delay, Task::GiveUp(n, handle));
         }
-        self.write(Role::Client, handle)
+        self.write(Role::Client, handle)?;
+        self.mark_waiting(handle);
+        Ok(())
+    }
+
+    /// Whoever gave credit to a request that waits for a slot would take it from those that are open.
+    fn mark_waiting(&mut self, handle: StreamHandle) {
+        let body = self
+            .client
+            .streams
+            .get(&handle)
+            .is_some_and(|live| live.given > 0);
+        if body && self.client.conn.explain(handle) == Waiting::Slot {
+            self.marks.hit("C12");
+        }
     }
 
     /// A request that was not taken may go to another connection, so it ends as safe to send again.

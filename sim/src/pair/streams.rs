@@ -85,13 +85,18 @@ impl World<'_> {
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => {
                 note!(self, "{:?}: {:?}", role, Said(&event));
-                let encoded = role == Role::Client && self.client.out.holds_request();
-                if encoded && matches!(event, Event::PeerDraining) {
-                    self.marks.hit("G02");
-                }
-                Ok(())
+                self.mark_drain(role, &event)
             }
         }
+    }
+
+    /// GOAWAY comes when a request is encoded and not written.
+    fn mark_drain(&mut self, role: Role, event: &Event) -> Result<(), Fault> {
+        let encoded = role == Role::Client && self.client.out.holds_request();
+        if encoded && matches!(event, Event::PeerDraining) {
+            self.marks.hit("G02");
+        }
+        Ok(())
     }
 
     /// Both peers keep to the rules. One that is slow may run out of time, in runs that ask for it.

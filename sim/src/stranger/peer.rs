@@ -171,6 +171,9 @@ impl World<'_> {
 
     pub(super) fn finish_half(&mut self, id: u32, end: bool) {
         if let Some(stream) = self.peer.streams.get_mut(&id) {
+            if end && stream.tunnel && !stream.end && !stream.got_end {
+                self.marks.hit("S13");
+            }
             stream.end |= end;
             stream.over |= stream.end && stream.got_end;
         }

@@ -54,14 +54,14 @@ impl Observer {
     /// A frame is read, whose effect is still to come.
     pub(super) fn mark_taken(&mut self, frame: &Passing<'_>) {
         self.note_taken(frame);
-        if frame.kind == kind::SETTINGS && !frame.is_ack() {
-            self.bases += frame.settings().filter(|(id, _)| *id == 4).count() as u32;
-        }
         let id = frame.stream;
         let mut seen = self.seen;
         match frame.kind {
             kind::GOAWAY => self.mark_goaway(frame, &mut seen),
-            kind::SETTINGS if !frame.is_ack() => self.mark_settings(frame, &mut seen),
+            kind::SETTINGS if !frame.is_ack() => {
+                self.bases += frame.settings().filter(|(id, _)| *id == 4).count() as u32;
+                self.mark_settings(frame, &mut seen);
+            }
             kind::PING => {
                 let waits = self
                     .streams
@@ -95,10 +95,8 @@ impl Observer {
                     seen.hit_if("B13", stream.sent_reset && frame.kind == kind::HEADERS);
                     seen.hit_if("E01", stream.sent_reset && frame.kind == kind::HEADERS);
                     seen.hit_if("B14", stream.sent_reset && frame.kind == kind::DATA);
-                    seen.hit_if(
-                        "C18",
-                        frame.kind == kind::DATA && !self.acknowledged && self.announced < 65_535,
-                    );
+                    let lowered = !self.acknowledged && self.announced < 65_535;
+                    seen.hit_if("C18", lowered && frame.kind == kind::DATA);
                     seen.hit_if("C10", frame.kind == kind::DATA && frame.flags & PADDED != 0);
                     seen.hit_if("S04", stream.got_head && frame.kind == kind::HEADERS && end);
                 }
