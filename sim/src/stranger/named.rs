@@ -1,10 +1,11 @@
 //! Which race it is that the peer makes, by what it sends.
 
+use raddle_core::Role;
+
 use super::World;
 use crate::wire::{Frame, Line, kind, rules::find};
 
 const PUSH_PROMISE: u8 = 5;
-const FRAME_MIN: usize = 16_384;
 /// Fields of connections of HTTP/1.1 (RFC 9113 §8.2.2).
 const OF_CONNECTIONS: [&[u8]; 5] = [
     b"connection",
@@ -26,7 +27,7 @@ impl World<'_> {
             return self.marks.hit("E04");
         }
         let len = last.payload.len();
-        if len > FRAME_MIN {
+        if len > self.frame_max() {
             self.marks.hit("H06");
         }
         match last.kind {
@@ -103,8 +104,8 @@ impl World<'_> {
         if trailers && pseudo {
             self.marks.hit("S05");
         }
-        let answer = !trailers && count(b":method") == 0 && count(b":path") == 0;
-        if answer && pseudo && count(b":status") != 1 {
+        let answer = self.role == Role::Client && !trailers;
+        if answer && count(b":status") != 1 {
             self.marks.hit("S08");
         }
         if lines.iter().any(smuggles) {

@@ -155,7 +155,7 @@ impl World<'_> {
     }
 
     /// The longest frame that the engine has said it takes.
-    fn frame_max(&self) -> usize {
+    pub(super) fn frame_max(&self) -> usize {
         let said = self.bounds.settings.iter().find(|(id, _)| *id == 5);
         said.map_or(FRAME_MAX, |&(_, size)| size as usize)
     }
