@@ -171,6 +171,7 @@ impl Connection {
         if then.is_end() {
             length.end().map_err(SendError::Malformed)?;
         }
+        let behind = found.send.is_behind_head();
         let taken = found.send.give_data(data);
         let early = !found.is_bound();
         // A part of what was just checked is within the length too.
@@ -178,8 +179,12 @@ impl Connection {
         if then.is_end() && taken == offered {
             found.send.give_end();
         }
+        // What waits behind a head moves a stream once that is out.
+        let moves = !behind || taken < offered;
         self.stats.defences.send_buffers_full += u64::from(taken < offered);
-        self.streams.settle(stream);
+        if moves {
+            self.streams.settle(stream);
+        }
         if early && self.plants.has(Planted::WaitingTakesWindow) {
             self.window.spend(taken.min(self.send_window()));
         }
@@ -204,8 +209,11 @@ impl Connection {
         }
         head::check_trailers(&fields, oddities).map_err(SendError::Malformed)?;
         found.send.length.end().map_err(SendError::Malformed)?;
+        let behind = found.send.is_behind_head();
         found.send.give_trailers(fields);
-        self.streams.settle(stream);
+        if !behind {
+            self.streams.settle(stream);
+        }
         Ok(())
     }
 

@@ -174,15 +174,8 @@ impl Connection {
                 out.write_inline(|inline| encode::priority_update(inline, id, value.as_bytes()));
             }
             if let Some(fields) = stream.send.take_trailers() {
-                put_block(
-                    out,
-                    &mut self.hpack_out,
-                    id,
-                    true,
-                    self.remote.frame_size,
-                    fields.iter(),
-                    plants,
-                );
+                let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
+                put_block(out, hpack, id, true, max, fields.iter(), plants);
             }
             if stream.send.take_bare_end() {
                 out.put_inline(&encode::data_head(id, 0, true));
@@ -264,6 +257,11 @@ impl Connection {
         out.put_inline(&encode::data_head(id, len, end));
         let ended = stream.send.take_data(len, |piece| out.put_payload(piece));
         debug_assert_eq!(ended, end);
+        // At once: they need no window, and the stream need not be looked for again.
+        if let Some(fields) = stream.send.take_trailers() {
+            let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
+            put_block(out, hpack, id, true, max, fields.iter(), self.plants);
+        }
         let turn_over = stream.send.spend_turn(len, base);
         if self.plants.has(Planted::WritableLost) && stream.send.data_available(base) == 0 {
             stream.send.take_writable();

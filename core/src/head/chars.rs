@@ -81,8 +81,7 @@ fn all_slow(text: &[u8], class: u8) -> bool {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x80 * ONES;
 
-/// Whether `odd` sets the highest bit of no byte in `text`, taken eight bytes at a time. Texts shorter than four are
-/// odd.
+/// Whether `odd` sets the highest bit of no byte in `text`, taken eight bytes at a time. A text without any is odd.
 ///
 /// The last word overlaps those before, and the halves of a short text each other: that is cheaper than single bytes.
 #[inline(always)]
@@ -90,7 +89,11 @@ fn none(text: &[u8], odd: impl Fn(u64) -> u64) -> bool {
     let word = |&bytes: &[u8; 8]| odd(u64::from_le_bytes(bytes));
     let Some(last) = text.last_chunk() else {
         let (Some(&first), Some(&last)) = (text.first_chunk(), text.last_chunk()) else {
-            return false;
+            let (Some(&first), Some(&last)) = (text.first(), text.last()) else {
+                return false;
+            };
+            let few = u32::from_le_bytes([first, text[text.len() / 2], last, last]);
+            return odd(u64::from(few) | u64::from(few) << 32) & HIGHS == 0;
         };
         let (first, last) = (u32::from_le_bytes(first), u32::from_le_bytes(last));
         return odd(u64::from(first) | u64::from(last) << 32) & HIGHS == 0;

@@ -56,7 +56,7 @@ pub(super) fn check_regular(
         // By length first: most fields are none of these, and then nothing is compared.
         match name.len() {
             // RFC 9113 §8.2.2: te MUST NOT have any value other than trailers.
-            2 if strict && name == b"te" && !value.eq_ignore_ascii_case(b"trailers") => {
+            2 if strict && name == b"te" && !is_trailers(value) => {
                 return Err(Violation::TeNotTrailers);
             }
             // RFC 9110 §7.2: there is one Host at most.
@@ -73,6 +73,12 @@ pub(super) fn check_regular(
         }
     }
     Ok(regular)
+}
+
+/// The one value that RFC 9113 §8.2.2 leaves to te. Nearly all write it in lower case.
+#[inline]
+fn is_trailers(value: &[u8]) -> bool {
+    value == b"trailers" || value.eq_ignore_ascii_case(b"trailers")
 }
 
 /// The fields that RFC 9113 §8.2.2 lists.

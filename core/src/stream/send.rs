@@ -182,6 +182,11 @@ impl SendHalf {
         self.parts.as_ref().is_some_and(|parts| parts.head_waits())
     }
 
+    /// Whether what is given now waits for a head to be cut, and nobody waits for room.
+    pub(crate) fn is_behind_head(&self) -> bool {
+        self.head_waits() && !self.blocked
+    }
+
     /// Takes the next head to encode, and whether it ends the stream.
     pub(crate) fn take_head(&mut self) -> Option<(OutHead, bool)> {
         let parts = self.parts.as_mut()?;
