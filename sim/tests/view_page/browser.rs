@@ -1,9 +1,12 @@
 //! A browser without a window, by the WebDriver protocol over a socket of its own.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -18,18 +21,23 @@ pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// What it and its driver leave lying about.
+    scratch: PathBuf,
 }
 
 impl Browser {
     /// A new browser; `None` where there is none, which is told in one line.
     pub(crate) fn start() -> Option<Self> {
+        let scratch = scratch();
         let driver = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", &scratch)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
         let Ok(mut driver) = driver else {
+            let _ = fs::remove_dir_all(&scratch);
             // Past the capture of the test harness: what was not tested has to be seen.
             let _ = writeln!(
                 std::io::stdout().lock(),
@@ -42,12 +50,18 @@ impl Browser {
             driver,
             port,
             session: String::new(),
+            scratch,
         };
         let (width, height) = SIZE;
         let size = format!("--window-size={width},{height}");
-        // Tests run in containers, and as root, where the browser's own fences cannot be put up.
+        // Tests run in containers, and as root, where the browser's own fences cannot be put up; and it has nobody to ask
+        // for updates and the like.
         let arguments = [
             "--headless=new",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
@@ -214,7 +228,18 @@ impl Drop for Browser {
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// A new folder for temporary files. Its path is short: the browser makes a socket in it, whose name has about a hundred
+/// bytes at most.
+fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("raddle-page-{}-{number}", process::id()));
+    fs::create_dir_all(&path).expect("a folder for temporary files");
+    path
 }
 
 /// The port that the system gave the driver, which says so once it listens.
