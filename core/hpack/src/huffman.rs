@@ -9,114 +9,88 @@ pub(crate) struct Invalid;
 /// Octets that [`encode`] needs behind the encoded ones.
 pub(crate) const SPARE: usize = 8;
 
-/// The most bits that can be written at once behind up to 7 others, in octets.
-const WRITE_MAX: u32 = 56;
-
-/// Bits on their way out: the low `bits` bits of `acc`.
-struct Writer<'a> {
-    out: &'a mut [u8],
-    at: usize,
+/// Bits on their way out: the top `bits` bits of `acc`, those below are zero.
+#[derive(Clone, Copy, Default)]
+struct Pending {
     acc: u64,
     bits: u32,
 }
 
-impl Writer<'_> {
-    /// Adds 1 to [`WRITE_MAX`] bits; fewer than 8 stay behind.
+impl Pending {
+    /// The most bits: up to here what is below them can be told from them.
+    const MAX: u32 = 63;
+
+    /// Adds the codes of octets. Of more bits than [`MAX`](Self::MAX) nothing is right but their number.
     #[inline(always)]
-    fn add(&mut self, code: u64, len: u32) -> Option<()> {
-        self.acc = self.acc.wrapping_shl(len) | code;
-        self.bits += len;
-        let word = self.acc.wrapping_shl(64 - self.bits).to_be_bytes();
-        self.out
-            .get_mut(self.at..)?
-            .first_chunk_mut::<8>()?
-            .copy_from_slice(&word);
-        self.at += (self.bits / 8) as usize;
+    fn add(&mut self, octets: &[u8]) {
+        for &octet in octets {
+            self.acc |= CODES[octet as usize].wrapping_shr(self.bits);
+            self.bits += len(octet);
+        }
+    }
+
+    /// Writes whole octets to `out[at..]`, and answers where the next ones go; fewer than 8 bits stay behind.
+    #[inline(always)]
+    fn flush(&mut self, out: &mut [u8], at: usize) -> Option<usize> {
+        let room = out.get_mut(at..)?;
+        *room.first_chunk_mut::<8>()? = self.acc.to_be_bytes();
+        let next = at + (self.bits / 8) as usize;
+        self.acc <<= self.bits & 0x38;
         self.bits %= 8;
-        Some(())
+        Some(next)
+    }
+
+    /// As [`add`](Self::add) of octets whose codes may be long, which are written as there is need to.
+    #[cold]
+    #[inline(never)]
+    fn add_long(mut self, octets: &[u8], out: &mut [u8], at: usize) -> Option<(Self, usize)> {
+        let mut at = at;
+        for octet in octets {
+            if self.bits + len(*octet) > Self::MAX {
+                at = self.flush(out, at)?;
+            }
+            self.add(&[*octet]);
+        }
+        Some((self, at))
     }
 }
 
-/// The code of one octet and its length.
+/// Bits of the code of one octet.
 #[inline(always)]
-fn code(octet: u8) -> (u64, u32) {
-    let len = CODE_LENGTHS[octet as usize];
-    (CODES[octet as usize], u32::from(len))
-}
-
-/// A code and the one after it, as one. The bits are those of both only if the
-/// length is at most 64.
-#[inline(always)]
-fn join(first: (u64, u32), second: (u64, u32)) -> (u64, u32) {
-    let bits = first.0.wrapping_shl(second.1) | second.0;
-    (bits, first.1 + second.1)
-}
-
-#[inline(always)]
-fn quad([a, b, c, d]: [u8; 4]) -> (u64, u32) {
-    join(join(code(a), code(b)), join(code(c), code(d)))
+fn len(octet: u8) -> u32 {
+    u32::from(CODE_LENGTHS[octet as usize])
 }
 
 /// Encodes `input` to `out[start..]`; returns where it ends, `None` when less
 /// than [`SPARE`] octets would be left behind it.
 #[inline(always)]
 pub(crate) fn encode(input: &[u8], out: &mut [u8], start: usize) -> Option<usize> {
-    let mut writer = Writer {
-        out,
-        at: start,
-        acc: 0,
-        bits: 0,
-    };
-    let mut rest = input;
-    while let Some((&[a, b, c, d, e, f, g, h], tail)) = rest.split_first_chunk::<8>() {
-        rest = tail;
-        let (first, second) = (quad([a, b, c, d]), quad([e, f, g, h]));
-        let both = join(first, second);
-        if both.1 <= WRITE_MAX {
-            writer.add(both.0, both.1)?;
-        } else if first.1.max(second.1) <= WRITE_MAX {
-            writer.add(first.0, first.1)?;
-            writer.add(second.0, second.1)?;
-        } else {
-            for octet in [a, b, c, d, e, f, g, h] {
-                writer.add(code(octet).0, code(octet).1)?;
-            }
+    let mut pending = Pending::default();
+    let mut at = start;
+    let (words, rest) = input.as_chunks::<8>();
+    for octets in words {
+        let before = pending;
+        pending.add(octets);
+        if pending.bits > Pending::MAX {
+            (pending, at) = before.add_long(octets, out, at)?;
         }
+        at = pending.flush(out, at)?;
     }
-    // At most 7 octets and the padding go out together where they fit.
-    let mut pending = (0, 0);
-    if let Some((&group, tail)) = rest.split_first_chunk::<4>()
-        && quad(group).1 <= WRITE_MAX
-    {
-        pending = quad(group);
-        rest = tail;
-    }
-    for &octet in rest {
-        let next = join(pending, code(octet));
-        if next.1 > WRITE_MAX {
-            writer.add(pending.0, pending.1)?;
-            pending = code(octet);
-        } else {
-            pending = next;
-        }
-    }
-    let pad = (writer.bits + pending.1).wrapping_neg() % 8;
-    if pending.1 + pad > WRITE_MAX {
-        writer.add(pending.0, pending.1)?;
-        pending = (0, 0);
+    let before = pending;
+    pending.add(rest);
+    if pending.bits > Pending::MAX {
+        (pending, at) = before.add_long(rest, out, at)?;
     }
     // RFC 7541 §5.2: padding MUST be the start of EOS, all ones.
-    let (bits, len) = join(pending, ((1 << pad) - 1, pad));
-    if len > 0 {
-        writer.add(bits, len)?;
-    }
-    Some(writer.at)
+    pending.acc |= u64::MAX >> pending.bits;
+    pending.bits = pending.bits.next_multiple_of(8);
+    pending.flush(out, at)
 }
 
 /// Octets that `input` takes once encoded.
 #[inline]
 pub(crate) fn encoded_len(input: &[u8]) -> usize {
-    let bits: usize = input.iter().map(|&b| code(b).1 as usize).sum();
+    let bits: usize = input.iter().map(|&octet| len(octet) as usize).sum();
     bits.div_ceil(8)
 }
 
@@ -143,7 +117,7 @@ fn single(acc: u64) -> Result<(u8, u32), Invalid> {
         return long(acc);
     }
     let symbol = step.first();
-    Ok((symbol, code(symbol).1))
+    Ok((symbol, len(symbol)))
 }
 
 /// Decodes one symbol longer than `LOOKUP_BITS` from left-aligned bits.

@@ -30,13 +30,13 @@ const LENGTHS: [u8; 257] = [
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// Code of each symbol but EOS, in the low bits.
+/// Code of each symbol but EOS, in the high bits.
 pub(crate) static CODES: [u64; 256] = {
     let all = codes();
     let mut out = [0; 256];
     let mut s = 0;
     while s < 256 {
-        out[s] = all[s] as u64;
+        out[s] = (all[s] as u64) << (64 - LENGTHS[s] as u32);
         s += 1;
     }
     out
