@@ -29,6 +29,8 @@ mod script;
 mod wire;
 mod workload;
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum, builder::RangedU64ValueParser};
 use cpu_time::ThreadTime;
 
@@ -70,6 +72,9 @@ struct Options {
     /// What raddle buffers of each stream; h2 takes whole bodies.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
     send_buffer: usize,
+    /// For `--measure hpack`: the lists of these stories, a folder of hpack-test-case.
+    #[arg(long, value_name = "FOLDER")]
+    stories: Option<PathBuf>,
     /// For `--measure hpack`: only this direction.
     #[arg(long)]
     direction: Option<hpack::Direction>,

@@ -10,7 +10,7 @@ use crate::workload::Seen;
 /// Encodes every list with one deflater, behind each other. `fields` is room for one list.
 pub(crate) fn encode(lists: &[Vec<(String, String)>], fields: &mut Vec<Nv>, out: &mut BytesMut) {
     let mut deflater = ptr::null_mut();
-    let mut block = [0; 4_096];
+    let mut block = [0; 16_384];
     // SAFETY: the deflater is used between its making and its end; lists and buffer outlive each call.
     unsafe {
         assert_eq!(ffi::nghttp2_hd_deflate_new(&mut deflater, 4_096), 0);
@@ -28,8 +28,7 @@ pub(crate) fn encode(lists: &[Vec<(String, String)>], fields: &mut Vec<Nv>, out:
 }
 
 /// Decodes every block with one inflater.
-pub(crate) fn decode(blocks: &[u8], ends: &[usize]) -> Seen {
-    let mut seen = Seen::default();
+pub(crate) fn decode(blocks: &[u8], ends: &[usize], seen: &mut Seen) {
     let mut inflater = ptr::null_mut();
     // SAFETY: the inflater is used between its making and its end; a field is read before the next call.
     unsafe {
@@ -61,5 +60,4 @@ pub(crate) fn decode(blocks: &[u8], ends: &[usize]) -> Seen {
         }
         ffi::nghttp2_hd_inflate_del(inflater);
     }
-    seen
 }
