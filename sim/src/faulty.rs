@@ -1,17 +1,22 @@
 //! A byte stream that does all that a socket may do and seldom does.
 
 use std::{
+    future::Future,
     io,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use crate::{endless, tape::Tape};
 
@@ -38,12 +43,18 @@ pub struct Style {
     pub takes_nothing_after: Option<u64>,
     /// Bytes after which writes fail, while what had arrived can still be read.
     pub writes_fail_after: Option<u64>,
+    /// Milliseconds that a write waits, at the most, when the one before was cut short.
+    pub rests_max: Option<u64>,
     /// Whether it never says that it is shut down.
     pub stays_open: bool,
 }
 
 /// Writes of no byte in a row after which whoever makes them spins.
 const ZEROES_MAX: u32 = 1_000;
+
+/// How often writes of one stream wait for some time, and the most bytes of the write before that.
+const RESTS_MAX: u32 = 40;
+const SHORT_BYTES: usize = 40;
 
 /// Reads and writes of one stream after which a run has no end. Long runs have tens of thousands.
 const MEETINGS_MAX: u64 = 5_000_000;
@@ -96,6 +107,7 @@ pub struct Fuse {
     spun: Arc<AtomicBool>,
     unread: Arc<AtomicBool>,
     back: Arc<AtomicBool>,
+    moved: Arc<AtomicU64>,
 }
 
 impl Fuse {
@@ -128,6 +140,12 @@ impl Fuse {
         self.back.load(Ordering::Relaxed)
     }
 
+    /// Bytes that its streams have moved.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
     fn has_blown(&self) -> bool {
         self.blown.load(Ordering::Relaxed)
     }
@@ -158,6 +176,9 @@ pub struct FaultStream<T> {
     gathered: Vec<u8>,
     /// What had arrived when a write failed; it is read without more faults.
     late: Option<BytesMut>,
+    /// What the next write waits for, and how often one has waited so.
+    rest: Option<Pin<Box<Sleep>>>,
+    rests: u32,
 }
 
 impl<T> FaultStream<T> {
@@ -179,6 +200,8 @@ impl<T> FaultStream<T> {
             scratch: vec![0; SCRATCH_BYTES].into(),
             gathered: Vec::new(),
             late: None,
+            rest: None,
+            rests: 0,
         }
     }
 
@@ -236,9 +259,27 @@ impl<T> FaultStream<T> {
         Poll::Ready(Ok(*self.piece.get_or_insert_with(piece)))
     }
 
+    /// Lets a write wait, or cuts it short so that the next one does. `Ready` is the most bytes of `max` that it may move.
+    fn rests(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<usize> {
+        let Some(rests_max) = self.style.rests_max.filter(|_| self.rests < RESTS_MAX) else {
+            return Poll::Ready(max);
+        };
+        if let Some(rest) = &mut self.rest {
+            std::task::ready!(rest.as_mut().poll(cx));
+            self.rest = None;
+        } else if self.tape.chance(1, 3) {
+            self.rests += 1;
+            let long = Duration::from_millis(1 + self.tape.below(rests_max));
+            self.rest = Some(Box::pin(sleep(long)));
+            return Poll::Ready(max.min(1 + self.tape.index(SHORT_BYTES)));
+        }
+        Poll::Ready(max)
+    }
+
     /// Takes note of bytes that were moved.
     fn moves(&mut self, bytes: usize) {
         self.moved += bytes as u64;
+        self.fuse.moved.fetch_add(bytes as u64, Ordering::Relaxed);
         self.piece = None;
     }
 }
@@ -314,6 +355,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
         if this.takes_nothing() {
             return Poll::Ready(Ok(0));
         }
+        let max = std::task::ready!(this.rests(cx, max));
         let part = &buf[..max.min(buf.len())];
         let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, part))?;
         this.moves(written);
@@ -331,6 +373,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<T> {
         if this.takes_nothing() {
             return Poll::Ready(Ok(0));
         }
+        let max = std::task::ready!(this.rests(cx, max));
         // Gathered here, because what is below may not do it: so a short write ends inside any of the buffers.
         this.gathered.clear();
         for buf in bufs {

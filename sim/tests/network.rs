@@ -72,6 +72,13 @@ fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
     }
 }
 
+/// Bytes that pass are something that happens, also when they are no whole frame yet. The clocks that were set forward
+/// meanwhile made each wait of a write in this run 25 times as long, and a deadline pass.
+#[test]
+fn a_slow_way_is_no_lull() {
+    good(1_217, Pairing::Both);
+}
+
 #[test]
 fn a_seed_that_nobody_has_seen_runs_well() {
     for seed in support::fresh_seeds(TEST, 4) {

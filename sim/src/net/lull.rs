@@ -1,9 +1,9 @@
 //! Passes quickly over time in which nothing happens.
 //!
 //! A step of the network costs the same whether anything passes or not, and most of them would only wait for somebody's
-//! deadline. Once nothing has happened for a while, the clocks of all hosts are set forward between two steps. Who has a
-//! deadline in between finds it late, as on a busy machine: by no more than half of the time that nothing has happened
-//! for.
+//! deadline. Once nothing has happened for a while and no byte has passed, the clocks of all hosts are set forward between
+//! two steps. Who has a deadline in between finds it late, as on a busy machine: by no more than half of the time that
+//! nothing has happened for.
 
 use std::{
     future::Future,
@@ -74,8 +74,8 @@ impl Book {
 /// How long nothing has happened.
 pub(super) struct Lull {
     tick: Duration,
-    /// Events before the last step.
-    events: u64,
+    /// How much had happened before the last step.
+    happened: u64,
     steps: u32,
     long: Duration,
 }
@@ -84,7 +84,7 @@ impl Lull {
     pub(super) fn new(tick: Duration) -> Self {
         Self {
             tick,
-            events: 0,
+            happened: 0,
             steps: 0,
             long: Duration::ZERO,
         }
@@ -93,8 +93,8 @@ impl Lull {
     /// Sets the clocks forward behind a step, by no more than `most`, when it goes on that nothing happens. While the
     /// network is `held` what is on its way does not arrive.
     pub(super) fn pass(&mut self, sim: &Sim<'_>, book: &Book, held: bool, most: Duration) {
-        let events = book.events();
-        let happens = events != std::mem::replace(&mut self.events, events);
+        let happened = book.happened();
+        let happens = happened != std::mem::replace(&mut self.happened, happened);
         if happens || (!held && is_under_way(sim)) {
             (self.steps, self.long) = (0, Duration::ZERO);
             return;

@@ -239,6 +239,7 @@ impl Plan {
         self.leaves = !self.keeper && tape.chance(1, 4);
         self.on_time = tape.chance(1, 2);
         for style in [&mut self.client_style, &mut self.server_style] {
+            style.rests_max = tape.pick(&[None, None, Some(20), Some(60)]);
             style.stays_open = tape.chance(1, 12);
         }
         tape.lane("main");
@@ -306,6 +307,7 @@ fn style(tape: &mut Tape) -> Style {
         wedges_after: None,
         takes_nothing_after: None,
         writes_fail_after: None,
+        rests_max: None,
         stays_open: false,
     }
 }

@@ -116,7 +116,7 @@ pub(super) const ALL: [Race; 160] = [
     Race { id: "H07", by: &[Test("io-adapter/tests/tls.rs", "h07_without_h2_in_alpn_nothing_is_said")], what: "the peer does not speak HTTP/2" },
     Race { id: "H08", by: &[Engines("H08"), Script], what: "requests fly before the peer's preface" },
     Race { id: "H09", by: &[Script, Network("H09")], what: "one half of the transport ends" },
-    Race { id: "H10", by: &[Test("tests/tests/transports.rs", "h10_a_transport_that_waits_and_then_fails_is_told_to_everyone_once")], what: "a write waits, and then fails" },
+    Race { id: "H10", by: &[Test("tests/tests/transports.rs", "h10_a_transport_that_waits_and_then_fails_is_told_to_everyone_once"), Network("H10")], what: "a write waits, and then fails" },
     Race { id: "H11", by: &[Test("tests/tests/transports.rs", "h11_a_transport_that_does_not_close_is_left"), Test("io-adapter/tests/verdicts.rs", "a_peer_that_reads_nothing_does_not_keep_a_connection_that_is_over"), Network("H11")], what: "the transport cannot be shut down" },
     Race { id: "P01", by: &[Test("tests/tests/origin/pool.rs", "origin_13_many_first_requests_share_one_dial_and_one_reader"), Network("P01")], what: "many first requests at once" },
     Race { id: "P02", by: &[Test("io-adapter/tests/dials.rs", "a_dial_goes_on_without_the_request_that_began_it"), Network("P02")], what: "the request that dials is dropped" },
