@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::{
     book::Book,
+    handles::Caller,
     plan::millis,
     request::{Fate, Request},
 };
@@ -32,6 +33,8 @@ pub(super) struct Parts {
     slow: bool,
     pause: Option<Pin<Box<Sleep>>>,
     fate: Fate,
+    /// Calls the connection whenever it is asked for something.
+    caller: Option<Caller>,
 }
 
 impl Parts {
@@ -47,7 +50,14 @@ impl Parts {
                 Way::Up => request.up_fate,
                 Way::Down => request.down_fate,
             },
+            caller: None,
         }
+    }
+
+    /// The same, which calls its connection.
+    pub(super) fn calling(mut self, caller: Caller) -> Self {
+        self.caller = Some(caller);
+        self
     }
 
     /// The next part, `Err` for the trailers; `None` behind the last one.
@@ -78,6 +88,9 @@ impl Body for Parts {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(caller) = &self.caller {
+            caller.call();
+        }
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;

@@ -218,6 +218,7 @@ impl Book {
     /// The head of a response arrives, with the number of the request that it answers.
     pub(super) fn head(&self, n: u64, head: &http::response::Parts) {
         self.tell(n, "has its response", |oracle| oracle.head(n));
+        self.is_directed(n, head.status.as_u16());
         let number = head.headers.get("x-n").map(|value| value.as_bytes());
         if number != Some(n.to_string().as_bytes()) {
             self.fault(Fault::of(

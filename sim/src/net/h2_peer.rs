@@ -268,13 +268,19 @@ async fn handle(
     }
     let Some(message) = plan.down() else {
         book.mark("reset by server");
-        return respond.send_reset(Reason::INTERNAL_ERROR);
+        return respond.send_reset(match plan.misdirected {
+            Some(_) => Reason::HTTP_1_1_REQUIRED,
+            None => Reason::INTERNAL_ERROR,
+        });
     };
     book.tell(n, "is answered", |oracle| {
         oracle.answered(n, message.clone())
     });
     let parts = Parts::new(message, Way::Down, &plan);
-    let head = Response::builder().header("x-n", n).body(());
+    let head = Response::builder()
+        .status(plan.status())
+        .header("x-n", n)
+        .body(());
     let sent = respond.send_response(head.expect("the head is plain"), parts.is_empty());
     // The client may have gone.
     if let Ok(mut stream) = sent

@@ -7,6 +7,7 @@
 mod bodies;
 mod book;
 mod h2_peer;
+mod handles;
 mod lull;
 mod plan;
 mod pool_client;

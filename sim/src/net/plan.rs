@@ -54,6 +54,8 @@ pub(super) struct Plan {
     pub(super) keeper: bool,
     /// Whether the client lets go of its connection before its last requests have been answered.
     pub(super) leaves: bool,
+    /// Whether handles of the client's connection come and go at once.
+    pub(super) storm: bool,
     /// Whether the client's patience ends when a step of the network begins, which is when messages arrive.
     pub(super) on_time: bool,
     pub(super) pool: PoolPlan,
@@ -124,6 +126,7 @@ impl Plan {
             driver_apart: false,
             keeper: false,
             leaves: false,
+            storm: false,
             on_time: false,
             pool: PoolPlan {
                 servers: tape.between(1, 3),
@@ -242,6 +245,7 @@ impl Plan {
             style.rests_max = tape.pick(&[None, None, Some(20), Some(60)]);
             style.stays_open = tape.chance(1, 12);
         }
+        self.storm = tape.chance(1, 8);
         tape.lane("main");
         self
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raddle_core::{Retry, Violation};
+use raddle_core::{ErrorCode, Origin, Retry, Violation};
 use raddle_io::Kind;
 
 use super::{
     book::Book,
     plan::Cut,
-    request::{Answer, Fate},
+    request::{Answer, Fate, Wanted},
     weather,
 };
 use crate::outcome::Fault;
@@ -139,8 +139,9 @@ impl Book {
     /// A task lets go of its handle of the connection with its last request.
     pub(super) fn lets_go(&self) {
         self.open().fates.left += 1;
-        // A task that waits to drain the connection has another handle.
-        let last = self.open().fates.left == self.plan.workers && self.plan.drain.is_none();
+        // A task that waits to drain the connection has another handle, and so have those that come and go.
+        let others = self.plan.drain.is_some() || self.plan.storm;
+        let last = self.open().fates.left == self.plan.workers && !others;
         if last {
             self.mark_in_progress("P09");
         }
@@ -215,6 +216,58 @@ impl Book {
         if let Some(Cut::SocketWedges(..) | Cut::Partition(..)) | None = cut {
             self.mark("H11");
         }
+    }
+
+    /// The answer to request `n` has this status.
+    pub(super) fn is_directed(&self, n: u64, status: u16) {
+        let request = &self.plan.requests[n as usize];
+        if status != request.status() {
+            self.fault(Fault::of(n, format!("I-04: another status: {status}")));
+        }
+        if request.misdirected.is_some() {
+            self.mark("P14");
+        }
+    }
+
+    /// Request `n` of ours fails with `error`, by what the server has said or not.
+    pub(super) fn has_a_code(&self, n: u64, error: &raddle_io::Error) {
+        let wanted = self.plan.requests[n as usize].misdirected == Some(Wanted::Http1);
+        match error.reason() {
+            Some(ErrorCode::HTTP_1_1_REQUIRED) if wanted => self.mark("P14"),
+            Some(ErrorCode::HTTP_1_1_REQUIRED) => {
+                self.fault(Fault::of(n, "I-14: HTTP/1.1 is wanted, and nobody said so"));
+            }
+            // Services of ours have no code of their own.
+            Some(ErrorCode::INTERNAL_ERROR)
+                if wanted && error.origin() == Some(Origin::Remote) && self.plan.accepts =>
+            {
+                self.fault(Fault::of(n, "I-14: the code of a reset is another"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether GOAWAY has come.
+    pub(super) fn was_told_to_go(&self) -> bool {
+        self.open().fates.told_to_go
+    }
+
+    /// GOAWAY came between a request's place and its use. Nothing was sent of it.
+    pub(super) fn is_too_late<T>(&self, n: u64, answer: &Result<T, raddle_io::Error>) {
+        self.mark("P04");
+        if !matches!(answer, Err(error) if error.retry() == Retry::Safe) {
+            self.fault(Fault::of(n, "I-03: made behind GOAWAY, and not safe"));
+        }
+    }
+
+    /// Code of the application's is called by the connection, and calls it.
+    pub(super) fn calls_back(&self) {
+        self.mark_in_progress("J05");
+    }
+
+    /// Many handles of a connection have come and gone.
+    pub(super) fn handles_went(&self) {
+        self.mark_in_progress("J06");
     }
 
     /// The pool fails a request, with a body or without, that it might have sent again.

@@ -3,9 +3,10 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
+    task::Poll,
 };
 
+use http_body::Body;
 use raddle_core::{Origin, Retry, Role};
 use raddle_io::{Client, Error, Kind, RecvBody};
 use tokio::{
@@ -17,8 +18,9 @@ use tower_service::Service;
 use super::{
     bodies::{self, Parts},
     book::Book,
+    handles::{self, Caller, Handed, place},
     plan::{Cut, millis},
-    request::Request,
+    request::{Half, Request},
     socket::Socket,
 };
 use crate::{oracle::Way, outcome::Fault};
@@ -69,6 +71,9 @@ pub(super) async fn run(io: Socket, book: Book) {
         workers.spawn(work(client.clone(), worker, book.clone()));
     }
     let keeper = (book.plan.keeper).then(|| Handed::spawn(keep(client.clone(), book.clone())));
+    if book.plan.storm {
+        tokio::spawn(handles::storm(client.clone(), book.clone()));
+    }
     let client = (!book.plan.leaves).then_some(client);
     while workers.join_next().await.is_some() {}
     drop(keeper);
@@ -151,21 +156,6 @@ pub(super) async fn in_time(request: &Request, exchange: impl Future<Output = ()
     }
 }
 
-/// Asks for a place for one stream.
-async fn place(client: &mut Client, book: &Book) -> Result<(), Error> {
-    let mut asked = false;
-    poll_fn(|cx| {
-        let place = Service::<http::Request<Parts>>::poll_ready(client, cx);
-        let waits = place.is_pending() && !client.is_closed();
-        if waits && !std::mem::replace(&mut asked, true) && client.openable() == 1 {
-            // It is there, and somebody else's.
-            book.mark("P05");
-        }
-        place
-    })
-    .await
-}
-
 /// Lets the task that made a request ask for its answer once, and another one from there on.
 async fn handed_over(
     mut response: raddle_io::ResponseFuture,
@@ -184,35 +174,15 @@ async fn handed_over(
     }
 }
 
-/// A task that ends with who waits for it.
-pub(super) struct Handed<T>(tokio::task::JoinHandle<T>);
-
-impl<T: Send + 'static> Handed<T> {
-    pub(super) fn spawn(task: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(task))
-    }
-}
-
-impl<T> Future for Handed<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for Handed<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book) {
     let n = request.n;
     if request.polite && request.handed_over {
         // It asks for a place, and does not use it.
         let mut other = client.clone();
-        if let Err(error) = place(&mut other, book).await {
+        if n % 2 == 1 {
+            // Alone in a task, which nothing else wakes.
+            let _ = Handed::spawn(handles::leave_when_called(other, book.clone())).await;
+        } else if let Err(error) = place(&mut other, book).await {
             return failed(n, &error, book);
         }
     }
@@ -221,7 +191,17 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
     {
         return failed(n, &error, book);
     }
-    let body = Parts::new(request.up(), Way::Up, request);
+    let told = book.was_told_to_go();
+    if request.dawdle > 0 {
+        tokio::time::sleep(millis(request.dawdle)).await;
+    }
+    let late = !told && book.was_told_to_go();
+    let mut body = Parts::new(request.up(), Way::Up, request);
+    // Who has the last handle shares it with nobody.
+    let caller = (request.calls_back && !last).then(|| Caller::new(&client, book));
+    if let Some(caller) = &caller {
+        body = body.calling(caller.clone());
+    }
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://server/{n}"));
@@ -231,10 +211,14 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
     if last {
         book.lets_go();
     }
-    let answer = match request.handed_over {
-        true => handed_over(response, book).await,
-        false => response.await,
+    let answer = match (request.handed_over, caller) {
+        (true, _) => handed_over(response, book).await,
+        (false, Some(caller)) => caller.waits(response).await,
+        (false, None) => response.await,
     };
+    if late {
+        book.is_too_late(n, &answer);
+    }
     match answer {
         Ok(response) => read(n, response, book).await,
         Err(error) => failed(n, &error, book),
@@ -246,17 +230,29 @@ pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book
     book.head(n, &head);
     let interims = head.extensions.get::<raddle_io::Informational>();
     book.interims(n, interims.map_or(0, |interims| interims.0.len() as u64));
+    let drops = book.plan.requests[n as usize].drops;
+    if drops == Some(Half::Body) && !body.is_end_stream() {
+        drop(body);
+        book.mark("J03");
+        return book.give_up(n);
+    }
+    // It lives on for as long as the body does, or not.
+    let head = (drops != Some(Half::Head)).then_some(head);
     while let Some(frame) = bodies::next(&mut body, n, book).await {
         match frame {
             Ok(frame) => book.frame(n, Way::Down, &frame),
             Err(error) => return failed(n, &error, book),
         }
     }
+    if head.is_none() {
+        book.mark("J03");
+    }
     book.complete(n);
 }
 
 pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
+    book.has_a_code(n, error);
     if error.kind() == Kind::Body {
         book.mark("J04");
         book.tell(n, "has no whole body", |oracle| oracle.gave_up(n));

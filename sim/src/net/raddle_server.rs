@@ -17,9 +17,9 @@ use tower_service::Service;
 use super::{
     bodies::{self, Echo, Parts},
     book::Book,
+    handles::Handed,
     plan::millis,
-    raddle_client::Handed,
-    request::Answer,
+    request::{Answer, Wanted},
     socket::Socket,
 };
 use crate::oracle::Way;
@@ -97,6 +97,7 @@ where
 
 async fn respond(request: Request<RecvBody>, mut responder: Responder, book: Book) {
     let plan = book.request(request.uri().path());
+    let older = (plan.as_ref()).is_some_and(|plan| plan.misdirected == Some(Wanted::Http1));
     for _ in 0..plan.map_or(0, |plan| plan.interims) {
         let hint = Response::builder().status(103).body(());
         // The client may have gone.
@@ -104,6 +105,7 @@ async fn respond(request: Request<RecvBody>, mut responder: Responder, book: Boo
     }
     match answer(request, &book).await {
         Ok(response) => drop(responder.respond(response).await),
+        Err(_) if older => responder.reset(ErrorCode::HTTP_1_1_REQUIRED),
         Err(_) => responder.reset(ErrorCode::INTERNAL_ERROR),
     }
 }
@@ -141,7 +143,7 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
         .boxed_unsync(),
         _ => Parts::new(message, Way::Down, &plan).boxed_unsync(),
     };
-    let head = Response::builder().header("x-n", n);
+    let head = Response::builder().status(plan.status()).header("x-n", n);
     Ok(head.body(body).expect("the head is plain"))
 }
 

@@ -25,6 +25,14 @@ pub(super) struct Request {
     pub(super) slow: bool,
     /// Whether the task that makes it leaves its answer to another one.
     pub(super) handed_over: bool,
+    /// Whom it should have gone to, when that is somebody else.
+    pub(super) misdirected: Option<Wanted>,
+    /// Which half of its answer the client drops as soon as it has it.
+    pub(super) drops: Option<Half>,
+    /// Milliseconds for which the client keeps a place before it makes the request.
+    pub(super) dawdle: u64,
+    /// Whether what the client has wakers and bodies do calls the connection.
+    pub(super) calls_back: bool,
     /// What becomes of the client's body, and of the server's.
     pub(super) up_fate: Fate,
     pub(super) down_fate: Fate,
@@ -41,6 +49,22 @@ pub(super) enum Fate {
     Fails(usize),
     /// It has nothing more to give, and does not end.
     Stays,
+}
+
+/// Who is to have a request instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Another server: status 421.
+    Another,
+    /// One that is asked in HTTP/1.1: a reset with HTTP_1_1_REQUIRED.
+    Http1,
+}
+
+/// A half of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    Head,
+    Body,
 }
 
 /// What the server does.
@@ -84,15 +108,25 @@ impl Request {
             part_max: 1 + tape.size(100_000).max(body_max / 200),
             slow: tape.chance(1, 4),
             handed_over: tape.chance(1, 8),
+            misdirected: None,
+            drops: None,
+            dawdle: 0,
+            calls_back: false,
             up_fate: Fate::Ends,
             down_fate: Fate::Ends,
             up_message: OnceLock::new(),
         }
     }
 
-    /// Gives its bodies another end, sometimes.
+    /// Gives it something unusual, sometimes, another end of its bodies for one.
     pub(super) fn trouble(&mut self, tape: &mut Tape, accepts: bool) {
+        self.calls_back = tape.chance(1, 4);
         match (tape.below(8), self.answer) {
+            (0, _) if self.polite => self.dawdle = 1 + tape.below(100),
+            (1, _) => self.drops = Some(Half::Body),
+            (2, _) => self.drops = Some(Half::Head),
+            (3, Answer::Fail) => self.misdirected = Some(Wanted::Http1),
+            (3, _) => self.misdirected = Some(Wanted::Another),
             (5, _) if self.up > 0 => self.up_fate = Fate::Fails(tape.index(self.up)),
             (6, _) => {
                 let len = match self.answer {
@@ -113,7 +147,16 @@ impl Request {
     pub(super) fn may_fail(&self) -> bool {
         self.give_up.is_some()
             || self.answer == Answer::Fail
+            || self.drops == Some(Half::Body)
             || [self.up_fate, self.down_fate] != [Fate::Ends; 2]
+    }
+
+    /// The status of its answer.
+    pub(super) fn status(&self) -> u16 {
+        match self.misdirected {
+            Some(Wanted::Another) => 421,
+            _ => 200,
+        }
     }
 
     /// What the client sends.
