@@ -267,12 +267,20 @@ impl Connection {
             stream.send.take_writable();
         }
         stream.stop_upload_if_sent();
+        let keeps_turn = stream.is_no_use_in_parts();
         self.window.spend(len);
         self.stats.data_bytes_sent += len as u64;
         self.expect_updates(len);
         self.streams.settle(handle);
-        if turn_over && !self.plants.has(Planted::NoTurns) {
-            self.streams.rotate(Queue::Data, handle);
+        if self.plants.has(Planted::NoTurns) {
+            return true;
+        }
+        if turn_over {
+            self.streams.rotate(handle);
+        } else if len == window && !keeps_turn {
+            // However small the peer's grants are, everybody gets on: they go from stream to stream, and turns only see
+            // to it that a large one among them is made up for.
+            self.streams.step_back(handle);
         }
         true
     }

@@ -253,10 +253,15 @@ impl Stream {
     /// its end it could keep its equals waiting for ever, so that it gets longer turns instead; and only when somebody
     /// has said so, since most peers say nothing and mean nothing by it.
     pub(crate) fn turn_bytes(&self) -> u32 {
-        match self.prioritized && !self.priority.incremental {
+        match self.is_no_use_in_parts() {
             true => 4 * TURN_BYTES,
             false => TURN_BYTES,
         }
+    }
+
+    /// Whether somebody has said that the message is of no use in parts (RFC 9218 §4.2).
+    pub(crate) fn is_no_use_in_parts(&self) -> bool {
+        self.prioritized && !self.priority.incremental
     }
 
     /// The lists this stream belongs to. `base` is the peer's initial window.

@@ -253,7 +253,8 @@ impl SendHalf {
     }
 
     /// Counts a frame against the turn; whether it is over. What is left of it is lost when the stream itself has no
-    /// more to send, and kept when the connection's window cut the frame short (deficit round robin).
+    /// more to send, and kept when the connection's window cut the frame short (deficit round robin): the stream goes on
+    /// with it when the others of its round have had theirs.
     pub(crate) fn spend_turn(&mut self, len: usize, base: u32) -> bool {
         // A frame has 24 bits of length.
         self.turn_left = self.turn_left.saturating_sub(len as u32);

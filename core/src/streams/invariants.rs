@@ -56,15 +56,23 @@ impl Streams {
         }
         assert_eq!((live, counted), (self.live, self.counted));
         assert_eq!(parks, self.lists.parked.len());
-        let data: usize = self.lists.data.iter().map(List::len).sum();
+        let lists = &self.lists;
+        let data = lists.data.iter().map(|list| self.len(list, Queue::Data));
         assert_eq!(
             listed,
             [
-                self.lists.open.len(),
-                self.lists.control.len(),
-                self.lists.notify.len(),
-                data
+                self.len(&lists.open, Queue::Open),
+                self.len(&lists.control, Queue::Control),
+                self.len(&lists.notify, Queue::Notify),
+                data.sum()
             ]
         );
+        assert_eq!(self.waiting(), listed[Queue::Open as usize]);
+    }
+
+    /// How many a list leads to.
+    fn len(&self, list: &List, queue: Queue) -> usize {
+        let next = |&at: &u32| self.slots[at as usize].links[queue.link()].next();
+        core::iter::successors(list.front(), next).count()
     }
 }

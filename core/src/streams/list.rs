@@ -27,12 +27,13 @@ impl Default for Link {
     }
 }
 
-/// First in, first out.
+/// First in, first out, but for who steps back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     first: u32,
     last: u32,
-    len: u32,
+    /// The first of those who came since the round began, or have had their turn in it: the round ends before them.
+    later: u32,
 }
 
 impl Default for List {
@@ -40,7 +41,7 @@ impl Default for List {
         Self {
             first: NONE,
             last: NONE,
-            len: 0,
+            later: NONE,
         }
     }
 }
@@ -55,8 +56,8 @@ impl List {
         (self.last != NONE).then_some(self.last)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len as usize
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == NONE
     }
 
     /// Appends `slot`. `link` finds the place of a slot's link for this list.
@@ -75,7 +76,54 @@ impl List {
             last => link(&mut slots[last as usize]).next = slot,
         }
         self.last = slot;
-        self.len += 1;
+        if self.later == NONE {
+            self.later = slot;
+        }
+    }
+
+    /// The turn of the first, `slot`, is over: to the end, for the next round.
+    pub(crate) fn rotate<S>(
+        &mut self,
+        slots: &mut [S],
+        slot: u32,
+        link: impl Fn(&mut S) -> &mut Link,
+    ) {
+        self.begin_round(slot);
+        self.remove(slots, slot, &link);
+        self.push(slots, slot, link);
+    }
+
+    /// The first, `slot`, lets the others of this round go before it goes on with its turn.
+    pub(crate) fn step_back<S>(
+        &mut self,
+        slots: &mut [S],
+        slot: u32,
+        link: impl Fn(&mut S) -> &mut Link,
+    ) {
+        self.begin_round(slot);
+        let later = self.later;
+        if later == NONE {
+            self.remove(slots, slot, &link);
+            self.push(slots, slot, link);
+            self.later = NONE;
+            return;
+        }
+        let prev = link(&mut slots[later as usize]).prev;
+        if prev == slot {
+            return;
+        }
+        self.remove(slots, slot, &link);
+        *link(&mut slots[slot as usize]) = Link { prev, next: later };
+        link(&mut slots[prev as usize]).next = slot;
+        link(&mut slots[later as usize]).prev = slot;
+    }
+
+    /// When nobody is left of a round, all who are there make up the next.
+    fn begin_round(&mut self, front: u32) {
+        debug_assert_eq!(self.first, front);
+        if self.later == front {
+            self.later = NONE;
+        }
     }
 
     /// Takes out `slot`, which is in this list.
@@ -94,7 +142,9 @@ impl List {
             NONE => self.last = prev,
             next => link(&mut slots[next as usize]).prev = prev,
         }
-        self.len -= 1;
+        if self.later == slot {
+            self.later = next;
+        }
     }
 }
 
@@ -122,13 +172,65 @@ mod tests {
                 list.push(&mut slots, slot, |link| link);
             }
             list.remove(&mut slots, gone, |link| link);
-            assert_eq!(list.len(), 3);
             let expected: Vec<u32> = [2, 0, 3, 1]
                 .into_iter()
                 .filter(|&slot| slot != gone)
                 .collect();
             assert_eq!(drain(&mut list, &mut slots), expected);
             assert_eq!(list.front(), None);
+        }
+    }
+
+    /// What a list does, by two queues: those of the round, and those for the next.
+    #[derive(Default)]
+    struct Rounds {
+        now: Vec<u32>,
+        later: Vec<u32>,
+    }
+
+    impl Rounds {
+        fn begin(&mut self) {
+            if self.now.is_empty() {
+                self.now = core::mem::take(&mut self.later);
+            }
+        }
+    }
+
+    #[test]
+    fn who_steps_back_comes_before_those_of_the_next_round() {
+        let mut slots = vec![Link::default(); 7];
+        let (mut list, mut model) = (List::default(), Rounds::default());
+        for step in 0..20_000_u32 {
+            let drawn = step.wrapping_mul(2_654_435_761) >> 16;
+            let slot = drawn % 7;
+            let front = list.front();
+            match drawn / 7 % 4 {
+                0 | 1 if front.is_some() => {
+                    let front = front.unwrap();
+                    model.begin();
+                    assert_eq!(model.now.remove(0), front);
+                    if drawn / 7 % 4 == 0 {
+                        list.rotate(&mut slots, front, |link| link);
+                        model.later.push(front);
+                    } else {
+                        list.step_back(&mut slots, front, |link| link);
+                        model.now.push(front);
+                    }
+                }
+                _ if model.now.contains(&slot) || model.later.contains(&slot) => {
+                    list.remove(&mut slots, slot, |link| link);
+                    model.now.retain(|&other| other != slot);
+                    model.later.retain(|&other| other != slot);
+                }
+                _ => {
+                    list.push(&mut slots, slot, |link| link);
+                    model.later.push(slot);
+                }
+            }
+            let order = [&model.now[..], &model.later].concat();
+            assert_eq!(list.is_empty(), order.is_empty());
+            let mut copy = slots.clone();
+            assert_eq!(drain(&mut { list }, &mut copy), order, "step {step}");
         }
     }
 }

@@ -78,6 +78,8 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Lists {
     open: List,
+    /// How many are in `open`.
+    waiting: u32,
     control: List,
     notify: List,
     /// By urgency, the most urgent first.
@@ -225,19 +227,9 @@ impl Streams {
             Queue::Open => &self.lists.open,
             Queue::Control => &self.lists.control,
             Queue::Notify => &self.lists.notify,
-            Queue::Data => self.lists.data.iter().find(|list| list.len() > 0)?,
+            Queue::Data => self.lists.data.iter().find(|list| !list.is_empty())?,
         };
         list.front().map(|slot| self.handle(slot))
-    }
-
-    /// Moves a stream behind its equals, if it is still among them: its turn is over.
-    pub(crate) fn rotate(&mut self, queue: Queue, handle: StreamHandle) {
-        let slot = &self.slots[handle.slot() as usize];
-        let (kind, bit) = Queue::ALL[queue as usize];
-        if slot.generation == handle.generation() && slot.listed.contains(bit) {
-            self.leave(kind, handle.slot());
-            self.join(kind, handle.slot());
-        }
     }
 
     /// Makes the table agree with a stream that was touched. Cheap when nothing changed.
@@ -350,12 +342,12 @@ impl Streams {
 
     /// Streams that wait for an identifier.
     pub(crate) fn waiting(&self) -> usize {
-        self.lists.open.len()
+        self.lists.waiting as usize
     }
 
     /// Whether a stream is left that is not closed.
     pub(crate) fn any_open(&self) -> bool {
-        self.counted > 0 || self.lists.open.len() > 0
+        self.counted > 0 || !self.lists.open.is_empty()
     }
 
     /// Streams in the table, ended ones that somebody still has to do with included.
@@ -414,11 +406,13 @@ impl Streams {
     }
 
     fn join(&mut self, queue: Queue, slot: u32) {
+        self.lists.waiting += u32::from(queue == Queue::Open);
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
         list.push(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
     }
 
     fn leave(&mut self, queue: Queue, slot: u32) {
+        self.lists.waiting -= u32::from(queue == Queue::Open);
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
         list.remove(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
     }

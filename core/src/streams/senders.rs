@@ -1,6 +1,9 @@
 //! Streams with DATA to send: their windows, and whose turn it is.
 
-use super::{Queue, Streams, list::List};
+use super::{
+    Queue, Slot, Streams,
+    list::{Link, List},
+};
 use crate::{
     config::WINDOW_MAX,
     id::StreamHandle,
@@ -106,6 +109,31 @@ impl Streams {
         }
     }
 
+    /// The turn of the first of the senders is over: it moves behind its equals, if it is still among them.
+    pub(crate) fn rotate(&mut self, handle: StreamHandle) {
+        if let Some(urgency) = self.sends(handle) {
+            let list = &mut self.lists.data[usize::from(urgency)];
+            list.rotate(&mut self.slots, handle.slot(), link);
+        }
+    }
+
+    /// The connection's window has cut the turn of the first of the senders short: those of its round go before it
+    /// takes what is left.
+    pub(crate) fn step_back(&mut self, handle: StreamHandle) {
+        if let Some(urgency) = self.sends(handle) {
+            let list = &mut self.lists.data[usize::from(urgency)];
+            list.step_back(&mut self.slots, handle.slot(), link);
+        }
+    }
+
+    /// The level of urgency among whose senders a stream is.
+    fn sends(&self, handle: StreamHandle) -> Option<u8> {
+        let slot = &self.slots[handle.slot() as usize];
+        let is_listed =
+            slot.generation == handle.generation() && slot.listed.contains(Interests::DATA);
+        is_listed.then_some(slot.urgency)
+    }
+
     /// Lets the first of the parked go on, if its window has opened.
     fn unpark(&mut self) {
         if let Some(slot) = self.unparkable() {
@@ -120,7 +148,7 @@ impl Streams {
 
     /// Whether some stream has DATA to send, whatever the windows are.
     pub(crate) fn any_waits(&self) -> bool {
-        self.lists.parked.len() > 0 || self.lists.data.iter().any(|list| list.len() > 0)
+        self.lists.parked.len() > 0 || self.lists.data.iter().any(|list| !list.is_empty())
     }
 
     /// Whether some stream could send DATA under its own window.
@@ -141,4 +169,9 @@ impl Streams {
         }
         false
     }
+}
+
+/// Where a slot is among those who send.
+fn link(slot: &mut Slot) -> &mut Link {
+    &mut slot.links[Queue::Data.link()]
 }

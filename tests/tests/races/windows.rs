@@ -222,26 +222,83 @@ fn c14_what_a_cancelled_stream_wanted_is_there_for_others() {
     assert_eq!(sent(&mut hand), 65_535);
 }
 
-#[test]
-fn c15_a_hundred_streams_share_updates_of_one_byte() {
+/// A client whose connection window is used up, and `N` streams of it that have `bytes` bytes to send.
+fn starving<const N: usize>(bytes: usize) -> Hand {
     let mut hand = Hand::client();
     hand.says(wire::settings(&[(4, 1 << 20)]));
     let filler = hand.open(Then::More);
     hand.send(filler, &[0; 65_535], Then::End);
-    let streams = [(); 99].map(|()| hand.open(Then::More));
-    for stream in streams {
-        hand.send(stream, &[0; 10], Then::More);
+    for stream in [(); N].map(|()| hand.open(Then::More)) {
+        hand.send(stream, &vec![0; bytes], Then::More);
     }
     hand.frames();
-    let mut moved = std::collections::BTreeSet::new();
-    // A turn is longer than ten bytes: each stream sends all it has, and then it is the next one's turn.
-    for _ in 0..99 * 10 {
-        hand.says(wire::window_update(0, 1));
-        let frames = hand.frames();
-        assert_eq!(frames.len(), 1);
-        moved.insert(frames[0].stream);
+    hand
+}
+
+/// Grants the connection so many bytes; the streams that send them, and how many.
+fn grant(hand: &mut Hand, bytes: u32) -> Vec<(u32, usize)> {
+    hand.says(wire::window_update(0, bytes));
+    let frames = hand.frames();
+    frames
+        .iter()
+        .map(|frame| (frame.stream, frame.payload.len()))
+        .collect()
+}
+
+#[test]
+fn c15_a_hundred_streams_share_updates_of_one_byte() {
+    let mut hand = starving::<100>(300);
+    let mut last = Vec::new();
+    for update in 0..300 * 100 {
+        let sent = grant(&mut hand, 1);
+        assert_eq!(sent.len(), 1, "update {update}");
+        last.push(sent[0].0);
+        // Whichever hundred updates in a row one looks at, each stream has had one of them.
+        if let Some(before) = last.len().checked_sub(101) {
+            assert_eq!(last[before], last[last.len() - 1], "update {update}");
+        }
     }
-    assert_eq!(moved.len(), 99);
+    last.truncate(100);
+    last.sort_unstable();
+    last.dedup();
+    assert_eq!(last.len(), 100);
+}
+
+// A turn is 16,384 bytes: the end of one changes nothing for who gets the next byte.
+#[test]
+fn c15_bodies_longer_than_a_turn_share_them_as_well() {
+    let mut hand = starving::<3>(40_000);
+    let first: Vec<u32> = (0..3).map(|_| grant(&mut hand, 1)[0].0).collect();
+    for update in 3..3 * 40_000 {
+        let sent = grant(&mut hand, 1);
+        assert_eq!(sent, [(first[update % 3], 1)], "update {update}");
+    }
+}
+
+#[test]
+fn c15_no_equal_sends_more_than_a_turn_while_another_waits() {
+    let mut hand = starving::<5>(60_000);
+    let mut shares = [0; 5];
+    let mut since = [[0; 5]; 5];
+    for update in 0..450_u32 {
+        // A large grant always meets the same place in the line, and then one of every other size.
+        let size = match update % 5 {
+            0 => 2_000,
+            _ => update.wrapping_mul(40_503) % 150 + 1,
+        };
+        for (stream, len) in grant(&mut hand, size) {
+            let sender = (stream as usize - 3) / 2;
+            shares[sender] += len;
+            for (waiter, passed) in since.iter_mut().enumerate() {
+                passed[sender] += len;
+                let waits = waiter != sender;
+                assert!(!waits || passed[sender] <= 16_384, "update {update}");
+            }
+            since[sender] = [0; 5];
+        }
+    }
+    let (most, least) = (shares.iter().max(), shares.iter().min());
+    assert!(most.unwrap() - least.unwrap() <= 16_384, "{shares:?}");
 }
 
 #[test]
