@@ -26,7 +26,7 @@ use crate::{
     planted::{self, Planted},
     response::ResponseFuture,
     settled,
-    shared::Shared,
+    shared::{Shared, is_socket},
     state::Half,
     upload::{Upload, run_or_spawn},
 };
@@ -37,6 +37,9 @@ use crate::{
 /// best given `set_nodelay(true)` first: everything that can be sent together is, and without it a small frame may wait
 /// 40 ms for an acknowledgement that the other side delays.
 ///
+/// When writing fails, requests in it whose heads `io` was given may have been sent, unless `io` is a `TcpStream` or a
+/// `UnixStream` itself: those say how much they have taken, so that the requests are safe to send again.
+///
 /// Cancel safe: it is ready at once. Dropping what it has returned closes `io`.
 ///
 /// # Errors
@@ -45,19 +48,25 @@ pub async fn connect<T>(io: T, config: Config) -> Result<(Client, Driver<T>), Er
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    Ok(start(io, is_socket::<T>(), config))
+}
+
+/// As [`connect`], for who knows whether `io` is a socket though its type does not tell.
+pub(crate) fn start<T>(io: T, is_socket: bool, config: Config) -> (Client, Driver<T>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (read, write) = tokio::io::split(io);
     let connection = Connection::new(Role::Client, config, Timestamp(0));
-    let shared = Shared::new(connection, Box::new(write), Instant::now());
+    let shared = Shared::new(connection, Box::new(write), is_socket, Instant::now());
     shared.lock().clients = 1;
     let driver = Driver::new(Arc::clone(&shared), read);
-    Ok((
-        Client {
-            shared,
-            permit: false,
-            ticket: None,
-        },
-        driver,
-    ))
+    let client = Client {
+        shared,
+        permit: false,
+        ticket: None,
+    };
+    (client, driver)
 }
 
 /// Opens requests on one connection. Clones share it; when the last one is dropped, the connection ends after the

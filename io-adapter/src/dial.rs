@@ -143,7 +143,8 @@ impl Dialer {
         let dial = async {
             let io = self.open(target).await?;
             let config = self.config_for(target);
-            let (client, driver) = client::connect(io, config).await?;
+            // Without TLS it is the socket itself.
+            let (client, driver) = client::start(io, !target.https, config);
             let (calm, target) = (self.calm.clone(), target.clone());
             // What else its result is is told by the requests on the connection.
             tokio::spawn(async move {

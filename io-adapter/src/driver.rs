@@ -137,7 +137,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             Poll::Pending => return Read::Nothing,
             Poll::Ready(Ok(0)) => {
                 self.reading = Reading::Off;
-                self.shared.end_unwritten(TransportEnd::Eof, None);
+                self.shared.end(TransportEnd::Eof, None);
             }
             Poll::Ready(Ok(_)) => {
                 self.reads += 1;
@@ -151,7 +151,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                     io::ErrorKind::UnexpectedEof => TransportEnd::Eof,
                     _ => TransportEnd::Failed,
                 };
-                self.shared.end_unwritten(end, Some(error));
+                self.shared.end(end, Some(error));
             }
         }
         Read::Nothing
@@ -364,7 +364,7 @@ impl<T> Drop for Driver<T> {
         // A waker may drop whatever its task holds, which is not for under the lock.
         let waker = self.shared.lock().driver.take();
         drop(waker);
-        self.shared.end_unwritten(TransportEnd::Failed, None);
+        self.shared.end(TransportEnd::Failed, None);
         self.shared.close();
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     driver::Driver,
     error::{BoxError, Error, Kind},
     guard::put,
-    shared::Shared,
+    shared::{Shared, is_socket},
     state::{Half, State},
     upload::{Upload, run_or_spawn},
 };
@@ -52,7 +52,12 @@ where
     let (read, write) = tokio::io::split(io);
     let working_max = config.concurrent_streams_max as usize;
     let connection = Connection::new(Role::Server, config, Timestamp(0));
-    let shared = Shared::new(connection, Box::new(write), Instant::now());
+    let shared = Shared::new(
+        connection,
+        Box::new(write),
+        is_socket::<T>(),
+        Instant::now(),
+    );
     shared.lock().working_max = working_max;
     let driver = Driver::new(Arc::clone(&shared), read);
     (Server { shared }, driver)

@@ -9,6 +9,7 @@
 //! which lets the tasks that it has woken run first and then writes for all of them at once.
 
 use std::{
+    any::TypeId,
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, PoisonError},
@@ -46,12 +47,15 @@ pub(crate) struct Writer {
     /// Bytes were written that the transport may keep in a buffer of its own.
     unflushed: bool,
     failed: bool,
+    /// The transport is a socket: the system says of a write that fails that it has taken nothing.
+    is_socket: bool,
 }
 
 impl Shared {
     pub(crate) fn new(
         connection: Connection,
         io: Box<dyn AsyncWrite + Send + Unpin>,
+        is_socket: bool,
         start: Instant,
     ) -> Arc<Self> {
         let watcher = Watcher::new(connection.role());
@@ -62,6 +66,7 @@ impl Shared {
                 out: Transmit::new(),
                 unflushed: false,
                 failed: false,
+                is_socket,
             }),
             start,
             watcher,
@@ -176,7 +181,7 @@ impl Shared {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     writer.failed = true;
-                    self.fail_writing(error);
+                    self.fail_writing(writer, error);
                     return;
                 }
             }
@@ -196,37 +201,33 @@ impl Shared {
 
     /// Leaves it to the driver to end the connection: what has arrived and is not read yet may hold answers that are
     /// whole, or a GOAWAY that says which requests were not processed.
-    fn fail_writing(&self, error: io::Error) {
+    fn fail_writing(&self, writer: &mut Writer, error: io::Error) {
         let mut state = self.lock();
         let Some(driver) = state.driver.clone() else {
             drop(state);
-            return self.end(TransportEnd::Failed, Some(error));
+            return self.end_with(writer, TransportEnd::Failed, Some(error));
         };
         state.broken.get_or_insert(error);
         drop(state);
         driver.wake();
     }
 
-    /// Tells everyone that the transport is gone for who has not lost a write to it. What it has not taken it never will,
-    /// so that requests whose heads are among that were seen by nobody. After a failed write nobody knows what was taken:
-    /// TLS may have sent a part of it.
-    pub(crate) fn end_unwritten(&self, end: TransportEnd, mut error: Option<io::Error>) {
-        self.with_writer(|writer| {
-            if !writer.failed && writer.out.holds_request() {
-                let out = std::mem::take(&mut writer.out);
-                self.lock().connection.handle_output_lost(&out);
-            }
-            // Still under the write lock: nobody writes another request in between.
-            self.end(end, error.take());
-        });
+    /// Tells everyone that the transport is gone. What it was never given nobody has got, so that requests whose heads end
+    /// in that were seen by nobody.
+    pub(crate) fn end(&self, end: TransportEnd, mut error: Option<io::Error>) {
+        // Under the write lock: nobody writes another request in between.
+        self.with_writer(|writer| self.end_with(writer, end, error.take()));
     }
 
-    /// Tells everyone that the transport is gone.
-    pub(crate) fn end(&self, end: TransportEnd, error: Option<io::Error>) {
+    fn end_with(&self, writer: &mut Writer, end: TransportEnd, error: Option<io::Error>) {
         let mut wakes = Vec::new();
         let mut state = self.lock();
         if let Some(error) = error.or_else(|| state.broken.take()) {
             state.closed.get_or_insert(Error::io(error));
+        }
+        if writer.out.holds_request() {
+            let out = std::mem::take(&mut writer.out);
+            state.connection.handle_output_lost(&out);
         }
         let now = self.now();
         state.connection.handle_transport_end(end, now);
@@ -303,10 +304,12 @@ impl Writer {
                 *slice = IoSlice::new(part);
                 count += 1;
             }
+            let is_vectored = self.io.is_write_vectored();
+            let given = &slices[..if is_vectored { count } else { 1 }];
             let io = Pin::new(&mut self.io);
-            let written = match io.is_write_vectored() {
-                true => io.poll_write_vectored(cx, &slices[..count]),
-                false => io.poll_write(cx, self.out.chunk()),
+            let written = match is_vectored {
+                true => io.poll_write_vectored(cx, given),
+                false => io.poll_write(cx, &given[0]),
             };
             match written {
                 Poll::Pending => return Poll::Pending,
@@ -319,7 +322,14 @@ impl Writer {
                     self.out.advance(written);
                     self.unflushed = true;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => {
+                    // TLS, for one, may have sent a part of what it was given, which it does not tell.
+                    if !self.is_socket {
+                        let bytes = given.iter().map(|part| part.len()).sum();
+                        self.out.advance(bytes);
+                    }
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         // A transport with a buffer of its own, TLS for one, must not keep the end of it back.
@@ -339,4 +349,14 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
+}
+
+/// Whether `T` is a socket of the system's, by whatever name it came here.
+pub(crate) fn is_socket<T: 'static>() -> bool {
+    let it = TypeId::of::<T>();
+    #[cfg(unix)]
+    if it == TypeId::of::<tokio::net::UnixStream>() {
+        return true;
+    }
+    it == TypeId::of::<tokio::net::TcpStream>()
 }

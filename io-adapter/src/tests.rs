@@ -60,7 +60,7 @@ impl AsyncWrite for Trap {
 fn who_finds_the_write_lock_taken_is_not_forgotten() {
     let trap = Trap::default();
     let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
-    let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+    let shared = Shared::new(connection, Box::new(trap.clone()), false, Instant::now());
     trap.shared.set(Arc::downgrade(&shared)).unwrap();
     shared.lock().driver = Some(Waker::noop().clone());
     shared.flush();
@@ -76,7 +76,7 @@ fn who_finds_the_write_lock_taken_by_a_look_is_not_forgotten() {
     let trap = Trap::default();
     trap.refused.store(true, Ordering::SeqCst);
     let connection = Connection::new(Role::Client, Config::default(), Timestamp(0));
-    let shared = Shared::new(connection, Box::new(trap.clone()), Instant::now());
+    let shared = Shared::new(connection, Box::new(trap.clone()), false, Instant::now());
     shared.lock().driver = Some(Waker::noop().clone());
     // The driver looks whether everything is written, and in just that moment somebody wants to write.
     let mut looks = 0;
