@@ -238,3 +238,95 @@ fn carve(small: &mut BytesMut, given: &mut usize, bytes: &[u8]) -> BytesMut {
     *given += bytes.len();
     small.split()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::{
+        flow::Inbound,
+        head::Answered,
+        stream::{RecvHalf, SendHalf},
+    };
+
+    /// Numbers that there are for places.
+    const NUMBERS: usize = 1 << 16;
+
+    /// What is not copied.
+    const LONG: &[u8] = &[b'-'; COPY_MAX + 1];
+
+    struct Body {
+        stream: StreamHandle,
+        state: Stream,
+    }
+
+    impl Body {
+        fn new(slot: u32) -> Self {
+            let recv = RecvHalf::new(Inbound::new(0, 0));
+            Self {
+                stream: StreamHandle::new(slot, 0),
+                state: Stream::new(SendHalf::new(0), recv, Answered::Other),
+            }
+        }
+
+        fn push(&mut self, ring: &mut Ring, data: &'static [u8]) {
+            let data = match data.len() {
+                0..=COPY_MAX => Payload::Lying(data),
+                _ => Payload::Taken(Bytes::from_static(data)),
+            };
+            ring.push_data(self.stream, &mut self.state, data, false);
+        }
+    }
+
+    fn told(ring: &mut Ring) -> Vec<(StreamHandle, Vec<u8>)> {
+        let mut told = Vec::new();
+        while let Some(event) = ring.pop() {
+            if let Event::Data { stream, data, .. } = event {
+                told.push((stream, data.to_vec()));
+            }
+        }
+        told
+    }
+
+    fn fill(ring: &mut Ring, len: usize) {
+        while ring.len() < len {
+            ring.push(Event::PeerDraining);
+        }
+    }
+
+    #[test]
+    fn pieces_keep_their_order_when_more_events_wait_than_there_are_numbers() {
+        // Whatever the number of the first is.
+        for polled in [0, 1, 40_000, NUMBERS - 1] {
+            let mut ring = Ring::default();
+            fill(&mut ring, polled);
+            while ring.pop().is_some() {}
+            let (mut body, mut other) = (Body::new(0), Body::new(1));
+            body.push(&mut ring, b"a");
+            fill(&mut ring, NUMBERS - 1);
+            body.push(&mut ring, b"b");
+            assert_eq!(ring.len(), NUMBERS - 1, "each number names one place");
+            other.push(&mut ring, b"x");
+            assert_eq!(ring.len(), NUMBERS);
+            // Its number is that of the first place, where this stream's bytes do not go on.
+            body.push(&mut ring, LONG);
+            body.push(&mut ring, b"c");
+            body.push(&mut ring, b"d");
+            other.push(&mut ring, b"y");
+            fill(&mut ring, 2 * NUMBERS + 5);
+            body.push(&mut ring, b"e");
+            let told = told(&mut ring);
+            let bytes = |of: &Body| {
+                let parts = told.iter().filter(|(stream, _)| *stream == of.stream);
+                parts
+                    .flat_map(|(_, data)| data.clone())
+                    .collect::<Vec<u8>>()
+            };
+            let whole = [&b"ab"[..], LONG, b"cde"].concat();
+            assert!(bytes(&body) == whole, "{polled} polled");
+            assert_eq!(bytes(&other), b"xy", "{polled} polled");
+            assert_eq!(told[0].1, b"ab");
+        }
+    }
+}
