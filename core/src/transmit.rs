@@ -260,4 +260,46 @@ mod tests {
             assert_eq!(parts.concat(), &expected[skip..]);
         }
     }
+
+    #[test]
+    fn a_request_waits_until_the_last_byte_of_its_head_is_taken() {
+        let mut out = Transmit::new();
+        out.put_inline(b"preface");
+        out.advance(3);
+        let streams = [1, 3].map(StreamId::from_u32);
+        for stream in streams {
+            out.put_inline(b"head");
+            out.note_request(stream);
+        }
+        out.put_inline(b"body");
+        for taken in 0..=16 {
+            let first = [8, 12].iter().position(|&end| taken < end);
+            assert_eq!(out.first_unsent(), first.map(|at| streams[at]), "{taken}");
+            assert_eq!(out.holds_request(), taken < 12);
+            if taken < 16 {
+                out.advance(1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_of_requests_leaves_little_behind() {
+        let mut out = Transmit::new();
+        for burst in [10, 100 * REQUESTS_KEPT] {
+            for n in 1..=burst as u32 {
+                out.put_inline(b"h");
+                out.note_request(StreamId::from_u32(2 * n + 1));
+            }
+            out.advance(burst - 1);
+            let last = StreamId::from_u32(2 * burst as u32 + 1);
+            assert_eq!(out.first_unsent(), Some(last));
+            out.advance(1);
+            assert!(!out.holds_request());
+            let kept = out.requests.capacity();
+            assert!(
+                kept <= REQUESTS_KEPT && (kept > 0) == (burst == 10),
+                "{kept}"
+            );
+        }
+    }
 }
