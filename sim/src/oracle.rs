@@ -1,5 +1,6 @@
 //! Knows what was sent, and so what may be received.
 
+mod client;
 mod message;
 
 use std::collections::BTreeMap;

@@ -29,6 +29,7 @@ fn fixed_seeds_run_well_and_reach_everything_that_is_of_interest() {
     }
     println!("{marks:?}, {completed} completed, verdicts {never} {idempotent} {safe}");
     for mark in [
+        "S12",
         "close",
         "cut",
         "discard",
@@ -103,9 +104,10 @@ fn planted_faults_are_reported() {
         Planted::RepeatedEnd,
         Planted::SwallowedServerEnd,
         Planted::LostWakeUp,
+        Planted::HarshVerdict,
     ] {
         let mut found = 0;
-        for seed in 0..80 {
+        for seed in 0..200 {
             match pair::run_with(&mut Tape::from_seed(seed), Some(planted)) {
                 Err(_) => found += 1,
                 // The stream may have failed before its loss could matter; nothing else excuses it.

@@ -146,3 +146,16 @@ fn requests_and_answers_that_nobody_made_are_found() {
     assert_fault(told(SHOWN).head(N), "without an answer");
     assert_fault(told(HEAD).head(N), "two heads");
 }
+
+#[test]
+fn a_body_that_its_client_keeps_may_not_arrive() {
+    assert_fault(told(RECEIVED).withheld(N), "before it was asked for");
+    let mut oracle = told(SHOWN);
+    oracle.withheld(N).expect("nothing has arrived");
+    assert_fault(oracle.data(N, Way::Up, b"x"), "0 bytes were sent");
+    assert_fault(oracle.trailers(N, Way::Up, b"x"), "sent as None");
+    oracle.whole(N, Way::Up).expect_err("trailers have arrived");
+    let mut oracle = told(SHOWN);
+    oracle.withheld(N).expect("nothing has arrived");
+    oracle.whole(N, Way::Up).expect("the head was all");
+}

@@ -1,6 +1,6 @@
 //! Who sends requests: the client, and for it the proxy; and on which connection.
 
-use raddle_core::{ErrorCode, OpenError, RequestHead, Retry, Role, Then};
+use raddle_core::{ErrorCode, OpenError, RequestHead, RequestHeadBuilder, Retry, Role, Then};
 
 use super::{
     Attempt, Hop, Task, Topology, World,
@@ -47,7 +47,8 @@ impl World<'_> {
         } else {
             Hop::Near
         };
-        let (id, link) = (self.attempts.len(), self.pick(hop));
+        self.mark_drains(hop);
+        let (id, link) = (self.attempts.len(), self.pick(hop, n));
         self.attempts.push(Attempt {
             n,
             link,
@@ -61,6 +62,11 @@ impl World<'_> {
             children: 0,
             executed: false,
             uncertain: false,
+            dialing: None,
+            head: None,
+            hints: 0,
+            stopped: false,
+            crosses_drain: false,
         });
         match parent {
             None => self.requests[n].latest = Some(id),
@@ -71,15 +77,19 @@ impl World<'_> {
         }
         let message = self.message(n, Role::Client);
         self.oracle.register(id as u64, message)?;
+        if self.links[link].dialing {
+            note!(self, "{} Client: #{} waits for it as {}", link, n, id);
+            self.attempts[id].dialing = Some(then);
+            return Ok(());
+        }
+        self.open(id, then)
+    }
+
+    /// A connection is there: the request is put on it.
+    pub(super) fn open(&mut self, id: usize, then: Then) -> Result<(), Fault> {
+        let (n, link) = (self.attempts[id].n, self.attempts[id].link);
         note!(self, "{} Client: #{} is sent as {}", link, n, id);
-        let method: &[u8] = match (self.plan.requests[n].idempotent, then) {
-            (true, Then::End) => b"GET",
-            (true, Then::More) => b"PUT",
-            (false, _) => b"POST",
-        };
-        let path = format!("/{id}");
-        let head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
-        let head = head.field(b"x-mark", &self.loads[n].mark).finish();
+        let head = self.request_head(id, then);
         match self.side(link, Role::Client).conn.open(head, then) {
             Ok(handle) => {
                 self.attempts[id].client = Some(handle);
@@ -94,10 +104,40 @@ impl World<'_> {
         }
     }
 
+    /// The head of a request: the client's own, or what the proxy has got of its client.
+    fn request_head(&self, id: usize, then: Then) -> RequestHead {
+        let attempt = &self.attempts[id];
+        let n = attempt.n;
+        let method: &[u8] = match (self.plan.requests[n].idempotent, then) {
+            (true, Then::End) => b"GET",
+            (true, Then::More) => b"PUT",
+            (false, _) => b"POST",
+        };
+        let path = format!("/{id}");
+        let head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
+        let near = attempt.parent.map(|near| &self.attempts[near].head);
+        let put = |head: RequestHeadBuilder, (name, value, never): (&[u8], &[u8], bool)| match never
+        {
+            true => head.sensitive_field(name, value),
+            false => head.field(name, value),
+        };
+        let head = match near {
+            None => self.loads[n].up_fields.iter().fold(head, put),
+            Some(got) => {
+                let fields = got.iter().flat_map(RequestHead::fields);
+                let fields = fields.map(|field| (field.name, field.value, field.sensitive));
+                fields.fold(head, put)
+            }
+        };
+        head.finish()
+    }
+
     /// A connection of `hop`, of which new ones are made while there are fewer than there may be.
-    fn pick(&mut self, hop: Hop) -> usize {
-        let usable =
-            |(at, link): (usize, &Link)| (link.hop == hop && link.is_usable()).then_some(at);
+    fn pick(&mut self, hop: Hop, n: usize) -> usize {
+        // Who abuses is a client of its own.
+        let abuses = hop == Hop::Near && self.plan.requests[n].abuses;
+        let fits = |link: &Link| link.hop == hop && link.abuses == abuses;
+        let usable = |(at, link): (usize, &Link)| (fits(link) && link.is_usable()).then_some(at);
         let usable: Vec<_> = self.links.iter().enumerate().filter_map(usable).collect();
         let max = self.plan.connections[usize::from(hop == Hop::Far)];
         self.tape.lane("picker");
@@ -105,9 +145,11 @@ impl World<'_> {
             let ends_here = hop == Hop::Far || self.plan.topology == Topology::Pool;
             let servers = if ends_here { self.plan.servers } else { 1 };
             let target = self.tape.index(servers);
-            let link = Link::new(&self.plan, hop, target, self.now);
+            let mut link = Link::new(&self.plan, hop, target, self.now);
+            link.abuses = abuses;
             self.links.push(link);
             let at = self.links.len() - 1;
+            self.dial(at, hop);
             note!(self, "{}: a connection to server {}", at, target);
             if self.links[..at]
                 .iter()
@@ -119,7 +161,7 @@ impl World<'_> {
         }
         // Some pickers know late that a connection is of no more use.
         if self.tape.chance(1, 10) {
-            let any = (0..self.links.len()).filter(|&at| self.links[at].hop == hop);
+            let any = (0..self.links.len()).filter(|&at| fits(&self.links[at]));
             let any: Vec<_> = any.collect();
             return any[self.tape.index(any.len())];
         }
@@ -174,6 +216,10 @@ impl World<'_> {
         if verdict == Retry::Safe && self.plan.refuses(hop) {
             self.requests[n].touched = true;
         }
+        // What was never sent on it may be sent elsewhere, as often as its budget says.
+        if verdict == Retry::Safe && self.links[self.attempts[id].link].drained {
+            self.requests[n].touched = true;
+        }
         if self.attempts[id].parent.is_some() {
             return self.far_failed(id, verdict);
         }
@@ -187,6 +233,7 @@ impl World<'_> {
             self.later(delay, Task::Send(n));
         } else {
             self.requests[n].end = Some(Err(verdict));
+            self.requests[n].ended = self.now;
         }
         Ok(())
     }

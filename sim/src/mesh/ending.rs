@@ -7,7 +7,12 @@ use super::{Request, World};
 use crate::{outcome::Fault, trace::note};
 
 /// I-30: requests that nothing touched end as they do in a run without troubles.
-pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Fault> {
+/// And, where that is said, not so much later: nobody `waits` for those who abuse what is shared (L06).
+pub(super) fn compare(
+    troubled: &[Request],
+    calm: &[Request],
+    waits: Option<u64>,
+) -> Result<(), Fault> {
     for (n, (one, other)) in troubled.iter().zip(calm).enumerate() {
         if !one.touched && one.end != other.end {
             return Err(Fault::of(
@@ -17,6 +22,13 @@ pub(super) fn compare(troubled: &[Request], calm: &[Request]) -> Result<(), Faul
                     one.end, other.end
                 ),
             ));
+        }
+        if !one.touched && waits.is_some_and(|waits| one.ended > other.ended + waits) {
+            let what = format!(
+                "I-30: ends at {}ns, without the abuse of another client at {}ns",
+                one.ended, other.ended
+            );
+            return Err(Fault::of(n as u64, what));
         }
     }
     Ok(())
@@ -82,6 +94,7 @@ impl World<'_> {
                 }
             }
         }
+        self.judge_drained()?;
         for attempt in &self.attempts {
             if self.links[attempt.link].troubled {
                 self.requests[attempt.n].touched = true;
@@ -134,5 +147,35 @@ impl World<'_> {
             }
         }
         Fault::run(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(at: u64, touched: bool) -> Request {
+        Request {
+            end: Some(Ok(())),
+            ended: at,
+            touched,
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn who_waits_for_the_abuse_of_another_is_found() {
+        let calm = [ended(5, false)];
+        assert!(compare(&[ended(15, false)], &calm, Some(10)).is_ok());
+        let late = compare(&[ended(16, false)], &calm, Some(10));
+        assert!(late.is_err_and(|fault| fault.what.starts_with("I-30")));
+        assert!(
+            compare(&[ended(16, true)], &calm, Some(10)).is_ok(),
+            "it was touched"
+        );
+        assert!(
+            compare(&[ended(16, false)], &calm, None).is_ok(),
+            "nothing is said of it"
+        );
     }
 }

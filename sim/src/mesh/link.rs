@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use raddle_core::{Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
 
 use super::{Hop, plan::Plan};
@@ -27,6 +27,14 @@ pub(super) struct Link {
     pub(super) down: Pipe,
     /// Something befell it that may end what is on it.
     pub(super) troubled: bool,
+    /// It is not there yet; who has gone meanwhile; and it was there when nobody waited for it.
+    pub(super) dialing: bool,
+    pub(super) left: bool,
+    pub(super) parked: bool,
+    /// It is of the client that abuses what it shares with others.
+    pub(super) abuses: bool,
+    /// The proxy has drained it.
+    pub(super) drained: bool,
     /// It is no longer needed.
     pub(super) ending: bool,
     /// When it next has something to do by itself, as of the last look.
@@ -67,6 +75,11 @@ impl Link {
             up: Pipe::new("wire up", plan.style, None),
             down: Pipe::new("wire down", plan.style, None),
             troubled: false,
+            dialing: false,
+            left: false,
+            parked: false,
+            abuses: false,
+            drained: false,
             ending: false,
             next: None,
         }
@@ -175,6 +188,11 @@ impl Side {
         self.observer.encoder_agrees(&self.conn)
     }
 
+    /// The transport has taken what it takes of the output.
+    pub(super) fn wrote(&mut self) {
+        self.observer.left(self.out.remaining());
+    }
+
     /// I-12: this side has read what `peer` has sent.
     pub(super) fn decoder_agrees(&mut self, peer: &Self) -> Result<(), Fault> {
         self.observer.decoder_agrees(&self.conn, &peer.observer)
@@ -236,6 +254,11 @@ impl Side {
             self.conn.role(),
             audit.held
         )))
+    }
+
+    /// The highest stream that it has opened, where its peer has said that it looks at none above a lower one.
+    pub(super) fn left_out(&self) -> Option<(u32, u32)> {
+        self.observer.left_out()
     }
 
     /// Its peer, which is honest, did nothing that a defence counts.

@@ -5,8 +5,11 @@
 //! (I-31). Requests that failed are sent again where their verdict allows it, on another connection (I-06).
 
 mod client;
+mod dials;
 mod ending;
+mod fields;
 mod link;
+mod meetings;
 mod origin;
 mod outgoing;
 mod plan;
@@ -18,17 +21,17 @@ mod streams;
 mod trouble;
 mod turns;
 
-use bytes::Bytes;
-use raddle_core::{ErrorCode, Retry, Role, StreamHandle, Timestamp};
+use raddle_core::{ErrorCode, RequestHead, Retry, Role, StreamHandle, Then, Timestamp};
 
 use self::{
+    fields::Own,
     link::{Link, Side},
     outgoing::Outgoing,
     plan::{Plan, Trouble},
 };
 use crate::{
     agenda::{Agenda, earlier},
-    oracle::{Message, Oracle},
+    oracle::{Message, Oracle, Way},
     outcome::{Fault, Marks, Outcome},
     pair::pipe::Pipe,
     tape::Tape,
@@ -64,10 +67,12 @@ pub(crate) fn attempt(
 ) -> Result<Outcome, Fault> {
     let plan = Plan::draw(tape, topology);
     trace.tell_options(|| plan.options());
-    let calm = tape.lane("again").chance(1, 8).then(|| plan.calm());
+    let again = tape.lane("again").chance(1, 8) || plan.is_abused();
+    let calm = again.then(|| plan.calm());
     let mut world = World::new(tape, trace, plan);
     world.drive()?;
     world.count_frames();
+    let waits = world.plan.bounds_waits();
     let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
     let ends = world.oracle.ends();
     if let Some(calm) = calm {
@@ -80,7 +85,7 @@ pub(crate) fn attempt(
             .lines()
             .for_each(|line| trace.comment(|| line.to_owned()));
         well?;
-        ending::compare(&requests, &others)?;
+        ending::compare(&requests, &others, waits)?;
         trace.note(format_args!("the same in calm: {:016x}", quiet.hash()));
     }
     Ok(Outcome {
@@ -105,6 +110,10 @@ enum Task {
     /// A reader gives back credit: on which connection, side, stream, and how much.
     Release(usize, Role, StreamHandle, usize),
     Trouble(Trouble),
+    /// A connection is there.
+    Dialed(usize),
+    /// The proxy says to all its clients that it leaves.
+    DrainProxy,
 }
 
 /// A request as its client sees it.
@@ -121,6 +130,8 @@ struct Request {
     executed: u32,
     /// Its own behaviour or a troubled connection may have decided over its end.
     touched: bool,
+    /// When it ended, in nanoseconds.
+    ended: u64,
 }
 
 /// One request on one connection. Its number is that by which the oracle knows it.
@@ -144,20 +155,32 @@ struct Attempt {
     executed: bool,
     /// An attempt behind it may have been seen, for all that is known.
     uncertain: bool,
+    /// How its head ends, while its connection is not there yet.
+    dialing: Option<Then>,
+    /// On the near hop: its head, as the proxy has got it.
+    head: Option<RequestHead>,
+    /// Interim responses that its client has got, of those that the server sends once.
+    hints: u64,
+    /// The server has stopped the upload behind its answer.
+    stopped: bool,
+    /// It has come behind the proxy's GOAWAY.
+    crosses_drain: bool,
 }
 
 /// What a request carries: the mark of its heads, and both messages.
 #[derive(Debug)]
 struct Load {
-    mark: Bytes,
+    up_fields: Own,
+    down_fields: Own,
     up: Option<Message>,
     down: Option<Message>,
 }
 
 impl Load {
-    fn of(n: usize) -> Self {
+    fn of(plan: &Plan, n: usize) -> Self {
         Self {
-            mark: mark(n),
+            up_fields: Own::of(plan, n, Way::Up),
+            down_fields: Own::of(plan, n, Way::Down),
             up: None,
             down: None,
         }
@@ -184,6 +207,7 @@ struct World<'t> {
 
 impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace, plan: Plan) -> Self {
+        let loads = (0..plan.requests.len()).map(|n| Load::of(&plan, n));
         let mut world = Self {
             tape,
             trace,
@@ -191,7 +215,7 @@ impl<'t> World<'t> {
             links: Vec::new(),
             attempts: Vec::new(),
             requests: vec![Request::default(); plan.requests.len()],
-            loads: (0..plan.requests.len()).map(Load::of).collect(),
+            loads: loads.collect(),
             agenda: Agenda::new(),
             oracle: Oracle::default(),
             marks: Marks::default(),
@@ -205,6 +229,9 @@ impl<'t> World<'t> {
         }
         for (at, trouble) in world.plan.troubles.clone() {
             world.later(at, Task::Trouble(trouble));
+        }
+        if let Some(at) = world.plan.drains {
+            world.later(at, Task::DrainProxy);
         }
         world
     }
@@ -314,11 +341,11 @@ impl<'t> World<'t> {
                 self.trouble(trouble);
                 Ok(())
             }
+            Task::Dialed(at) => self.dialed(at),
+            Task::DrainProxy => {
+                self.drain_proxy();
+                Ok(())
+            }
         }
     }
-}
-
-/// The mark that everything of request `n` carries.
-fn mark(n: usize) -> Bytes {
-    Bytes::from(format!("mark-{n}"))
 }

@@ -1,13 +1,16 @@
 //! A server at the end of the way.
 
-use raddle_core::{ErrorCode, RequestHead, ResponseHead, Role, SendError, Then};
+use raddle_core::{
+    ErrorCode, RequestHead, ResponseHead, ResponseHeadBuilder, Role, SendError, Then,
+};
 
 use super::{
     Hop, Task, Topology, World,
+    fields::mark,
     outgoing::Outgoing,
     plan::{Misbehaviour, PATIENCE},
 };
-use crate::{outcome::Fault, trace::note};
+use crate::{oracle::Way, outcome::Fault, trace::note};
 
 impl World<'_> {
     /// Whether the server of this connection is the proxy.
@@ -32,8 +35,7 @@ impl World<'_> {
             })
             .ok_or_else(|| Fault::run(format!("I-31: nobody made it on {at}: {head:?}")))?;
         let n = self.attempts[id].n;
-        let marked = head.fields().find(|field| field.name == b"x-mark");
-        if marked.is_none_or(|field| field.value != self.loads[n].mark) {
+        if !self.loads[n].up_fields.are(head.fields()) {
             return Err(Fault::of(
                 id as u64,
                 format!("I-31: another's head: {head:?}"),
@@ -52,11 +54,14 @@ impl World<'_> {
                 format!("I-18: {stream:?} is in use already"),
             ));
         }
+        self.mark_mixed(at, id);
         self.attempts[id].server = Some(stream);
         if then.is_end() {
-            self.oracle.whole(id as u64, crate::oracle::Way::Up)?;
+            self.oracle.whole(id as u64, Way::Up)?;
         }
         if self.is_proxied(at) {
+            self.attempts[id].head = Some(head.clone());
+            self.attempts[id].crosses_drain = self.links[at].drained;
             return self.forward_request(id, then);
         }
         self.execute(id)?;
@@ -104,9 +109,10 @@ impl World<'_> {
             return Ok(());
         }
         let message = self.message(n, Role::Server);
-        for _ in 0..self.plan.requests[n].interims {
+        for hint in 0..self.plan.requests[n].interims {
             let hint = ResponseHead::new(103)
-                .field(b"x-mark", &self.loads[n].mark)
+                .field(b"x-mark", &mark(n))
+                .field(b"x-hint", hint.to_string().as_bytes())
                 .finish();
             self.inform(id, hint)?;
         }
@@ -114,9 +120,8 @@ impl World<'_> {
         let then = if empty { Then::End } else { Then::More };
         note!(self, "{} Server: #{} answers {}", link, n, id);
         self.oracle.answered(id as u64, message.clone())?;
-        let head = ResponseHead::new(200)
-            .field(b"x-mark", &self.loads[n].mark)
-            .finish();
+        let own = self.loads[n].down_fields.iter();
+        let head = own.fold(ResponseHead::new(200), put).finish();
         match self
             .side(link, Role::Server)
             .conn
@@ -127,7 +132,29 @@ impl World<'_> {
             Err(error) => return Err(Fault::of(id as u64, format!("cannot answer: {error}"))),
         }
         self.attempts[id].download = (!empty).then(|| Outgoing::whole(message));
+        if empty {
+            return self.answered_whole(id);
+        }
         self.write(id, Role::Server)
+    }
+
+    /// All of the answer is with the engine: the server may want no more of the request.
+    pub(super) fn answered_whole(&mut self, id: usize) -> Result<(), Fault> {
+        let attempt = &self.attempts[id];
+        let (n, link) = (attempt.n, attempt.link);
+        let stops = match self.is_proxied(link) {
+            // The proxy does what its server has done.
+            true => attempt.stopped,
+            false => self.plan.requests[n].stops,
+        };
+        let Some(stream) = attempt.server.filter(|_| stops) else {
+            return Ok(());
+        };
+        note!(self, "{} Server: #{} {} stops the upload", link, n, id);
+        self.oracle.unwanted(id as u64, Way::Up)?;
+        let conn = &mut self.side(link, Role::Server).conn;
+        conn.reset(stream, ErrorCode::NO_ERROR);
+        Ok(())
     }
 
     pub(super) fn inform(&mut self, id: usize, head: ResponseHead) -> Result<(), Fault> {
@@ -180,5 +207,16 @@ impl World<'_> {
             let any = others.any(|other| other.parent == Some(parent) && other.executed);
             self.attempts[parent].executed = any;
         }
+    }
+}
+
+/// Adds a field to the head of a response.
+pub(super) fn put(
+    head: ResponseHeadBuilder,
+    (name, value, never): (&[u8], &[u8], bool),
+) -> ResponseHeadBuilder {
+    match never {
+        true => head.sensitive_field(name, value),
+        false => head.field(name, value),
     }
 }

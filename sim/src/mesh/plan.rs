@@ -16,6 +16,8 @@ const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 const STREAMS: u32 = 100;
 /// When what never goes on by itself is given up.
 pub(super) const PATIENCE: u64 = 10_000 * MILLISECOND;
+/// A window of which a client's streams cannot fill that of a connection which it shares.
+const WINDOW_SHARED: u32 = 3_000;
 /// The bound of a run in which nobody waits for an end that nobody brings about.
 const UNTIL: u64 = FAULTS_UNTIL + 120_000 * MILLISECOND;
 
@@ -40,6 +42,10 @@ pub(super) struct Plan {
     /// HPACK's tables are compared after each block.
     pub(super) follows_tables: bool,
     pub(super) troubles: Vec<(u64, Trouble)>,
+    /// Milliseconds that a connection of the proxy's takes until it is there, at most.
+    pub(super) dials: u64,
+    /// When the proxy drains.
+    pub(super) drains: Option<u64>,
 }
 
 /// One request and its answer.
@@ -58,6 +64,12 @@ pub(super) struct Request {
     pub(super) delay: u64,
     /// What it does that no request should.
     pub(super) misbehaves: Option<Misbehaviour>,
+    /// It is of a client that abuses what it shares with others.
+    pub(super) abuses: bool,
+    /// The server wants no more of it once its answer is given.
+    pub(super) stops: bool,
+    /// Fields of its own that each head carries.
+    pub(super) fields: usize,
 }
 
 /// What one stream does to the others' harm, or would.
@@ -108,10 +120,18 @@ impl Plan {
             false => few,
         };
         tape.lane("requests");
-        let requests = (0..tape.between(1, most))
+        let mut requests: Vec<_> = (0..tape.between(1, most))
             .map(|_| Request::draw(tape, spread, body_max, misbehave))
             .collect();
-        Self {
+        let own_fields = tape.lane("own fields").chance(1, 8);
+        for request in &mut requests {
+            request.fields = match own_fields {
+                true => tape.lane("own fields").index(4),
+                false => 0,
+            };
+            request.stops = !request.waits && tape.lane("stops").chance(1, 3);
+        }
+        let mut plan = Self {
             topology,
             servers,
             connections,
@@ -123,7 +143,55 @@ impl Plan {
             slow_readers,
             follows_tables: tape.lane("tables").chance(1, 8),
             troubles: troubles(tape.lane("troubles")),
+            dials: 0,
+            drains: None,
+        };
+        if topology == Topology::Proxy {
+            plan.at_proxy(tape);
         }
+        plan
+    }
+
+    /// What only a proxy has to bear.
+    fn at_proxy(&mut self, tape: &mut Tape) {
+        self.dials = tape.lane("dials").pick(&[0, 0, 5, 100]);
+        let drains = tape.lane("proxy drains").chance(1, 4);
+        self.drains = drains.then(|| tape.below(200 * MILLISECOND + 1));
+        if !tape.lane("abuse").chance(1, 16) {
+            return;
+        }
+        let kind = tape.below(3);
+        for request in &mut self.requests {
+            request.abuses = tape.chance(1, 2);
+            if !request.abuses {
+                continue;
+            }
+            request.misbehaves = Some(match kind {
+                0 => Misbehaviour::ReadsNothing,
+                1 => Misbehaviour::IsReadByNobody,
+                _ => Misbehaviour::GivesUp(tape.below(50) * MILLISECOND),
+            });
+        }
+        // Who shares connections with everybody can be kept from taking all of them only where there is room for it.
+        let [client, server] = &mut self.configs[1];
+        server.concurrent_streams_max = STREAMS;
+        for end in [client, server] {
+            end.stream_window_bytes = end.stream_window_bytes.min(WINDOW_SHARED);
+            end.concurrent_streams_assumed = STREAMS;
+            end.connection_window_bytes_max = end.connection_window_bytes;
+        }
+    }
+
+    /// Whether one client abuses what it shares with others.
+    pub(super) fn is_abused(&self) -> bool {
+        self.requests.iter().any(|request| request.abuses)
+    }
+
+    /// By how much longer the others may take than without that, when nothing else comes between.
+    pub(super) fn bounds_waits(&self) -> Option<u64> {
+        let alone = |request: &Request| request.abuses || request.misbehaves.is_none();
+        let only = self.is_abused() && self.troubles.is_empty() && self.drains.is_none();
+        (only && self.requests.iter().all(alone)).then_some(PATIENCE / 2)
     }
 
     /// What is in this run and what is not, for people.
@@ -131,7 +199,7 @@ impl Plan {
         let misbehave = self.requests.iter().filter(|it| it.misbehaves.is_some());
         let mut text = format!(
             "{:?}, {} servers, connections {:?}; {} requests, {} misbehave; sent {} times at most; {:?}; picks any {}, \
-             slow readers {}, tables {}; {:?}",
+             slow readers {}, tables {}; dials {}, drains {:?}, abused {}; {:?}",
             self.topology,
             self.servers,
             self.connections,
@@ -142,6 +210,9 @@ impl Plan {
             self.picks_any,
             self.slow_readers,
             self.follows_tables,
+            self.dials,
+            self.drains,
+            self.is_abused(),
             self.troubles
         );
         for (hop, ends) in ["near", "far"].iter().zip(&self.configs) {
@@ -155,6 +226,7 @@ impl Plan {
     pub(super) fn calm(&self) -> Self {
         let mut calm = self.clone();
         calm.troubles.clear();
+        calm.drains = None;
         for [_, server] in &mut calm.configs {
             server.concurrent_streams_max = STREAMS;
         }
@@ -200,6 +272,9 @@ impl Request {
             waits: tape.chance(1, 2),
             delay: tape.pick(&[0, 0, 1, 100]) * MILLISECOND,
             misbehaves: (misbehave && tape.chance(1, 4)).then(|| misbehaviour(tape)),
+            abuses: false,
+            stops: false,
+            fields: 0,
         }
     }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use raddle_core::{ErrorCode, Event, ResponseHead, Retry, Role};
 
-use super::{Hop, Topology, World, mark, plan::Plan};
+use super::{Hop, Topology, World, fields::mark, origin::put, plan::Plan};
 use crate::{outcome::Fault, tape::Tape, trace::Trace};
 
 /// A fault that comes to pass at the first occasion.
@@ -22,6 +22,10 @@ pub(super) enum Planted {
     MildVerdict,
     /// A response carries the mark of another request.
     OthersHead,
+    /// A response carries a field of another request.
+    OthersField,
+    /// An interim response is not told.
+    LostHint,
     /// A server has acted on a request before.
     ActedTwice,
     /// An application has a byte that the engine does not count.
@@ -67,6 +71,15 @@ impl World<'_> {
                 let (stream, then) = (*stream, *then);
                 vec![Event::Response { stream, head, then }]
             }
+            (Planted::OthersField, Role::Client, Event::Response { stream, then, head }) => {
+                let fields = head.fields();
+                let fields = fields.map(|field| (field.name, field.value, field.sensitive));
+                let head = fields.fold(ResponseHead::new(200), put);
+                let head = head.field(b"x-own", b"of another").finish();
+                let (stream, then) = (*stream, *then);
+                vec![Event::Response { stream, head, then }]
+            }
+            (Planted::LostHint, Role::Client, Event::Interim { .. }) => Vec::new(),
             (Planted::LooseCredit, _, Event::Data { stream, data, .. }) if data.len() > 1 => {
                 self.links[at].raw(role).took(*stream, 1);
                 vec![event]
@@ -126,13 +139,15 @@ fn run(topology: Topology, seed: u64, planted: Planted) -> (Result<(), Fault>, b
 }
 
 /// Every fault, and the beginnings of what may be said of it.
-const ALL: [(Planted, &[&str]); 11] = [
+const ALL: [(Planted, &[&str]); 13] = [
     (Planted::FlippedBit, &["I-04"]),
     (Planted::LostData, &["I-04", "I-10"]),
     (Planted::SwallowedEnd, &["I-01", "I-16", "I-21", "I-22"]),
     (Planted::RepeatedEnd, &["I-01"]),
     (Planted::MildVerdict, &["I-02"]),
     (Planted::OthersHead, &["I-31"]),
+    (Planted::OthersField, &["I-31"]),
+    (Planted::LostHint, &["I-31"]),
     (Planted::ActedTwice, &["I-06"]),
     (Planted::LooseCredit, &["I-10"]),
     (Planted::UntouchedReset, &["I-30"]),

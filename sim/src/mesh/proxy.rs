@@ -2,7 +2,7 @@
 
 use raddle_core::{ErrorCode, ResponseHead, Retry, Role, SendError, Then};
 
-use super::{World, outgoing::Outgoing};
+use super::{World, origin::put, outgoing::Outgoing};
 use crate::outcome::Fault;
 
 impl World<'_> {
@@ -18,7 +18,12 @@ impl World<'_> {
     }
 
     /// The head of the answer comes from the far hop.
-    pub(super) fn forward_response(&mut self, far: usize, then: Then) -> Result<(), Fault> {
+    pub(super) fn forward_response(
+        &mut self,
+        far: usize,
+        head: &ResponseHead,
+        then: Then,
+    ) -> Result<(), Fault> {
         let Some(near) = self.attempts[far].parent else {
             return Ok(());
         };
@@ -31,9 +36,9 @@ impl World<'_> {
         }
         let message = self.message(n, Role::Server);
         self.oracle.answered(near as u64, message)?;
-        let head = ResponseHead::new(200)
-            .field(b"x-mark", &self.loads[n].mark)
-            .finish();
+        let fields = head.fields();
+        let fields = fields.map(|field| (field.name, field.value, field.sensitive));
+        let head = fields.fold(ResponseHead::new(200), put).finish();
         let download = self.source(far, Role::Client).map(Outgoing::from);
         match self
             .side(link, Role::Server)
@@ -41,7 +46,8 @@ impl World<'_> {
             .respond(stream, head, then)
         {
             Ok(()) if !then.is_end() => self.attempts[near].download = download,
-            Ok(()) | Err(SendError::Gone) => {}
+            Ok(()) => return self.answered_whole(near),
+            Err(SendError::Gone) => {}
             Err(error) => return Err(Fault::of(near as u64, format!("cannot answer: {error}"))),
         }
         Ok(())
@@ -101,6 +107,19 @@ impl World<'_> {
         self.reset(near, code)
     }
 
+    /// The server of an attempt has stopped the upload behind its answer: so does the proxy, once its own is whole.
+    pub(super) fn upload_stopped(&mut self, far: usize) -> Result<(), Fault> {
+        let Some(near) = self.attempts[far].parent else {
+            return Ok(());
+        };
+        self.attempts[near].stopped = true;
+        let whole = self.attempts[near].answered && self.attempts[near].download.is_none();
+        match whole {
+            true => self.answered_whole(near),
+            false => Ok(()),
+        }
+    }
+
     fn has_upload(&self, n: usize) -> bool {
         let request = &self.plan.requests[n];
         request.body > 0 || request.trailers
@@ -125,12 +144,16 @@ impl World<'_> {
 
     /// The near attempt is over for the proxy: nobody waits for the far one.
     pub(super) fn near_ended(&mut self, near: usize, well: bool) -> Result<(), Fault> {
-        match self.attempts[near].child {
-            Some(far) if !well && self.attempts[far].client.is_some() => {
-                self.marks.hit("a reset is forwarded");
-                self.cancel(far)
-            }
-            _ => Ok(()),
+        let Some(far) = self.attempts[near].child.filter(|_| !well) else {
+            return Ok(());
+        };
+        if self.attempts[far].dialing.take().is_some() {
+            return self.leave_dial(far);
         }
+        if self.attempts[far].client.is_none() {
+            return Ok(());
+        }
+        self.marks.hit("a reset is forwarded");
+        self.cancel(far)
     }
 }

@@ -5,6 +5,7 @@ use raddle_core::{Event, ResponseHead, Role, StreamHandle, Then, Violation};
 
 use super::{
     Task, World,
+    fields::mark,
     outgoing::Sent,
     plan::{MILLISECOND, Misbehaviour},
 };
@@ -28,6 +29,7 @@ impl World<'_> {
                 let id = self.attempt(at, role, stream, "Interim")?;
                 self.marked(id, &head)?;
                 self.marks.hit("interim");
+                self.hint(id, &head)?;
                 match self.beyond(id, role) {
                     Some((near, _)) if !self.attempts[near].answered => self.inform(near, head),
                     _ => Ok(()),
@@ -40,6 +42,7 @@ impl World<'_> {
                 let value = trailers_value(id as u64, &fields)?;
                 note!(self, "{} {:?}: {} trailers", at, role, id);
                 self.marks.hit("trailers");
+                self.mark_passed(id, at, role);
                 self.oracle.trailers(id as u64, incoming(role), &value)?;
                 self.whole(id, role, Some(value))
             }
@@ -51,7 +54,10 @@ impl World<'_> {
                 let id = self.attempt(at, role, stream, "StopSending")?;
                 self.marks.hit("stop sending");
                 self.forget(id, role);
-                Ok(())
+                match role {
+                    Role::Client => self.upload_stopped(id),
+                    Role::Server => Ok(()),
+                }
             }
             Event::Finished { stream } => {
                 let id = self.attempt(at, role, stream, "Finished")?;
@@ -115,13 +121,25 @@ impl World<'_> {
         })
     }
 
-    /// I-31: a response carries the mark of its request.
+    /// I-31: an interim response carries the mark of its request.
     fn marked(&self, id: usize, head: &ResponseHead) -> Result<(), Fault> {
-        let wanted = &self.loads[self.attempts[id].n].mark;
+        let wanted = mark(self.attempts[id].n);
         let found = head.fields().find(|field| field.name == b"x-mark");
         match found {
             Some(field) if field.value == wanted => Ok(()),
             _ => Err(Fault::of(
+                id as u64,
+                format!("I-31: another's response: {head:?}"),
+            )),
+        }
+    }
+
+    /// I-31, L09: a response carries what its server has given it, and nothing else.
+    fn owned(&self, id: usize, head: &ResponseHead) -> Result<(), Fault> {
+        let own = &self.loads[self.attempts[id].n].down_fields;
+        match own.are(head.fields()) {
+            true => Ok(()),
+            false => Err(Fault::of(
                 id as u64,
                 format!("I-31: another's response: {head:?}"),
             )),
@@ -137,10 +155,11 @@ impl World<'_> {
     ) -> Result<(), Fault> {
         let id = self.attempt(at, Role::Client, stream, "Response")?;
         note!(self, "{} Client: {} response, {:?}", at, id, then);
+        self.hints_whole(id)?;
         self.oracle.head(id as u64)?;
-        self.marked(id, head)?;
+        self.owned(id, head)?;
         if self.attempts[id].parent.is_some() {
-            self.forward_response(id, then)?;
+            self.forward_response(id, head, then)?;
         }
         match then {
             Then::End => self.oracle.whole(id as u64, Way::Down),
@@ -261,6 +280,9 @@ impl World<'_> {
         );
         if matches!(sent, Sent::Whole | Sent::Gone) {
             self.forget(id, role);
+            if role == Role::Server && sent == Sent::Whole {
+                return self.answered_whole(id);
+            }
         } else if sent == Sent::Blocked && source.is_some() {
             self.marks.hit("the proxy holds back");
         }
@@ -294,10 +316,13 @@ impl World<'_> {
             return self.oracle.server_ended(id as u64, true);
         }
         self.oracle.complete(id as u64)?;
+        self.mark_complete(id);
         if self.attempts[id].parent.is_some() {
             return Ok(());
         }
-        match self.requests[self.attempts[id].n].end.replace(Ok(())) {
+        let request = &mut self.requests[self.attempts[id].n];
+        request.ended = self.now;
+        match request.end.replace(Ok(())) {
             None => Ok(()),
             Some(_) => Err(Fault::of(id as u64, "I-01: its request has ended before")),
         }

@@ -155,6 +155,7 @@ impl World<'_> {
             Role::Server => (&mut link.server, &mut link.down),
         };
         pipe.write(&mut side.out, now, self.tape);
+        side.wrote();
         Ok(cut > 0)
     }
 }

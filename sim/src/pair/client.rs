@@ -7,6 +7,8 @@ use raddle_core::{
 use super::{
     Task, World,
     end::{Live, Sending},
+    expecting::{EXPECT, Expects},
+    lists::Extra,
 };
 use crate::{
     oracle::{Message, Way},
@@ -28,11 +30,15 @@ impl World<'_> {
             let length = request.body.to_string();
             head = head.field(b"content-length", length.as_bytes());
         }
+        if request.expects.is_some() && !empty {
+            head = head.field(EXPECT.0, EXPECT.1);
+        }
         let urgency = request.urgency.map(|urgency| urgency.to_string());
         if let Some(urgency) = &urgency {
             head = head.field(b"priority", urgency.as_bytes());
         }
-        let extras = self.extras();
+        let mut extras = self.extras();
+        extras.extend(request.long_head.then(Extra::long));
         for extra in &extras {
             head = extra.put(head);
         }
@@ -54,6 +60,8 @@ impl World<'_> {
         let sending = Sending::new(message, &self.plan, self.tape);
         let live = Live {
             n,
+            id: None,
+            expects: Expects::Nothing,
             sending: (!then.is_end()).then_some(sending),
             reply: None,
             stops: false,
@@ -71,6 +79,7 @@ impl World<'_> {
         if let Some(delay) = request.give_up {
             self.later(delay, Task::GiveUp(n, handle));
         }
+        self.wait_for_continue(n, handle);
         self.write(Role::Client, handle)?;
         self.mark_waiting(handle);
         Ok(())
@@ -108,6 +117,9 @@ impl World<'_> {
         if self.client.conn.stream_id(handle).is_none() {
             self.marks.hit("B09");
         }
+        if self.client.holds_head(handle) {
+            self.marks.hit("E03");
+        }
         self.oracle.gave_up(n)?;
         self.client.conn.reset(handle, ErrorCode::CANCEL);
         Ok(())
@@ -121,6 +133,9 @@ impl World<'_> {
         let n = self.number(Role::Client, stream, "Interim")?;
         note!(self, "Client: #{} interim {}", n, head.status());
         self.marks.hit("interim");
+        if head.status() == 100 && self.plan.requests[n as usize].expects.is_some() {
+            return self.go_on(stream);
+        }
         if head.status() != 103 {
             return Err(Fault::of(
                 n,
@@ -147,6 +162,7 @@ impl World<'_> {
             ));
         }
         self.head_arrives(n, Role::Client, head.all())?;
+        self.answered_unasked(n, stream)?;
         if then.is_end() {
             return self.whole(Role::Client, stream, n);
         }

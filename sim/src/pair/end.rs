@@ -8,7 +8,7 @@ use raddle_core::{
     Transmit,
 };
 
-use super::{news::News, plan::Plan};
+use super::{expecting::Expects, news::News, plan::Plan};
 use crate::{
     conservation::Half,
     crumbs,
@@ -62,6 +62,10 @@ pub(super) struct End {
 pub(super) struct Live {
     /// The request's number.
     pub(super) n: u64,
+    /// Its identifier, once its head is on the wire.
+    pub(super) id: Option<u32>,
+    /// What its body waits for.
+    pub(super) expects: Expects,
     /// What is being sent.
     pub(super) sending: Option<Sending>,
     /// How a server is going to answer, until it does.
@@ -160,7 +164,7 @@ impl End {
             return Ok(());
         }
         self.news
-            .tell(&self.conn, &self.streams, &mut self.observer);
+            .tell(&self.conn, &mut self.streams, &mut self.observer);
         self.observer.begin_output();
         let mut old = before;
         for part in self.out.parts() {
@@ -169,6 +173,27 @@ impl End {
             self.observer.sent(&part[skipped..], None)?;
         }
         self.observer.encoder_agrees(&self.conn)
+    }
+
+    /// The transport has taken what it takes of the output.
+    pub(super) fn wrote(&mut self) {
+        self.observer.left(self.out.remaining());
+    }
+
+    /// The transport takes nothing any more.
+    pub(super) fn write_fails(&mut self) {
+        self.observer.write_fails();
+    }
+
+    /// Whether the head of a stream is encoded, and the transport has not taken all of it.
+    pub(super) fn holds_head(&self, stream: StreamHandle) -> bool {
+        let id = self.streams.get(&stream).and_then(|live| live.id);
+        id.is_some_and(|id| self.observer.holds_block(id))
+    }
+
+    /// The last stream of the GOAWAY that it has read, if it has.
+    pub(super) fn last_stream(&self) -> Option<u32> {
+        self.observer.last_stream()
     }
 
     /// From here on, HPACK's tables are compared after each block.

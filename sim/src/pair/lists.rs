@@ -14,6 +14,9 @@ use crate::{
 /// Names of fields beside those that a head needs.
 const NAMES: [&[u8]; 4] = [b"x-a", b"cache-control", b"x-long-name-of-a-field", b"etag"];
 
+/// A value of which no code is shorter.
+const LONGER_THAN_FRAME: &[u8] = &[b'~'; 20_000];
+
 /// A field beside those that a head needs.
 #[derive(Clone, Debug)]
 pub(super) struct Extra {
@@ -23,6 +26,15 @@ pub(super) struct Extra {
 }
 
 impl Extra {
+    /// One that no frame holds.
+    pub(super) fn long() -> Self {
+        Self {
+            name: NAMES[0],
+            value: LONGER_THAN_FRAME.to_vec(),
+            sensitive: false,
+        }
+    }
+
     /// Adds it to the head of a request.
     pub(super) fn put(&self, head: RequestHeadBuilder) -> RequestHeadBuilder {
         match self.sensitive {
@@ -38,8 +50,7 @@ impl Extra {
                 let name = tape.pick(&NAMES);
                 let value = match tape.below(8) {
                     0 => vec![b'v'; tape.size(3_000)],
-                    // Longer than any frame.
-                    1 if tape.chance(1, 20) => vec![b'~'; 20_000],
+                    1 if tape.chance(1, 20) => LONGER_THAN_FRAME.to_vec(),
                     2..=4 => tape.below(1 << 20).to_string().into_bytes(),
                     _ => vec![b'a' + tape.below(4) as u8; 3],
                 };

@@ -7,6 +7,7 @@
 mod client;
 pub(crate) mod end;
 mod ending;
+mod expecting;
 mod lists;
 mod news;
 pub(crate) mod pipe;
@@ -14,6 +15,7 @@ mod plan;
 mod planted;
 mod recording;
 mod server;
+mod standstill;
 mod streams;
 mod trouble;
 
@@ -26,6 +28,7 @@ use self::{
     lists::Lists,
     pipe::{Piece, Pipe},
     plan::{Plan, Trouble},
+    standstill::Standstill,
 };
 use crate::{
     agenda::{Agenda, earlier},
@@ -86,6 +89,8 @@ enum Task {
     Reset(StreamHandle, raddle_core::ErrorCode),
     /// The client or the server finds another urgency for a request or for its response.
     Urge(Role, u64, Urgency),
+    /// A client waits no longer to be asked for a body.
+    Continue(StreamHandle),
     /// A writer goes on.
     Write(Role, StreamHandle),
     /// A reader gives back credit.
@@ -106,6 +111,7 @@ struct World<'t> {
     /// Requests that are still to be made.
     unmade: usize,
     planted: Option<Planted>,
+    standstill: Standstill,
     /// Moments since streams were compared over both ends.
     unseen: usize,
     /// The last drain has begun.
@@ -137,6 +143,7 @@ impl<'t> World<'t> {
             agenda: Agenda::new(),
             unmade: plan.requests.len(),
             planted,
+            standstill: Standstill::default(),
             unseen: 0,
             ending: false,
             until: plan.budget().unwrap_or(NANOS_MAX),
@@ -303,7 +310,7 @@ impl<'t> World<'t> {
 
     fn perform(&mut self, task: Task) -> Result<(), Fault> {
         match task {
-            Task::Open(_) | Task::GiveUp(..) => self.client.dirty = true,
+            Task::Open(_) | Task::GiveUp(..) | Task::Continue(_) => self.client.dirty = true,
             Task::Answer(_) | Task::Reset(..) => self.server.dirty = true,
             Task::Urge(role, ..) | Task::Write(role, _) | Task::Release(role, ..) => {
                 self.end(role).dirty = true;
@@ -319,6 +326,7 @@ impl<'t> World<'t> {
                 self.urge(role, n, urgency);
                 Ok(())
             }
+            Task::Continue(handle) => self.go_on(handle),
             Task::Write(role, handle) => self.write(role, handle),
             Task::Release(role, handle, bytes) => {
                 self.end(role).release(handle, bytes);
@@ -385,6 +393,9 @@ impl<'t> World<'t> {
             }
             Input::Closed => end.input.clear(),
         }
+        if moved {
+            self.note_read(role);
+        }
         Ok(moved)
     }
 
@@ -399,15 +410,25 @@ impl<'t> World<'t> {
                 "I-22: {role:?} wants to transmit: {wants}, but {cut} bytes came"
             )));
         }
+        // E03: whoever gives a request up, what is encoded of it is written.
+        if self.end(role).out.remaining() != before + cut {
+            return Err(Fault::run(format!(
+                "I-12: {role:?} takes back what was encoded"
+            )));
+        }
         self.end(role).observe(before)?;
         self.record_cut_frames(role, before);
         let (end, pipe) = match role {
             Role::Client => (&mut self.client, &mut self.up),
             Role::Server => (&mut self.server, &mut self.down),
         };
-        if pipe.write(&mut end.out, now, self.tape) {
+        let broken = pipe.write(&mut end.out, now, self.tape);
+        end.wrote();
+        if broken {
+            end.write_fails();
             self.cut();
         }
+        self.note_written();
         Ok(cut > 0)
     }
 }

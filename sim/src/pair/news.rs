@@ -50,7 +50,7 @@ impl News {
     pub(super) fn tell(
         &mut self,
         conn: &Connection,
-        streams: &BTreeMap<StreamHandle, Live>,
+        streams: &mut BTreeMap<StreamHandle, Live>,
         observer: &mut Observer,
     ) {
         if self.fresh.is_empty() && self.waiting.is_empty() {
@@ -80,7 +80,7 @@ impl Rows {
     fn tell(
         &mut self,
         conn: &Connection,
-        streams: &BTreeMap<StreamHandle, Live>,
+        streams: &mut BTreeMap<StreamHandle, Live>,
         observer: &mut Observer,
     ) {
         self.gave.retain(|&handle| {
@@ -105,6 +105,10 @@ impl Rows {
             .retain_mut(|(handle, lines)| match conn.stream_id(*handle) {
                 Some(id) => {
                     observer.expect(id.to_u32(), std::mem::take(lines));
+                    observer.seat(id.to_u32(), handle.index());
+                    if let Some(live) = streams.get_mut(handle) {
+                        live.id = Some(id.to_u32());
+                    }
                     false
                 }
                 None => streams.contains_key(handle),

@@ -44,6 +44,10 @@ pub(super) struct Request {
     pub(super) length: bool,
     /// How long after it is made the client gives it up.
     pub(super) give_up: Option<u64>,
+    /// Its body waits to be asked for, but no longer than this.
+    pub(super) expects: Option<u64>,
+    /// Its head is longer than a frame.
+    pub(super) long_head: bool,
     /// How urgent its head says that it is.
     pub(super) urgency: Option<Urgency>,
     /// How long after it is made one end finds another urgency, of its own body or of the response.
@@ -58,6 +62,8 @@ pub(super) enum Trouble {
     /// One way stands still for so many nanoseconds.
     Stall(Way, u64),
     Ping(Role),
+    /// The next write of this way fails.
+    Break(Way),
 }
 
 /// What may happen in this run at all. Each run leaves some out, so that the rest meet more often.
@@ -161,13 +167,21 @@ impl Plan {
         if tape.lane("priorities").chance(1, 3) {
             requests.iter_mut().for_each(|request| request.urge(tape));
         }
+        if tape.lane("expects").chance(1, 6) {
+            requests.iter_mut().for_each(|request| request.expect(tape));
+        }
+        let mut troubles = troubles(tape.lane("troubles"), calm);
+        let leaves = !calm && tape.lane("leaving").chance(1, 8);
+        if leaves {
+            troubles.extend(leave(tape, style, &mut requests));
+        }
         Self {
             cuts: if calm {
                 [None; 2]
             } else {
                 cuts(tape.lane("cuts"), body_max)
             },
-            troubles: troubles(tape.lane("troubles"), calm),
+            troubles,
             client,
             server,
             style,
@@ -233,9 +247,15 @@ impl Request {
             length: tape.chance(1, 3),
             give_up: (features.client_resets && tape.chance(1, 4))
                 .then(|| tape.moment(2_000 * MILLISECOND)),
+            expects: None,
+            long_head: false,
             urgency: None,
             urged: None,
         }
+    }
+
+    fn expect(&mut self, tape: &mut Tape) {
+        self.expects = (tape.chance(1, 2)).then(|| tape.moment(1_000 * MILLISECOND));
     }
 
     fn urge(&mut self, tape: &mut Tape) {
@@ -353,4 +373,23 @@ fn troubles(tape: &mut Tape, calm: bool) -> Vec<(u64, Trouble)> {
         at(tape, Trouble::Ping(role));
     }
     troubles
+}
+
+/// The server leaves when a request is made. In some of these runs the client cannot write when it has not heard of that
+/// yet.
+fn leave(tape: &mut Tape, style: Style, requests: &mut [Request]) -> Vec<(u64, Trouble)> {
+    let (_, latency) = style.latency;
+    let crossed = tape.index(requests.len());
+    let crossed = &mut requests[crossed];
+    crossed.long_head = tape.chance(1, 2);
+    let at = crossed.at + tape.below(4 * latency + 1);
+    let leaves = match tape.chance(1, 2) {
+        true => Trouble::Close(Role::Server, ErrorCode::INTERNAL_ERROR),
+        false => Trouble::Drain(Role::Server),
+    };
+    let breaks = (at + tape.below(2 * latency + 1), Trouble::Break(Way::Up));
+    match tape.chance(1, 2) {
+        true => vec![(at, leaves), breaks],
+        false => vec![(at, leaves)],
+    }
 }

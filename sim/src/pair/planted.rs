@@ -1,7 +1,7 @@
 //! Faults that are planted to see whether they are found.
 
 use bytes::Bytes;
-use raddle_core::{Event, Role};
+use raddle_core::{Event, Retry, Role, StreamHandle};
 
 use super::World;
 use crate::trace::note;
@@ -21,6 +21,8 @@ pub enum Planted {
     SwallowedServerEnd,
     /// The server is not told that it may write on.
     LostWakeUp,
+    /// What the server has said that it did not look at counts as perhaps processed.
+    HarshVerdict,
 }
 
 impl World<'_> {
@@ -44,11 +46,26 @@ impl World<'_> {
             (Planted::RepeatedEnd, Role::Client, Event::Finished { .. }) => {
                 vec![event.clone(), event]
             }
+            (Planted::HarshVerdict, Role::Client, Event::Failed { stream, mut error })
+                if self.is_above(stream) =>
+            {
+                error.retry = Retry::IfIdempotent;
+                vec![Event::Failed { stream, error }]
+            }
             _ => return vec![event],
         };
         self.planted = None;
         note!(self, "{:?}: {:?}", role, planted);
         self.marks.hit("planted");
         told
+    }
+
+    /// Whether the client has read that nobody looks at this stream, and has not given it up.
+    fn is_above(&self, stream: StreamHandle) -> bool {
+        let live = self.client.streams.get(&stream);
+        live.is_some_and(|live| {
+            let last = self.client.last_stream().unwrap_or(u32::MAX);
+            live.id.is_some_and(|id| id > last) && !self.oracle.has_given_up(live.n)
+        })
     }
 }

@@ -5,6 +5,7 @@ use raddle_core::{ErrorCode, RequestHead, ResponseHead, Role, SendError, StreamH
 use super::{
     Task, World,
     end::{Live, Reply, Sending},
+    expecting::Expects,
 };
 use crate::{
     oracle::{Message, Way},
@@ -30,11 +31,14 @@ impl World<'_> {
         note!(self, "Server: #{} request, {:?}", n, then);
         self.oracle.shown(n)?;
         self.head_arrives(n, Role::Server, head.all())?;
-        let reply = self.draw_reply();
+        let mut reply = self.draw_reply();
+        self.meet(n, stream, head, &mut reply)?;
         let waits = reply.waits;
         let delay = reply.delay;
         let live = Live {
             n,
+            id: None,
+            expects: Expects::Nothing,
             sending: None,
             reply: Some(reply),
             stops: false,

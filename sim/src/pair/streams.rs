@@ -1,10 +1,11 @@
 //! What both applications do alike: they read, write and hear how streams end.
 
-use raddle_core::{Event, Role, StreamHandle, Then, Violation};
+use raddle_core::{Event, Retry, Role, StreamHandle, Then, Violation};
 
 use super::{
     Task, World,
-    end::{Sent, trailers_value},
+    end::{Live, Sent, trailers_value},
+    expecting::Expects,
 };
 use crate::{
     oracle::Way,
@@ -70,9 +71,9 @@ impl World<'_> {
             }
             Event::Failed { stream, error } => {
                 let n = self.number(role, stream, "Failed")?;
-                self.end(role).streams.remove(&stream);
                 note!(self, "{:?}: #{} failed: {}", role, n, Said(&error));
                 self.accused(role, Some(n), error.violation)?;
+                self.judge_above(role, stream, error.retry)?;
                 match role {
                     Role::Client => self.oracle.failed(n, error.retry),
                     Role::Server => self.oracle.server_ended(n, false),
@@ -87,6 +88,25 @@ impl World<'_> {
                 note!(self, "{:?}: {:?}", role, Said(&event));
                 self.mark_drain(role, &event)
             }
+        }
+    }
+
+    /// A stream is over. I-03: what the server has said that it did not look at is safe to send again, whatever has ended it.
+    fn judge_above(&mut self, role: Role, stream: StreamHandle, retry: Retry) -> Result<(), Fault> {
+        let live = self.end(role).streams.remove(&stream);
+        let last = self.client.last_stream();
+        match live {
+            Some(Live {
+                n, id: Some(id), ..
+            }) if role == Role::Client
+                && last.is_some_and(|last| id > last)
+                && retry != Retry::Safe
+                && !self.oracle.has_given_up(n) =>
+            {
+                let what = format!("I-03: stream {id} is above GOAWAY, and not safe to send again");
+                Err(Fault::of(n, what))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -182,6 +202,9 @@ impl World<'_> {
         self.marks.hit("discard");
         self.oracle.unwanted(n, incoming(role))?;
         self.end(role).discard(stream);
+        if role == Role::Client {
+            self.end_without_body(n, stream);
+        }
         self.answer_if_waiting(role, stream);
         Ok(())
     }
@@ -189,6 +212,9 @@ impl World<'_> {
     /// The peer's message on `stream` is whole.
     pub(super) fn whole(&mut self, role: Role, stream: StreamHandle, n: u64) -> Result<(), Fault> {
         self.oracle.whole(n, incoming(role))?;
+        if role == Role::Client {
+            self.end_without_body(n, stream);
+        }
         self.answer_if_waiting(role, stream);
         Ok(())
     }
@@ -203,6 +229,9 @@ impl World<'_> {
             return Ok(());
         };
         let n = live.n;
+        if live.expects == Expects::Continue {
+            return Ok(());
+        }
         let Some(sending) = &mut live.sending else {
             return Ok(());
         };

@@ -30,6 +30,13 @@ impl World<'_> {
                     Way::Down => self.down.stall(until),
                 }
             }
+            Trouble::Break(way) => {
+                let pipe = match way {
+                    Way::Up => &mut self.up,
+                    Way::Down => &mut self.down,
+                };
+                pipe.cut_after = Some(0);
+            }
             Trouble::Ping(role) => {
                 if self.touch(role).conn.ping().is_some() {
                     self.marks.hit("ping");

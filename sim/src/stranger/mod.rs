@@ -15,6 +15,7 @@ mod peer;
 mod pool;
 mod quiet;
 mod recording;
+mod ticks;
 mod violation;
 mod wrong;
 
@@ -275,6 +276,9 @@ impl<'t> World<'t> {
             }
         }
         self.turn()?;
+        if self.tape.lane("ticks").chance(1, 12) {
+            return self.tick();
+        }
         if self.tape.lane("quiet").chance(1, 3) {
             return self.quiet();
         }
@@ -384,6 +388,7 @@ impl<'t> World<'t> {
             let bytes = self.out.copy_to_bytes(self.out.remaining());
             let mut frames = Vec::new();
             self.observer.sent(&bytes, Some(&mut frames))?;
+            self.observer.left(0);
             for frame in frames {
                 note!(self.trace, "engine: {}", Short(&frame));
                 self.accept(&frame)?;

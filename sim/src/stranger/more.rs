@@ -1,6 +1,6 @@
 //! Rarer freedoms of the peer, drawn from a lane of their own so that tapes from before them go on as they did.
 
-use raddle_core::Role;
+use raddle_core::{Lifecycle, Role};
 
 use super::World;
 use crate::{
@@ -20,16 +20,16 @@ const CODE_UNKNOWN: u32 = 0xbeef;
 
 impl World<'_> {
     /// Does one of them, sometimes; answers whether it did.
-    pub(super) fn peer_more(&mut self) -> bool {
+    pub(super) fn peer_more(&mut self) -> Result<bool, Fault> {
         if !self.tape.lane("peer more").chance(1, 12) {
-            return false;
+            return Ok(false);
         }
         match self.tape.below(8) {
             0 if self.role == Role::Client => self.send_setting(3, 0),
             1 => self.reset_unknown(),
             2 => self.send_extension(),
             7 if self.role == Role::Server => self.send_urgency(),
-            3 if self.peer.idle < IDLE_MAX => self.answer_nothing(),
+            3 if self.peer.idle < IDLE_MAX => self.answer_nothing()?,
             4 if self.peer.idle < IDLE_MAX => self.look_back(),
             5 => {
                 let size = self.tape.pick(&[16_384, 26_384]);
@@ -37,7 +37,7 @@ impl World<'_> {
             }
             _ => self.widen(),
         }
-        true
+        Ok(true)
     }
 
     fn send_setting(&mut self, id: u16, value: u32) {
@@ -67,13 +67,42 @@ impl World<'_> {
     }
 
     /// An answer to what was never asked.
-    fn answer_nothing(&mut self) {
+    fn answer_nothing(&mut self) -> Result<(), Fault> {
         self.peer.idle += 1;
+        if self.observer.is_acknowledged() && self.tape.lane("acks").chance(1, 3) {
+            return self.acknowledge_nothing();
+        }
+        self.tape.lane("peer more");
         self.marks.hit("F11");
         match self.tape.chance(1, 2) {
             true => self.deliver(&Frame::new(kind::PING, 1, 0, &[0xee; 8])),
             false => self.deliver(&Frame::new(kind::PING, 1, 0, &[0; 8])),
         }
+        Ok(())
+    }
+
+    /// D13: SETTINGS are acknowledged that nobody has sent. It is counted, and nothing else changes.
+    fn acknowledge_nothing(&mut self) -> Result<(), Fault> {
+        self.turn()?;
+        if self.conn.lifecycle() >= Lifecycle::Closing {
+            return Ok(());
+        }
+        self.marks.hit("D13");
+        let state = |world: &Self| {
+            let audit = world.conn.audit();
+            let windows = (audit.window, audit.held, world.conn.receive_window());
+            (windows, world.conn.openable(), world.conn.lifecycle())
+        };
+        let before = (state(self), self.conn.stats().defences.settings);
+        self.deliver(&Frame::new(kind::SETTINGS, 1, 0, &[]));
+        self.turn()?;
+        let after = (state(self), self.conn.stats().defences.settings);
+        if after != (before.0, before.1 + 1) {
+            return Err(Fault::run(format!(
+                "I-14: SETTINGS that nobody sent are acknowledged: {before:?} becomes {after:?}"
+            )));
+        }
+        Ok(())
     }
 
     /// Something about a stream that has ended, which nobody minds.

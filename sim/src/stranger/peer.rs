@@ -16,7 +16,7 @@ impl World<'_> {
     /// The peer does one thing that it may do.
     pub(super) fn peer_step(&mut self) -> Result<(), Fault> {
         let client = self.role == Role::Server;
-        if self.peer_more() || self.peer_lists() {
+        if self.peer_more()? || self.peer_lists() {
             return Ok(());
         }
         match self.tape.lane("peer").below(16) {

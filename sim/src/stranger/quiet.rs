@@ -10,17 +10,17 @@ use crate::{
     wire::{Frame, kind},
 };
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds in which a connection ends whose peer is silent while something is expected of it: the longest time
 /// between two PINGs twice, and a minute.
-const SILENCE_MAX: u64 = 660 * SECOND;
+pub(super) const SILENCE_MAX: u64 = 660 * SECOND;
 /// The same for a header block that does not go on, and for a transport that takes crumbs.
 const BLOCK_MAX: u64 = 7 * SECOND;
 const CRUMBS_MAX: u64 = 40 * SECOND;
 /// Time that passes in a run, with nothing else. Who opens no window for much longer is given up.
-const IDLE_MAX: u64 = 100 * SECOND;
+pub(super) const IDLE_MAX: u64 = 100 * SECOND;
 /// Deadlines that pass in such a time.
-const DEADLINES_MAX: u32 = 1_000;
+pub(super) const DEADLINES_MAX: u32 = 1_000;
 
 impl World<'_> {
     /// One of these ends.

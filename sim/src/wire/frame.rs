@@ -15,7 +15,7 @@ pub(crate) mod kind {
     pub(crate) const PRIORITY_UPDATE: u8 = 16;
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes that are done with and still kept.
 const DONE_MAX: usize = 65_536;
 const END_STREAM: u8 = 1;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Observer, Passing, kind};
+use super::{Observer, Passing, by_id::ById, kind};
 use crate::{outcome::Marks, races};
 
 const PADDED: u8 = 8;
@@ -12,6 +12,17 @@ const BASES: u32 = 8;
 /// The races of one run, one bit each, by letter and number.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen([u32; 26]);
+
+/// What the ends of a pair tell of themselves, which no frame says.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    /// The newest stream in each place of the end's table.
+    newest: Vec<u32>,
+    /// The place of each stream.
+    places: ById<usize>,
+    /// Nothing more can be written.
+    write_failed: bool,
+}
 
 /// Where the bit of a race is.
 fn place(id: &str) -> Option<(usize, u32)> {
@@ -51,6 +62,38 @@ impl Seen {
 }
 
 impl Observer {
+    /// All but so many bytes of what was sent are with the transport.
+    pub(crate) fn left(&mut self, bytes: usize) {
+        self.written.left(bytes);
+    }
+
+    /// Whether the transport has not taken all of a header block of this stream.
+    pub(crate) fn holds_block(&self, id: u32) -> bool {
+        self.written.holds(id)
+    }
+
+    /// The end has failed to write, and may have more to read.
+    pub(crate) fn write_fails(&mut self) {
+        self.seats.write_failed = true;
+    }
+
+    /// A stream has got this place in the end's table.
+    pub(crate) fn seat(&mut self, id: u32, place: usize) {
+        let newest = &mut self.seats.newest;
+        newest.resize(newest.len().max(place + 1), 0);
+        newest[place] = newest[place].max(id);
+        *self.seats.places.or_default(id) = place;
+    }
+
+    /// Whether another stream, which is open, has the place of this one.
+    fn seat_is_taken(&self, id: u32) -> bool {
+        let place = self.seats.places.get(id);
+        let newest = place.and_then(|&place| self.seats.newest.get(place));
+        newest.is_some_and(|&next| {
+            next > id && self.streams.get(next).is_some_and(|next| !next.is_closed())
+        })
+    }
+
     /// A frame is read, whose effect is still to come.
     pub(super) fn mark_taken(&mut self, frame: &Passing<'_>) {
         self.note_taken(frame);
@@ -75,6 +118,7 @@ impl Observer {
             && let Some(stream) = self.streams.get(id)
         {
             let code = frame.word(0);
+            seen.hit_if("B22", stream.sent_reset && self.seat_is_taken(id));
             match frame.kind {
                 kind::RST_STREAM => {
                     seen.hit_if("B01", stream.sent_end && !stream.got_end);
@@ -112,15 +156,20 @@ impl Observer {
             seen.hit_if("C20", self.goaway_sent.is_some_and(|last| id > last));
         }
         if id == 0 && frame.kind == kind::WINDOW_UPDATE {
-            let waiters = self.fairness.waiting();
-            seen.hit_if("C15", waiters > 1 && self.window == 0);
-            seen.hit_if("C13", waiters > 0 && self.window == 0);
+            self.mark_window(&mut seen);
         }
         if !self.client && frame.kind == kind::HEADERS {
             // RFC 9113 §6.8: a request that has crossed our GOAWAY.
             seen.hit_if("C20", self.goaway_sent.is_some_and(|last| id > last));
         }
         self.seen = seen;
+    }
+
+    /// The window of the connection is opened.
+    fn mark_window(&self, seen: &mut Seen) {
+        let waiters = self.fairness.waiting();
+        seen.hit_if("C15", waiters > 1 && self.window == 0);
+        seen.hit_if("C13", waiters > 0 && self.window == 0);
     }
 
     fn mark_goaway(&self, frame: &Passing<'_>, seen: &mut super::Seen) {
@@ -130,6 +179,8 @@ impl Observer {
         if !self.client {
             return;
         }
+        seen.hit_if("G08", self.seats.write_failed && self.open > 0);
+        seen.hit_if("G09", self.written.is_inside_block());
         seen.hit_if("G03", above.any(|(_, stream)| is_open(stream)));
         seen.hit_if("G04", self.streams.get(last).is_some_and(is_open));
         seen.hit_if(
@@ -189,6 +240,7 @@ impl Observer {
     /// A frame is sent, whose effect is still to come.
     pub(super) fn mark_sent(&mut self, frame: &Passing<'_>) {
         self.note_sent(frame);
+        self.written.note(frame);
         let id = frame.stream;
         let mut seen = self.seen;
         if frame.kind == kind::GOAWAY {

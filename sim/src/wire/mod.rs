@@ -14,6 +14,7 @@ mod observer;
 mod questions;
 pub(crate) mod rules;
 mod tables;
+mod written;
 
 pub(crate) use account::Account;
 pub(crate) use fairness::Urgency;

@@ -10,8 +10,9 @@ use super::{
     by_id::ById,
     fairness::{Fairness, Urgency},
     kind,
-    marks::Seen,
+    marks::{Seats, Seen},
     messages::Messages,
+    written::Written,
 };
 use crate::outcome::Fault;
 
@@ -54,6 +55,8 @@ pub(crate) struct Observer {
     /// The window that its own SETTINGS give to streams, and whether the peer has acknowledged them.
     pub(super) announced: i64,
     pub(super) acknowledged: bool,
+    pub(super) written: Written,
+    pub(super) seats: Seats,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +126,8 @@ impl Observer {
             account: Account::default(),
             announced: 65_535,
             acknowledged: false,
+            written: Written::new(client),
+            seats: Seats::default(),
         }
     }
 

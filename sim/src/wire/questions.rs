@@ -45,6 +45,22 @@ impl Observer {
         !self.client && self.goaway_sent.is_some_and(|last| stream > last)
     }
 
+    /// The highest stream that a client has opened, and the last that its peer looks at, where that is a lower one.
+    pub(crate) fn left_out(&self) -> Option<(u32, u32)> {
+        let last = self.goaway_received?;
+        (self.highest > last).then_some((self.highest, last))
+    }
+
+    /// Whether its SETTINGS were acknowledged. It sends them once.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.acknowledged
+    }
+
+    /// The last stream that the peer has said it looks at, where it has.
+    pub(crate) fn last_stream(&self) -> Option<u32> {
+        self.goaway_received
+    }
+
     /// Whether a head was sent on the stream.
     pub(crate) fn has_head(&self, stream: u32) -> bool {
         self.streams.get(stream).is_some_and(|stream| stream.head)
