@@ -99,9 +99,9 @@ pub struct Config {
     /// begin: those that wait are safe to send elsewhere should the peer be gone. `None` turns liveness checks off. 30 s find a peer that
     /// has vanished before most callers lose their patience, and cost 34 bytes each time.
     pub keep_alive_interval: Option<Duration>,
-    /// As `keep_alive_interval`, if that is shorter, after two such PINGs that brought nothing but their answers. Servers of
-    /// gRPC end a connection for more than three PINGs within five minutes in which they send neither HEADERS nor DATA;
-    /// 5 min keeps to that with one to spare.
+    /// As `keep_alive_interval`, if that is shorter, after two such PINGs that brought nothing but their answers, or three
+    /// for whatever purpose. Servers of gRPC end a connection for more than three PINGs within five minutes in which they
+    /// send neither HEADERS nor DATA.
     pub keep_alive_quiet_interval: Duration,
     /// Time for the answer to that PING before the connection counts as dead. 10 s outlast every round trip and the
     /// retransmission of a lost segment.

@@ -13,6 +13,9 @@ use crate::{
 const ANSWERS_MAX: usize = 64;
 /// Our own PING frames in flight; more than one per purpose brings nothing.
 const SENT_MAX: usize = 8;
+/// PINGs that may follow on each other while the peer sends neither HEADERS nor DATA. Servers of gRPC take the first, and
+/// two more within five minutes; another one ends the connection.
+const UNHEARD_MAX: u8 = 3;
 
 /// What a PING of ours was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(crate) struct Pings {
     /// Not yet answered, oldest first; those from `unsent` on are not yet sent.
     ours: VecDeque<(PingId, Purpose)>,
     unsent: usize,
+    /// Those of ours, whatever for, that the peer may have read since its last HEADERS or DATA.
+    unheard: u8,
     last: u64,
     pub(crate) plants: Plants,
 }
@@ -60,12 +65,24 @@ impl Pings {
         let id = PingId(self.last);
         self.ours.push_back((id, purpose));
         self.unsent += 1;
+        self.unheard = self.unheard.saturating_add(1);
         Some(id)
     }
 
     /// Whether one more PING of ours may be in flight.
     pub(crate) fn has_room(&self) -> bool {
         self.ours.len() < SENT_MAX
+    }
+
+    /// Notes HEADERS or DATA of the peer's. It may have sent them before it has read what is in flight.
+    pub(crate) fn heard(&mut self) {
+        // There are eight at most.
+        self.unheard = self.ours.len() as u8;
+    }
+
+    /// Whether a PING that could as well be left out, or come later, may go out now.
+    pub(crate) fn is_welcome(&self) -> bool {
+        self.unheard < UNHEARD_MAX
     }
 
     /// Whether a PING for this purpose is in flight.

@@ -75,19 +75,25 @@ impl Connection {
     /// How long a silence leads to a PING; `None` when none does.
     fn silence(&self) -> Option<Duration> {
         let interval = self.config.keep_alive_interval?;
-        Some(match self.quiet_pings >= QUIET_PINGS {
+        Some(match self.is_quiet() {
             true => interval.max(self.config.keep_alive_quiet_interval),
             false => interval,
         })
     }
 
+    /// Whether PINGs have become rare.
+    fn is_quiet(&self) -> bool {
+        self.quiet_pings >= QUIET_PINGS || !self.pings.is_welcome()
+    }
+
     /// Notes that the peer sends for one of its streams.
     pub(super) fn note_message(&mut self) {
-        if self.quiet_pings >= QUIET_PINGS {
+        if self.is_quiet() {
             // It may be set for a silence that is longer than the one that counts now.
             self.timers.stop(Timer::KeepAlive);
         }
         self.quiet_pings = 0;
+        self.pings.heard();
     }
 
     /// Sends a PING after a silence, or waits on when there was none.

@@ -376,7 +376,7 @@ impl Connection {
                 self.probe.end(self.credit.held(), now);
                 self.credit.resize(self.probe.window());
             }
-            Some((_, Purpose::Slots)) => self.held.answered(),
+            Some((_, Purpose::Slots)) => self.held.answered(self.pings.is_welcome()),
             Some((_, Purpose::KeepAlive)) => {}
             None => return self.buckets.charge(Cause::Ping, now),
         }

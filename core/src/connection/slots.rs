@@ -16,7 +16,8 @@ pub(super) struct Held {
     /// The PING that is in flight stands behind theirs.
     asked: u32,
     /// Whether the peer has sent HEADERS or DATA since the last such PING. Servers of gRPC end connections whose client
-    /// sends PING upon PING while they send nothing, so that there is no second one before.
+    /// sends PING upon PING while they send nothing, so that there is no second one before; nor a first one where those for
+    /// other purposes are too many already.
     heard: bool,
 }
 
@@ -41,8 +42,8 @@ impl Held {
     }
 
     /// One more stream was reset. Without leave for a PING, and none in flight, nothing would ever free its place.
-    fn hold(&mut self) {
-        if self.heard || self.asked > 0 {
+    fn hold(&mut self, is_welcome: bool) {
+        if (self.heard && is_welcome) || self.asked > 0 {
             self.fresh = self.fresh.saturating_add(1);
         }
     }
@@ -58,9 +59,9 @@ impl Held {
 
     /// The PING was answered. Where no second one may follow, it has to do for what was reset meanwhile, too: the peer
     /// lives, and reads.
-    pub(super) fn answered(&mut self) {
+    pub(super) fn answered(&mut self, is_welcome: bool) {
         self.asked = 0;
-        if !self.heard {
+        if !self.heard || !is_welcome {
             self.fresh = 0;
         }
     }
@@ -78,7 +79,7 @@ impl Connection {
         // Without keep-alive nothing would ever end a connection whose peer answers no PING.
         let judged = self.config.keep_reset_slots && self.config.keep_alive_interval.is_some();
         if self.role == Role::Client && judged && limited {
-            self.held.hold();
+            self.held.hold(self.pings.is_welcome());
         }
     }
 

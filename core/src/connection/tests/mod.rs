@@ -13,6 +13,7 @@ mod priorities;
 mod schedule;
 mod slots;
 mod states;
+mod strikes;
 mod windows;
 
 use crate::RequestHead;
