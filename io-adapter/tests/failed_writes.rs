@@ -3,10 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use raddle_io::{Client, Config, Dialer, Kind, Retry, Target};
+use raddle_io::{Client, Config, Dialer, Retry, Target};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -225,95 +222,101 @@ async fn h02_what_a_failed_write_of_a_socket_was_given_is_safe_to_send_again() {
     assert_eq!(verdict_of_reset(client, far).await, CAREFUL);
 }
 
-/// Sends so many bytes more, and fails.
 #[cfg(feature = "tls")]
-struct Ending<T> {
-    io: T,
-    left: usize,
-    ends: Arc<AtomicBool>,
-}
+mod over_tls {
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-#[cfg(feature = "tls")]
-impl<T: AsyncRead + Unpin> AsyncRead for Ending<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-#[cfg(feature = "tls")]
-impl<T: AsyncWrite + Unpin> AsyncWrite for Ending<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if !self.ends.load(Ordering::Relaxed) {
-            return Pin::new(&mut self.io).poll_write(cx, buf);
-        }
-        if self.left == 0 {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        let part = &buf[..self.left.min(buf.len())];
-        let written = Pin::new(&mut self.io).poll_write(cx, part);
-        if let Poll::Ready(Ok(written)) = written {
-            self.left -= written;
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
-// TLS takes what it is given into records, sends some, and tells of the failure alone: the server has the request.
-#[cfg(feature = "tls")]
-#[tokio::test(start_paused = true)]
-async fn h02_a_failed_write_of_tls_may_have_brought_a_request() {
-    use raddle_io::tls::{self, Connector, Trust};
-
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = made.signing_key.serialize_der().try_into().unwrap();
-    let config = tls::server_config(vec![made.cert.der().clone()], key, false).unwrap();
-    let (near, far) = tokio::io::duplex(1 << 20);
-    let ends = Arc::default();
-    let near = Ending {
-        io: near,
-        left: 20_000,
-        ends: Arc::clone(&ends),
+    use raddle_io::{
+        Kind,
+        tls::{self, Connector, Trust},
     };
-    let connector = Connector::new(Trust::Anyone);
-    let (near, far) = tokio::join!(
-        biased;
-        connector.connect("localhost", near),
-        tls::accept(config, far)
-    );
-    let (mut server, driver) = raddle_io::accept(far.unwrap().0, Config::default())
-        .await
-        .unwrap();
-    let served = tokio::spawn(driver);
-    let (mut client, driver) = raddle_io::connect(near.unwrap(), Config::default())
-        .await
-        .unwrap();
-    tokio::spawn(driver);
-    client.settled().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    ends.store(true, Ordering::Relaxed);
-    let lost = client.call(post(60_000));
-    let error = timeout(Duration::from_secs(60), lost)
-        .await
-        .unwrap()
-        .unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (Kind::Io, CAREFUL));
-    assert!(server.accept().await.is_some(), "it has got the head");
-    drop(server);
-    let _ = served.await;
+
+    use super::*;
+
+    /// Sends so many bytes more, and fails.
+    struct Ending<T> {
+        io: T,
+        left: usize,
+        ends: Arc<AtomicBool>,
+    }
+
+    impl<T: AsyncRead + Unpin> AsyncRead for Ending<T> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_read(cx, buf)
+        }
+    }
+
+    impl<T: AsyncWrite + Unpin> AsyncWrite for Ending<T> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if !self.ends.load(Ordering::Relaxed) {
+                return Pin::new(&mut self.io).poll_write(cx, buf);
+            }
+            if self.left == 0 {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            let part = &buf[..self.left.min(buf.len())];
+            let written = Pin::new(&mut self.io).poll_write(cx, part);
+            if let Poll::Ready(Ok(written)) = written {
+                self.left -= written;
+            }
+            written
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_shutdown(cx)
+        }
+    }
+
+    // TLS takes what it is given into records, sends some, and tells of the failure alone: the server has the request.
+    #[tokio::test(start_paused = true)]
+    async fn h02_a_failed_write_of_tls_may_have_brought_a_request() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let config = tls::server_config(vec![made.cert.der().clone()], key, false).unwrap();
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let ends = Arc::default();
+        let near = Ending {
+            io: near,
+            left: 20_000,
+            ends: Arc::clone(&ends),
+        };
+        let connector = Connector::new(Trust::Anyone);
+        let (near, far) = tokio::join!(
+            biased;
+            connector.connect("localhost", near),
+            tls::accept(config, far)
+        );
+        let (mut server, driver) = raddle_io::accept(far.unwrap().0, Config::default())
+            .await
+            .unwrap();
+        let served = tokio::spawn(driver);
+        let (mut client, driver) = raddle_io::connect(near.unwrap(), Config::default())
+            .await
+            .unwrap();
+        tokio::spawn(driver);
+        client.settled().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        ends.store(true, Ordering::Relaxed);
+        let lost = client.call(post(60_000));
+        let error = timeout(Duration::from_secs(60), lost)
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (Kind::Io, CAREFUL));
+        assert!(server.accept().await.is_some(), "it has got the head");
+        drop(server);
+        let _ = served.await;
+    }
 }
