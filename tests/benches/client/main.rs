@@ -11,8 +11,11 @@
 //!
 //! The last lines say for each runtime whether raddle keeps its word: at most 0.05 writes per request with a hundred
 //! streams, and exactly one with a single stream.
+//!
+//! `--grid` measures instead whether a connection gets slower when the tasks of several threads share it.
 
 mod api;
+mod grid;
 mod load;
 
 use std::{
@@ -44,6 +47,9 @@ struct Options {
     /// Requests of each round with a hundred streams; a fifteenth with one.
     #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(100..))]
     requests: u32,
+    /// 1, 8 and 64 streams on 1 and 4 threads, instead of what is measured otherwise.
+    #[arg(long)]
+    grid: bool,
     /// Answers requests until the standard input ends.
     #[arg(long, hide = true)]
     serve: bool,
@@ -115,6 +121,10 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
     let server = Server::start()?;
+    if options.grid {
+        grid::measure(options.rounds, options.requests, server.1);
+        return Ok(());
+    }
     println!(
         "{:<16} {:>7} {:>8} {:>9} {:>7} {:>10} {:>8} {:>8}",
         "runtime", "streams", "client", "req/s", "cpu us", "writes", "p50 us", "p99 us"
