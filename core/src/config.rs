@@ -78,9 +78,10 @@ pub struct Config {
     /// Server: whether the crumbs of a request's cookie are joined to one field, as HTTP/1.1 and most applications
     /// expect it (RFC 9113 §8.2.3). A proxy to HTTP/2 may want them as they came: crumbs compress better.
     pub join_cookies: bool,
-    /// Client: whether a request's cookie is sent in crumbs, a field for each (RFC 9113 §8.2.3), so that those which repeat
-    /// take a byte; not beyond 64 cuts, nor beyond the peer's limit on header lists. Off: whoever makes a request has it
-    /// arrive as it was made. A proxy that takes HTTP/1.1, or joins the crumbs itself, wants it.
+    /// Client: whether a request's cookie is sent in crumbs, a field for each (RFC 9113 §8.2.3), so that those of 20 bytes
+    /// and more which repeat take a byte; shorter ones never enter the table, lest they be guessed, and take more. Not beyond
+    /// 64 cuts, nor beyond the peer's limit on header lists, nor beside other white space. Off: whoever makes a request has
+    /// it arrive as it was made. A proxy that takes HTTP/1.1, or joins the crumbs itself, wants it.
     pub split_cookies: bool,
     /// Whether to take and to send what RFC 9113 §8 forbids although it changes neither the framing of a message nor
     /// where it goes: white space at the ends of a field's value, `te` with any value, and a `host` that is not the

@@ -139,7 +139,7 @@ impl fmt::Display for OpenError {
             Self::NotClient => f.write_str("a server cannot open streams"),
             Self::Closing => f.write_str("the connection is closing; open another one"),
             Self::QueueFull => {
-                f.write_str("too many requests wait for a stream; try again when one has ended")
+                f.write_str("too many requests wait for a stream; try again when fewer do")
             }
             Self::IdsExhausted => {
                 f.write_str("the connection has used up its stream ids; open another one")
@@ -240,7 +240,7 @@ mod tests {
         for (error, words) in [
             (OpenError::NotClient, "a server"),
             (OpenError::Closing, "open another one"),
-            (OpenError::QueueFull, "try again when one has ended"),
+            (OpenError::QueueFull, "try again when fewer do"),
             (OpenError::IdsExhausted, "used up its stream ids"),
             (
                 OpenError::HeaderListTooLarge,

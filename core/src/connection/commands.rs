@@ -35,7 +35,10 @@ impl Connection {
         let length = match self.check_open(&head) {
             Ok(length) => length,
             Err(error) => {
-                self.stats.defences.open_queue_full += u64::from(error == OpenError::QueueFull);
+                let full = error == OpenError::QueueFull;
+                self.stats.defences.open_queue_full += u64::from(full);
+                // `Openable` tells when there is room again.
+                self.starved |= full;
                 return Err((error, head));
             }
         };

@@ -115,9 +115,10 @@ impl Connection {
             return;
         }
         if !self.pings.pending(Purpose::KeepAlive) {
-            // Where too many are out already, the answer to any of them will do.
-            let _ = self.pings.request(Purpose::KeepAlive);
-            self.ping_end = u64::MAX;
+            // Where too many are out already, the answer to any of them will do, and there is none to wait for.
+            if self.pings.request(Purpose::KeepAlive).is_some() {
+                self.ping_end = u64::MAX;
+            }
             self.suspect = true;
             self.quiet_pings = self.quiet_pings.saturating_add(1);
         }

@@ -254,14 +254,18 @@ impl Connection {
     }
 
     /// How many more requests [`open`](Self::open) would take that need not wait for another stream to end. 0 while a
-    /// silent peer has not answered the PING of [`Config::keep_alive_interval`], and always on a server.
+    /// silent peer has not answered the PING of [`Config::keep_alive_interval`], and always on a server. Never more than
+    /// [`Config::open_queue_max`] has room for: requests get their identifiers in [`poll_transmit`](Self::poll_transmit).
     #[must_use]
     pub fn openable(&self) -> usize {
         if !self.takes_requests() || self.suspect {
             return 0;
         }
-        self.concurrent_streams()
-            .saturating_sub(self.slots_taken() + self.streams.waiting())
+        let waiting = self.streams.waiting();
+        let places = self.concurrent_streams();
+        places
+            .saturating_sub(self.slots_taken() + waiting)
+            .min(self.config.open_queue_max.saturating_sub(waiting))
     }
 
     /// Requests that were opened and have not got their identifier yet.

@@ -4,8 +4,10 @@
 //! given it, or *unsent*, given back to us and not yet to the peer. The law, at every moment:
 //! window + held + unsent = target + excess, where *excess* is what a target that was lowered has still to get back.
 
+use crate::config::WINDOW_MAX;
+
 /// One receive window, of a stream or of the connection. All figures in bytes. By the law, what is held and unsent is no
-/// more than the highest target, which has 31 bits.
+/// more than the highest target, which has 31 bits, and what a window may be below zero, which is less than as much.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbound {
     /// What the peer may still send. Negative after the target fell below what was in flight (RFC 9113 §6.9.2).
@@ -77,9 +79,11 @@ impl Inbound {
         self.unsent <= self.target / 2 + 1
     }
 
-    /// Turns the unsent credit into an increment for the peer.
+    /// Turns the unsent credit into an increment for the peer. A frame carries 31 bits of it (RFC 9113 §6.9), and a window
+    /// that is below zero may be owed more: the rest stays unsent.
     pub(crate) fn take_update(&mut self) -> u32 {
-        let increment = core::mem::take(&mut self.unsent);
+        let increment = self.unsent.min(WINDOW_MAX);
+        self.unsent -= increment;
         self.window += i64::from(increment);
         increment
     }

@@ -22,15 +22,22 @@ pub(crate) fn crumbs(field: Field<'_>) -> impl Iterator<Item = Field<'_>> {
     let mut rest = Some(field.value);
     core::iter::from_fn(move || {
         let value = rest.take()?;
-        let mut pairs = value.windows(2);
         let end = match field.name == COOKIE {
-            true => pairs.position(|pair| pair == b"; "),
+            true => first_cut(value),
             false => None,
         };
         rest = end.map(|at| &value[at + 2..]);
         let value = end.map_or(value, |at| &value[..at]);
         Some(Field { value, ..field })
     })
+}
+
+/// Where the first crumb of a cookie ends. Not beside more white space: no field may begin or end with it (RFC 9113 §8.2.1).
+fn first_cut(value: &[u8]) -> Option<usize> {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let pairs = value.windows(2).enumerate();
+    let mut cuts = pairs.filter(|(_, pair)| pair == b"; ").map(|(at, _)| at);
+    cuts.find(|&at| !blank(value[..at].last()) && !blank(value.get(at + 2)))
 }
 
 /// A request's cookies are not cut more often. Many servers take no more than a hundred fields.

@@ -5,6 +5,7 @@ mod commands;
 mod deadlines;
 mod explain;
 mod heads;
+mod honest;
 mod idle;
 mod joined;
 mod normal;
