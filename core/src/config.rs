@@ -27,7 +27,7 @@ pub struct Config {
     /// three unread streams still leave room for a fourth.
     pub stream_window_bytes: u32,
     /// Receive window of the connection in bytes, 65,535 to 2^31-1, and what it never shrinks below. 1 MiB is what an
-    /// unread connection holds.
+    /// unread connection holds, in shares of the buffers that it was read into.
     pub connection_window_bytes: u32,
     /// What the connection's window may grow to on a path that carries more within one round trip, in bytes; the
     /// windows of its streams grow in step, and shrink again. It bounds what a connection holds that was read fast and
