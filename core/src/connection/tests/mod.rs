@@ -5,7 +5,6 @@ mod commands;
 mod deadlines;
 mod explain;
 mod heads;
-mod honest;
 mod idle;
 mod joined;
 mod normal;
@@ -15,6 +14,7 @@ mod schedule;
 mod slots;
 mod states;
 mod strikes;
+mod stumbles;
 mod windows;
 
 use crate::RequestHead;
