@@ -1,10 +1,12 @@
 //! The engine against itself and against bytes written by hand.
 
 mod accounts;
+mod by_hand;
 mod commands;
 mod deadlines;
 mod explain;
 mod heads;
+mod honest;
 mod idle;
 mod joined;
 mod normal;
