@@ -111,7 +111,9 @@ pub struct Config {
     /// behind its RST_STREAM is answered. On: servers that count what they still work on take a client that cancels
     /// faster than they can hear of it for an attack, and one that has vanished would get request after request. It
     /// costs a PING in each round trip in which streams are reset, and none before HEADERS or DATA have come since the
-    /// last. Off without `keep_alive_interval`, which ends the connection of a peer that answers no PING.
+    /// last. A peer that sends anything else and does not answer within `keep_alive_timeout`, a second at least, gets the
+    /// places back, and no more are kept until it does. Off without `keep_alive_interval`, which ends the connection of
+    /// a silent one.
     pub keep_reset_slots: bool,
     /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.

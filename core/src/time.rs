@@ -36,6 +36,8 @@ pub(crate) enum Timer {
     KeepAlive,
     /// The answer to the keep-alive PING is due.
     KeepAliveAck,
+    /// Places of streams that were reset are to come back.
+    Slots,
     /// The transport has to take some of the output.
     WriteStall,
     /// Streams that a window of the peer's holds back have to have got on.
@@ -66,13 +68,14 @@ impl Default for Timers {
 }
 
 impl Timer {
-    const COUNT: usize = 10;
+    const COUNT: usize = 11;
     const ALL: [Self; Self::COUNT] = [
         Self::Handshake,
         Self::SettingsAck,
         Self::HeaderBlock,
         Self::KeepAlive,
         Self::KeepAliveAck,
+        Self::Slots,
         Self::WriteStall,
         Self::Stall,
         Self::Idle,

@@ -40,6 +40,7 @@ impl Connection {
                 Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
                 Timer::KeepAlive => self.keep_alive(now),
                 Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
+                Timer::Slots => self.look_at_slots(now),
                 Timer::WriteStall if !self.is_over() => {
                     self.fault_connection(Violation::WriteTimeout, now);
                 }
@@ -59,6 +60,7 @@ impl Connection {
         if self.is_over() {
             return;
         }
+        self.arm_slots(now);
         if !self.awaits_peer() {
             self.arm_idle(now);
             self.arm_tidy(now);

@@ -3,10 +3,19 @@
 //! RST_STREAM frees a place at once by the letter of RFC 9113 §5.1.2. Servers that defend themselves against rapid resets
 //! count what they still work on, so that a client which cancels faster than they can hear of it looks like an attack; and
 //! one that has vanished would be sent request after request. Here the place stays taken until a PING behind the
-//! RST_STREAM is answered.
+//! RST_STREAM is answered. A peer that speaks, and answers none in its time, is waited for no longer: keep-alive, which asks
+//! in silence only, would never end its connection, and the places would be lost for good.
+
+use core::time::Duration;
 
 use super::Connection;
-use crate::{id::Role, ping::Purpose, streams::Queue, time::Timestamp, transmit::Transmit};
+use crate::{
+    id::Role,
+    ping::Purpose,
+    streams::Queue,
+    time::{Timer, Timestamp},
+    transmit::Transmit,
+};
 
 /// Streams that were reset and still count. A number, whatever is reset.
 #[derive(Debug)]
@@ -19,6 +28,10 @@ pub(super) struct Held {
     /// sends PING upon PING while they send nothing, so that there is no second one before; nor a first one where those for
     /// other purposes are too many already.
     heard: bool,
+    /// Since when places have been waited for.
+    since: Timestamp,
+    /// The peer has let the time for its answer pass. Nothing is held until it answers after all.
+    in_vain: bool,
 }
 
 impl Default for Held {
@@ -27,6 +40,8 @@ impl Default for Held {
             fresh: 0,
             asked: 0,
             heard: true,
+            since: Timestamp(0),
+            in_vain: false,
         }
     }
 }
@@ -43,7 +58,7 @@ impl Held {
 
     /// One more stream was reset. Without leave for a PING, and none in flight, nothing would ever free its place.
     fn hold(&mut self, is_welcome: bool) {
-        if (self.heard && is_welcome) || self.asked > 0 {
+        if !self.in_vain && ((self.heard && is_welcome) || self.asked > 0) {
             self.fresh = self.fresh.saturating_add(1);
         }
     }
@@ -61,9 +76,17 @@ impl Held {
     /// lives, and reads.
     pub(super) fn answered(&mut self, is_welcome: bool) {
         self.asked = 0;
+        self.in_vain = false;
         if !self.heard || !is_welcome {
             self.fresh = 0;
         }
+    }
+
+    /// Frees all places: there was no answer in time.
+    fn give_up(&mut self) {
+        self.asked = 0;
+        self.fresh = 0;
+        self.in_vain = true;
     }
 }
 
@@ -76,7 +99,7 @@ impl Connection {
     /// Keeps the place of a stream that we have just reset.
     pub(super) fn hold_slot(&mut self) {
         let limited = self.concurrent_streams() < u32::MAX as usize;
-        // Without keep-alive nothing would ever end a connection whose peer answers no PING.
+        // Without keep-alive nothing would ever end a connection whose peer is silent.
         let judged = self.config.keep_reset_slots && self.config.keep_alive_interval.is_some();
         if self.role == Role::Client && judged && limited {
             self.held.hold(self.pings.is_welcome());
@@ -101,6 +124,38 @@ impl Connection {
         {
             self.held.ask();
             self.transmit_pings(out, now);
+            self.wait_for_slots(now);
+        }
+    }
+
+    /// Starts the deadline for places that are held, also for those whose PING finds no room among others.
+    pub(super) fn arm_slots(&mut self, now: Timestamp) {
+        match self.timers.is_set(Timer::Slots) {
+            false if self.held.len() > 0 => self.wait_for_slots(now),
+            true if self.held.len() == 0 => self.timers.stop(Timer::Slots),
+            _ => {}
+        }
+    }
+
+    fn wait_for_slots(&mut self, now: Timestamp) {
+        self.held.since = now;
+        let due = now.after(self.slots_patience());
+        self.timers.set(Timer::Slots, due);
+    }
+
+    /// A time that passes: of a silent peer it is looked at again and again.
+    fn slots_patience(&self) -> Duration {
+        self.config.keep_alive_timeout.max(Duration::from_secs(1))
+    }
+
+    /// The time for the answer has passed. A silent peer is left to keep-alive: it may be gone, and would be sent request
+    /// after request.
+    pub(super) fn look_at_slots(&mut self, now: Timestamp) {
+        if self.last_input > self.held.since {
+            self.held.give_up();
+        } else if self.held.len() > 0 {
+            self.timers
+                .set(Timer::Slots, now.after(self.slots_patience()));
         }
     }
 }

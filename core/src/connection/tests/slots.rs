@@ -2,7 +2,11 @@
 
 use std::vec::Vec;
 
-use super::{get, pair::Pair};
+use super::{
+    by_hand::{self, OK, frame, head, open, pass, ready, seconds},
+    get,
+    pair::Pair,
+};
 use crate::{
     Config, Connection, ErrorCode, Event, ResponseHead, Role, Then, Timestamp, Waiting,
     ping::Purpose,
@@ -185,4 +189,62 @@ fn the_ping_stands_behind_every_reset_also_when_the_output_is_full() {
     let kinds = [3, 16, 29, 42].map(|at| bytes.get(at).copied());
     assert_eq!(bytes.len(), 3 * 13 + 17);
     assert_eq!(kinds, [Some(3), Some(3), Some(3), Some(6)]);
+}
+
+/// A client of a server that allows three streams, one of which it keeps open and has answered.
+fn of_three() -> super::pair::End {
+    let mut end = ready(Role::Client, Config::default(), &[(3, 3)]);
+    open(&mut end, seconds(0));
+    end.input(&head(1, OK, false), seconds(0));
+    end
+}
+
+#[test]
+fn a_peer_that_speaks_and_answers_no_ping_gets_its_places_back() {
+    let mut end = of_three();
+    by_hand::cancel(&mut end, seconds(0));
+    assert_eq!(end.connection.openable(), 1);
+    for second in 1..=3_600 {
+        pass(&mut end, seconds(second));
+        let free = end.connection.openable();
+        assert_eq!(free, if second < 10 { 1 } else { 2 }, "after {second} s");
+        if second >= 10 {
+            by_hand::cancel(&mut end, seconds(second));
+        }
+        end.input(&frame(0, 0, 1, b"x"), seconds(second));
+        end.output(seconds(second));
+    }
+    assert_eq!(end.connection.error(), None);
+}
+
+#[test]
+fn who_answers_late_after_all_is_waited_for_again() {
+    let mut end = of_three();
+    let stream = open(&mut end, seconds(0));
+    end.connection.reset(stream, ErrorCode::CANCEL);
+    let out = end.output(seconds(0));
+    assert_eq!(out[13..18], [0, 0, 8, 6, 0], "a PING behind RST_STREAM");
+    let pong = frame(by_hand::PING, 1, 0, &out[22..30]);
+    end.input(&frame(0, 0, 1, b"x"), seconds(9));
+    pass(&mut end, seconds(10));
+    by_hand::cancel(&mut end, seconds(10));
+    assert_eq!(end.connection.openable(), 2, "nothing is held");
+    end.input(&pong, seconds(11));
+    by_hand::cancel(&mut end, seconds(11));
+    assert_eq!(end.connection.openable(), 1);
+}
+
+#[test]
+fn the_places_of_a_silent_peer_are_kept_until_it_is_dead() {
+    let mut end = of_three();
+    by_hand::cancel(&mut end, seconds(1));
+    for second in 2..40 {
+        pass(&mut end, seconds(second));
+        assert!(end.connection.openable() < 2, "after {second} s");
+    }
+    pass(&mut end, seconds(40));
+    assert_eq!(
+        by_hand::violation(&end),
+        Some(crate::Violation::PingTimeout)
+    );
 }
