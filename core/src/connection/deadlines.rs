@@ -24,6 +24,9 @@ const MOVED_MIN: usize = 1_024;
 /// stream stopped, or up to half of that time later.
 const LOOKS: u8 = 3;
 
+/// How often `keep_alive_timeout` has to pass, after the first GOAWAY of a drain, until the second goes out although the
+/// peer, which speaks, has not answered the PING between them.
+const DRAIN_PATIENCE: u32 = 3;
 /// PINGs in a row that may bring nothing but their answers before they become rare.
 const QUIET_PINGS: u8 = 2;
 /// How long a connection without streams keeps the memory that it needed for many: long enough that traffic with
@@ -39,7 +42,7 @@ impl Connection {
                 Timer::SettingsAck => self.fault_connection(Violation::SettingsTimeout, now),
                 Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
                 Timer::KeepAlive => self.keep_alive(now),
-                Timer::KeepAliveAck => self.fault_connection(Violation::PingTimeout, now),
+                Timer::KeepAliveAck => self.miss_answer(now),
                 Timer::Slots => self.look_at_slots(now),
                 Timer::WriteStall if !self.is_over() => {
                     self.fault_connection(Violation::WriteTimeout, now);
@@ -133,6 +136,40 @@ impl Connection {
     pub(super) fn arm_ping(&mut self, now: Timestamp) {
         let due = now.after(self.config.keep_alive_timeout);
         self.timers.set(Timer::KeepAliveAck, due);
+    }
+
+    /// The answer to a PING has not come in time. Whoever has sent anything at all meanwhile lives: the answer may stand
+    /// behind much that a slow path carries, or be left out by a peer that knows no better.
+    fn miss_answer(&mut self, now: Timestamp) {
+        let timeout = self.config.keep_alive_timeout;
+        let silent = self.last_input.after(timeout);
+        if silent <= now {
+            self.fault_connection(Violation::PingTimeout, now);
+            return;
+        }
+        let mut due = silent;
+        if let Some(asked) = self.awaited_drain() {
+            let most = asked.after(timeout.saturating_mul(DRAIN_PATIENCE));
+            if most <= now {
+                self.drain_second_phase();
+            } else {
+                due = due.min(most);
+            }
+        }
+        if self.awaits_answer() {
+            self.timers.set(Timer::KeepAliveAck, due);
+        }
+    }
+
+    /// When the PING of a drain went out whose answer is still waited for.
+    fn awaited_drain(&self) -> Option<Timestamp> {
+        let waits = self.our_goaway.is_none() && self.pings.pending(Purpose::Drain);
+        self.drain_asked.filter(|_| waits)
+    }
+
+    /// Whether a PING is out whose answer has a deadline.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.pings.pending(Purpose::KeepAlive) || self.awaited_drain().is_some()
     }
 
     /// Starts to look after streams that are held back, when there are some.

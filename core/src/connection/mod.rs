@@ -119,6 +119,8 @@ pub struct Connection {
     written: u64,
     /// Where the last PING of ours ends in the output, counted as `written`.
     ping_end: u64,
+    /// When the PING of a drain was cut.
+    drain_asked: Option<Timestamp>,
     /// Since when there has been no stream.
     idle_since: Option<Timestamp>,
     /// PINGs for liveness since the peer's last HEADERS or DATA.
@@ -213,6 +215,7 @@ impl Connection {
             suspect: false,
             written: 0,
             ping_end: 0,
+            drain_asked: None,
             idle_since: None,
             quiet_pings: 0,
             opened_before_tidy: 0,

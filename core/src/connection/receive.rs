@@ -381,8 +381,7 @@ impl Connection {
             None => return self.buckets.charge(Cause::Ping, now),
         }
         // The answer to one PING is none to those that are waited for.
-        let waits = self.pings.pending(Purpose::KeepAlive) || self.pings.pending(Purpose::Drain);
-        match waits && !self.is_over() {
+        match self.awaits_answer() && !self.is_over() {
             true => self.arm_ping(now),
             false => self.timers.stop(Timer::KeepAliveAck),
         }

@@ -128,8 +128,11 @@ impl Connection {
             out.write_inline(|inline| encode::ping(inline, false, payload));
             self.ping_end = out.taken() + out.remaining() as u64;
             // A drain, too, must not wait for ever for a peer that has gone silent.
-            if self.pings.pending(Purpose::Drain) && !self.timers.is_set(Timer::KeepAliveAck) {
-                self.arm_ping(now);
+            if self.pings.pending(Purpose::Drain) {
+                self.drain_asked.get_or_insert(now);
+                if !self.timers.is_set(Timer::KeepAliveAck) {
+                    self.arm_ping(now);
+                }
             }
         }
     }

@@ -1,7 +1,110 @@
 //! Honest peers that could be mistaken for others.
 
-use super::by_hand::{GET, head, millis, ready, update, violation};
-use crate::{Config, Event, ResponseHead, Role, Then};
+use bytes::Bytes;
+
+use super::{
+    by_hand::{GET, PING, frame, head, millis, pass, ready, seconds, update, violation},
+    pair::End,
+};
+use crate::{Config, Event, Lifecycle, ResponseHead, Role, StreamHandle, Then, Violation};
+
+const GOAWAY: u8 = 7;
+
+/// A server whose client reads a long response.
+fn download() -> (End, StreamHandle) {
+    let mut end = ready(Role::Server, Config::default(), &[(4, 1 << 20)]);
+    end.input(&head(1, GET, true), seconds(0));
+    let Some(Event::Request { stream, .. }) = end.take_events().pop() else {
+        panic!("a request");
+    };
+    let head = ResponseHead::new(200).finish();
+    end.connection.respond(stream, head, Then::More).unwrap();
+    end.output(seconds(0));
+    (end, stream)
+}
+
+/// The download goes on for a second, and the client says that it reads; what the server sends.
+fn go_on(end: &mut End, stream: StreamHandle, second: u64) -> std::vec::Vec<u8> {
+    pass(end, seconds(second));
+    let mut data = Bytes::from_static(&[0; 1_000]);
+    let _ = end.connection.send_data(stream, &mut data, Then::More);
+    let bytes = [update(1, 1_000), update(0, 1_000)].concat();
+    end.input(&bytes, seconds(second));
+    end.output(seconds(second))
+}
+
+#[test]
+fn who_speaks_while_its_answer_to_a_ping_is_late_lives() {
+    let (mut end, stream) = download();
+    // 30 s of silence have led to a PING, which the client never answers.
+    pass(&mut end, seconds(30));
+    for second in 31..=600 {
+        go_on(&mut end, stream, second);
+        assert_eq!(violation(&end), None, "after {second} s");
+    }
+    pass(&mut end, millis(609_999));
+    assert_eq!(violation(&end), None);
+    pass(&mut end, seconds(610));
+    assert_eq!(violation(&end), Some(Violation::PingTimeout));
+}
+
+/// The last streams that the GOAWAY frames of an output name.
+fn goaways(mut bytes: &[u8]) -> std::vec::Vec<u32> {
+    let mut last = std::vec::Vec::new();
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = bytes {
+        let len = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        if *kind == GOAWAY {
+            last.push(u32::from_be_bytes(rest[..4].try_into().unwrap()));
+        }
+        bytes = &rest[len..];
+    }
+    last
+}
+
+#[test]
+fn a_drain_waits_for_a_slow_reader_and_goes_on_without_its_answer() {
+    let (mut end, stream) = download();
+    end.connection.drain();
+    assert_eq!(goaways(&end.output(seconds(0))), [0x7fff_ffff]);
+    for second in 1..=29 {
+        assert!(
+            goaways(&go_on(&mut end, stream, second)).is_empty(),
+            "{second} s"
+        );
+        assert_eq!(violation(&end), None, "after {second} s");
+    }
+    // `pass` lets out what falls due; the last stream that will be served is named in it.
+    while end
+        .connection
+        .poll_timeout()
+        .is_some_and(|due| due <= seconds(30))
+    {
+        end.connection.handle_timeout(seconds(30));
+    }
+    assert_eq!(goaways(&end.output(seconds(30))), [1]);
+    for second in 31..=600 {
+        go_on(&mut end, stream, second);
+        assert_eq!(end.connection.lifecycle(), Lifecycle::Draining);
+    }
+    let mut none = Bytes::new();
+    let sent = end.connection.send_data(stream, &mut none, Then::End);
+    assert_eq!(sent, Ok(0));
+    end.output(seconds(601));
+    assert_eq!(end.take_events().pop(), Some(Event::Closed { error: None }));
+}
+
+#[test]
+fn a_drain_does_not_wait_for_the_silent() {
+    let (mut end, _) = download();
+    end.connection.drain();
+    end.output(seconds(0));
+    end.input(&frame(PING, 0, 0, &[0; 8]), seconds(5));
+    end.output(seconds(5));
+    pass(&mut end, millis(14_999));
+    assert_eq!(violation(&end), None);
+    pass(&mut end, seconds(15));
+    assert_eq!(violation(&end), Some(Violation::PingTimeout));
+}
 
 #[test]
 fn a_window_may_be_opened_by_hand_for_each_request() {
