@@ -34,6 +34,8 @@ pub struct Backend {
 #[derive(Debug, Default)]
 struct Health {
     failures: u32,
+    /// Failures ever counted: who was on the way before the last of them tells nothing new.
+    counted: u64,
     down_until: Option<Instant>,
 }
 
@@ -42,6 +44,8 @@ struct Health {
 pub struct Chosen {
     backends: std::sync::Arc<Backends>,
     at: usize,
+    /// How many failures had been counted when it was chosen.
+    counted: u64,
 }
 
 impl Backends {
@@ -78,6 +82,7 @@ impl Backends {
         Some(Chosen {
             backends: std::sync::Arc::clone(self),
             at,
+            counted: self.list[at].health().counted,
         })
     }
 
@@ -125,9 +130,14 @@ impl Chosen {
         health.down_until = None;
     }
 
-    /// It could not be reached: nobody tries it for a while, and longer after each further failure.
+    /// It could not be reached: nobody tries it for a while, and longer after each further failure. Requests that waited for
+    /// one dial together have seen one failure.
     pub fn unreachable(&self) {
         let mut health = self.backends.list[self.at].health();
+        if health.counted != self.counted {
+            return;
+        }
+        health.counted += 1;
         let pause = self
             .backends
             .back_off_min
@@ -166,6 +176,20 @@ mod tests {
         let busy = second.index();
         drop(first);
         assert_ne!(backends.choose(&[]).unwrap().index(), busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_for_one_dial_together_has_seen_one_failure() {
+        let backends = two();
+        let waiting: Vec<_> = (0..40).filter_map(|_| backends.choose(&[])).collect();
+        waiting.iter().for_each(Chosen::unreachable);
+        assert!(backends.choose(&[]).is_none(), "both are down");
+        assert_eq!(backends.retry_after(), Limits::default().back_off_min);
+        // One try more is one failure more.
+        tokio::time::advance(Limits::default().back_off_min).await;
+        let again = [backends.choose(&[]).unwrap(), backends.choose(&[]).unwrap()];
+        again.iter().for_each(Chosen::unreachable);
+        assert_eq!(backends.retry_after(), 2 * Limits::default().back_off_min);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tower_service::Service;
 
@@ -28,6 +28,8 @@ use crate::{body::AnyBody, shutdown::Guard};
 
 /// Connections at once. A test backend that is asked for more has met a fault.
 const CONNECTIONS_MAX: usize = 1_000;
+/// Time for a handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Size of the pieces of `/bytes/N`.
 const PIECE: usize = 16 * 1024;
 /// The longest `/delay/MS`: an hour.
@@ -88,12 +90,18 @@ impl Echo {
                 continue;
             };
             let _ = io.set_nodelay(true);
-            let (tls, name, guard) = (self.tls.clone(), Arc::clone(&self.name), guard.clone());
+            let (tls, name) = (self.tls.clone(), Arc::clone(&self.name));
+            let mut guard = guard.clone();
             tokio::spawn(async move {
                 match tls {
                     None => serve(io, name, guard).await,
                     Some(config) => {
-                        if let Ok((io, true)) = tls::accept(config, io).await {
+                        let accepted = tokio::select! {
+                            biased;
+                            () = guard.begun() => return,
+                            accepted = timeout(HANDSHAKE, tls::accept(config, io)) => accepted,
+                        };
+                        if let Ok(Ok((io, true))) = accepted {
                             serve(io, name, guard).await;
                         }
                     }

@@ -56,7 +56,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::new(format!("no runtime: {error}"))),
     };
-    runtime.block_on(run(flags))
+    let code = runtime.block_on(run(flags));
+    // The lookup of a name may be under way, which nothing can stop and nobody waits for any more.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run(flags: Flags) -> ExitCode {

@@ -30,7 +30,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::new(format!("no runtime: {error}"))),
     };
-    match runtime.block_on(run(flags)) {
+    let result = runtime.block_on(run(flags));
+    runtime.shutdown_background();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -55,8 +57,12 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     let shutdown = Shutdown::default();
     tokio::spawn(echo.run(shutdown.guard()));
     signals.next().await;
-    // What has not finished by then is cut.
-    let _ = tokio::time::timeout(DRAIN, shutdown.finish()).await;
+    // What has not finished by then is cut, and all of it by a second signal.
+    tokio::select! {
+        biased;
+        _ = tokio::time::timeout(DRAIN, shutdown.finish()) => {}
+        () = signals.next() => {}
+    }
     Ok(())
 }
 
