@@ -97,6 +97,11 @@ impl Client {
         self.shared.lock().live
     }
 
+    /// When its last stream ended, if it has had one.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        self.shared.lock().idle_since
+    }
+
     /// Whether no request can be made here any more: the connection has ended, or one side has said that it will.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -267,7 +272,7 @@ impl Client {
             }
         };
         // Before the body is asked for anything: it may panic.
-        let response = ResponseFuture::new(Arc::clone(&self.shared), handle);
+        let response = ResponseFuture::new(Arc::clone(&self.shared), handle, &parts.method);
         if !empty {
             let upload = Upload::new(Arc::clone(&self.shared), handle, body, ErrorCode::CANCEL);
             // Most bodies are there at once, and then head and body leave in one write and without a task.

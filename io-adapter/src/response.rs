@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Response;
+use http::{Method, Response};
 use raddle_core::{ErrorCode, StreamHandle};
 
 use crate::{
@@ -30,13 +30,16 @@ use crate::{
 pub struct ResponseFuture {
     /// `None` once it has answered.
     stream: Option<Result<(Arc<Shared>, StreamHandle), Error>>,
+    /// Whether it answers HEAD, so that no body comes whatever the head says of one.
+    is_bare: bool,
 }
 
 impl ResponseFuture {
     /// The response on a stream that is open.
-    pub(crate) fn new(shared: Arc<Shared>, handle: StreamHandle) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, handle: StreamHandle, method: &Method) -> Self {
         Self {
             stream: Some(Ok((shared, handle))),
+            is_bare: method == Method::HEAD,
         }
     }
 
@@ -44,6 +47,7 @@ impl ResponseFuture {
     pub(crate) fn refused(error: Error) -> Self {
         Self {
             stream: Some(Err(error)),
+            is_bare: false,
         }
     }
 
@@ -105,7 +109,9 @@ impl Future for ResponseFuture {
         };
         if let Some(head) = slot.head.take() {
             let interims = std::mem::take(&mut slot.interims);
-            let expected = if slot.ended && slot.data.is_empty() {
+            // RFC 9110 §6.4.1: content-length tells there what the content of another response would have.
+            let is_bare = self.is_bare || matches!(head.status(), 204 | 304);
+            let expected = if is_bare || (slot.ended && slot.data.is_empty()) {
                 Some(0)
             } else {
                 head.content_length()

@@ -7,6 +7,8 @@ use raddle_core::{
     StreamError, StreamHandle, Timestamp,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     body::push_piece,
     error::{Error, Kind},
@@ -24,6 +26,8 @@ pub(crate) struct State {
     pub(crate) watcher: Watcher,
     slots: Slots,
     pub(crate) live: usize,
+    /// When the last stream in use ended.
+    pub(crate) idle_since: Option<Instant>,
     pub(crate) permits: Permits,
     /// Requests that nobody has accepted yet. The engine's limit of concurrent streams bounds them, because those that
     /// are reset leave at once.
@@ -74,6 +78,7 @@ impl State {
             watcher,
             slots: Slots::default(),
             live: 0,
+            idle_since: None,
             permits: Permits::default(),
             incoming: VecDeque::new(),
             acceptor: None,
@@ -189,6 +194,9 @@ impl State {
         if done {
             self.slots.remove(handle);
             self.live -= 1;
+            if self.live == 0 {
+                self.idle_since = Some(Instant::now());
+            }
         }
     }
 

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use raddle_io::{Config, RecvBody};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
+};
 use tower_service::Service;
 
 #[path = "support/mod.rs"]
@@ -177,4 +180,33 @@ async fn a_request_body_that_panics_leaves_nothing_behind() {
     assert!(std::panic::catch_unwind(call).is_err());
     assert_eq!(client.streams(), 0);
     assert_eq!(client.call(get("/next")).await.unwrap().status(), 200);
+}
+
+// RFC 9110 §6.4.1: what content-length says there is said of another response.
+#[tokio::test]
+async fn nobody_is_promised_a_body_behind_head_and_304() {
+    // SETTINGS; HEADERS with the status and a content-length of 1000 that do not end the stream; an empty DATA that does.
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let head = |status| [0, 0, 7, 1, 4, 0, 0, 0, 1, status, 0x5c, 4, 49, 48, 48, 48];
+    let end = [0, 0, 0, 0, 1, 0, 0, 0, 1];
+    for (method, status) in [("HEAD", 0x88), ("GET", 0x8b)] {
+        let (near, mut far) = tokio::io::duplex(65_536);
+        let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+        tokio::spawn(driver);
+        let request = Request::builder().method(method).uri("http://test/");
+        let asked = client.call(request.body(RecvBody::empty()).unwrap());
+        far.write_all(&settings).await.unwrap();
+        // What has come ends with the request, as nothing is owed yet but the answer to SETTINGS.
+        let mut seen = Vec::new();
+        while !seen.windows(5).any(|at| at == [1, 5, 0, 0, 0]) {
+            far.read_buf(&mut seen).await.unwrap();
+        }
+        far.write_all(&head(status)).await.unwrap();
+        let response = asked.await.unwrap();
+        assert_eq!(response.headers()["content-length"], "1000");
+        let body = response.into_body();
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(0));
+        far.write_all(&end).await.unwrap();
+        assert!(body.collect().await.unwrap().to_bytes().is_empty());
+    }
 }

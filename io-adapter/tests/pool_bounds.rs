@@ -383,3 +383,26 @@ async fn who_waits_for_a_connection_that_grows_old_goes_to_the_next_one() {
     drop(waited.expect("there is room").unwrap().unwrap());
     drop(first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_idle_from_the_end_of_its_last_stream() {
+    let config = PoolConfig {
+        idle_max: MINUTE,
+        spread_seed: Some(7),
+        ..PoolConfig::default()
+    };
+    let (mut pool, _) = pool_of(config, |_| Box::pin(serving_without_end()));
+    let first = pool.call(get("/")).await.unwrap();
+    // In use for 44 seconds.
+    tokio::time::sleep(Duration::from_secs(44)).await;
+    drop(first);
+    let idle_from = Instant::now();
+    while pool.stats().connections > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(
+        idle_from.elapsed() >= MINUTE * 3 / 4,
+        "idle for {:?}",
+        idle_from.elapsed()
+    );
+}

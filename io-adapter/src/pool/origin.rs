@@ -350,9 +350,11 @@ impl Origin {
         self.retire_closed(config, gone);
         self.retire_old(config, gone);
         for entry in &mut self.connections {
-            if entry.client.streams() > 0 {
-                entry.last_use = Instant::now();
-            }
+            let used = match entry.client.streams() {
+                0 => entry.client.idle_since(),
+                _ => Some(Instant::now()),
+            };
+            entry.last_use = used.map_or(entry.last_use, |used| used.max(entry.last_use));
         }
         if planted::has(Planted::IdleKept) {
             return None;
