@@ -3,12 +3,29 @@
 use bytes::Bytes;
 
 use super::{
-    by_hand::{GET, PING, frame, head, millis, pass, ready, seconds, update, violation},
+    by_hand::{GET, PING, frame, head, millis, open, pass, ready, seconds, update, violation},
     pair::End,
 };
 use crate::{Config, Event, Lifecycle, ResponseHead, Role, StreamHandle, Then, Violation};
 
 const GOAWAY: u8 = 7;
+
+#[test]
+fn a_client_takes_the_heads_that_its_own_requests_ask_for() {
+    let mut end = ready(Role::Client, Config::default(), &[(3, 1_000)]);
+    for _ in 0..500 {
+        open(&mut end, seconds(0));
+    }
+    // A literal field of 3,000 bytes: 500 of them are more than `header_bytes_total_max`.
+    let field = [&[0x88, 0, 1, b'x', 0x7f, 0xb9, 0x16][..], &[b'y'; 3_000]].concat();
+    for n in 0..500 {
+        end.input(&head(2 * n + 1, &field, false), seconds(0));
+    }
+    let events = end.take_events();
+    let is_head = |event: &Event| matches!(event, Event::Response { .. });
+    assert!(events.iter().all(is_head), "{:?}", events.last());
+    assert_eq!(events.len(), 500);
+}
 
 /// A server whose client reads a long response.
 fn download() -> (End, StreamHandle) {
