@@ -62,8 +62,14 @@ impl Connection {
         self.late_frames = LATE_FRAMES_MAX.min(self.late_frames + LATE_FRAMES);
     }
 
+    /// Explains the requests that cross our last GOAWAY, as many as there may be at once.
+    pub(super) fn expect_crossing_requests(&mut self) {
+        let frames = LATE_FRAMES.saturating_mul(self.config.concurrent_streams_max);
+        self.late_frames = LATE_FRAMES_MAX.min(self.late_frames.saturating_add(frames));
+    }
+
     /// Takes account of a frame on a stream that is gone: it is no fault, but it brings nothing either. Those that our own
-    /// resets explain are free.
+    /// resets and our GOAWAY explain are free.
     pub(super) fn charge_late(&mut self, now: Timestamp) -> Result<(), Violation> {
         if self.late_frames > 0 {
             self.late_frames -= 1;

@@ -71,7 +71,7 @@ impl Connection {
         match self.target(stream)? {
             Target::Ignore => self.charge_late(now).map_err(Fault::connection),
             Target::New if self.role == Role::Server => {
-                self.on_request(stream, fields, over, end_stream)
+                self.on_request(stream, fields, over, end_stream, now)
             }
             // RFC 9113 §5.1: a response to a request that was never made.
             Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
@@ -85,6 +85,7 @@ impl Connection {
         fields: Fields,
         over: bool,
         end: bool,
+        now: Timestamp,
     ) -> Result<(), Fault> {
         self.last_peer_id = id;
         if self.our_goaway.is_some_and(|last| id > last) {
@@ -92,7 +93,7 @@ impl Connection {
             self.streams
                 .closed
                 .push(id, crate::stream::Left::ResetLocally);
-            return Ok(());
+            return self.charge_late(now).map_err(Fault::connection);
         }
         self.stats.streams_opened += 1;
         let fault = |violation| Fault {

@@ -115,9 +115,9 @@ impl Connection {
         id: StreamId,
         now: Timestamp,
     ) -> Result<(), Violation> {
-        // RFC 9113 §5.1: RST_STREAM cannot answer for a stream that is idle.
+        // RFC 9113 §5.1: RST_STREAM cannot answer for a stream that is idle, which PRIORITY alone may be about.
         if self.is_idle(id) {
-            return Ok(());
+            return self.buckets.charge(Cause::Priority, now);
         }
         self.stats.streams_faulted += 1;
         self.count_defence(violation);
@@ -297,6 +297,7 @@ impl Connection {
     pub(super) fn drain_second_phase(&mut self) {
         if !self.is_over() && self.our_goaway.is_none() {
             self.owe_goaway(ErrorCode::NO_ERROR, Bytes::new());
+            self.expect_crossing_requests();
         }
     }
 

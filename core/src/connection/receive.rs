@@ -14,7 +14,7 @@ use crate::{
     settings::Local,
     stream::RecvState,
     time::{Timer, Timestamp},
-    violation::Violation,
+    violation::{Scope, Violation},
 };
 
 /// Why [`Connection::handle_input`] stopped reading.
@@ -96,6 +96,12 @@ impl Connection {
                 Err((violation, stream)) => Err(Fault { violation, stream }),
             };
             if let Err(fault) = handled {
+                // RFC 9113 §3.4: whatever is wrong with it, a frame that comes before SETTINGS is no faulty stream.
+                let early = !self.remote.received && fault.violation.scope() == Scope::Stream;
+                let fault = match early {
+                    true => Fault::connection(Violation::FirstFrameNotSettings),
+                    false => fault,
+                };
                 self.fault(fault, now);
             }
         }
@@ -249,7 +255,8 @@ impl Connection {
             .get_mut(handle)
             .filter(|stream| !stream.is_closed())
         else {
-            return Ok(());
+            // Closed already, and kept for its owner. One frame is as late as another.
+            return self.charge_late(now).map_err(Fault::connection);
         };
         self.stats.resets_received += 1;
         if self.plants.has(Planted::EndLostByReset) {

@@ -17,6 +17,7 @@ mod slots;
 mod states;
 mod strikes;
 mod stumbles;
+mod unpaid;
 mod windows;
 
 use crate::RequestHead;
