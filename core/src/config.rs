@@ -191,10 +191,13 @@ impl Config {
             .connection_window_bytes_max
             .clamp(self.connection_window_bytes, WINDOW_MAX);
         self.frame_size_max = self.frame_size_max.clamp(16_384, (1 << 24) - 1);
-        // Half of it has to be a time that passes.
+        // These have to be times that pass, of this one the half.
         self.stall_timeout = self
             .stall_timeout
             .map(|timeout| timeout.max(Duration::from_millis(1)));
+        self.keep_alive_interval = self
+            .keep_alive_interval
+            .map(|interval| interval.max(Duration::from_millis(1)));
         self.open_queue_max = self.open_queue_max.max(1);
         self.send_buffer_bytes = self.send_buffer_bytes.max(1);
         self.abuse_burst = self.abuse_burst.max(1);

@@ -5,6 +5,9 @@
 
 use crate::{stats::Defences, time::Timestamp, violation::Violation};
 
+/// Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 /// What is charged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
@@ -48,6 +51,25 @@ struct Bucket {
     charged: u64,
 }
 
+impl Bucket {
+    /// Adds what time has brought. What it leaves of a token counts for the next one.
+    fn refill(&mut self, burst: u32, per_second: u32, now: Timestamp) {
+        if now <= self.at {
+            return;
+        }
+        let nanos = now.0 - self.at.0;
+        let earned = nanos.saturating_mul(u64::from(per_second)) / SECOND;
+        if earned >= u64::from(burst - self.tokens) {
+            // It runs over: nothing is saved up beyond the burst.
+            self.tokens = burst;
+            self.at = now;
+        } else if earned > 0 {
+            self.tokens += earned as u32;
+            self.at.0 += earned * SECOND / u64::from(per_second);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Buckets {
     buckets: [Bucket; Cause::COUNT],
@@ -75,15 +97,9 @@ impl Buckets {
     pub(crate) fn charge(&mut self, cause: Cause, now: Timestamp) -> Result<(), Violation> {
         let bucket = &mut self.buckets[cause as usize];
         bucket.charged += 1;
+        bucket.refill(self.burst, self.refill_per_second, now);
         if bucket.tokens == 0 {
-            // Refilled only here: a bucket that is never empty costs no arithmetic.
-            let nanos = now.since(bucket.at).as_nanos();
-            let earned = nanos * u128::from(self.refill_per_second) / 1_000_000_000;
-            bucket.tokens = u32::try_from(earned).unwrap_or(u32::MAX).min(self.burst);
-            if bucket.tokens == 0 {
-                return Err(cause.violation());
-            }
-            bucket.at = now;
+            return Err(cause.violation());
         }
         bucket.tokens -= 1;
         Ok(())
@@ -141,5 +157,25 @@ mod tests {
         );
         buckets.refund(Cause::Ping, 100);
         assert_eq!(buckets.charge(Cause::Ping, later), Ok(()));
+    }
+
+    #[test]
+    fn time_saves_up_no_more_than_the_burst() {
+        let mut buckets = Buckets::new(3, 10, Timestamp(0));
+        assert_eq!(buckets.charge(Cause::Ping, Timestamp(0)), Ok(()));
+        let later = Timestamp(0).after(Duration::from_secs(40));
+        let taken = (0..10).filter(|_| buckets.charge(Cause::Ping, later).is_ok());
+        assert_eq!(taken.count(), 3);
+    }
+
+    #[test]
+    fn no_part_of_a_token_is_lost() {
+        let mut buckets = Buckets::new(100, 10, Timestamp(0));
+        while buckets.charge(Cause::Ping, Timestamp(0)).is_ok() {}
+        // One and a half are earned each time.
+        let times = (1..=20).map(|n| Timestamp(0).after(Duration::from_millis(150 * n)));
+        let taken = times.flat_map(|now| [now; 2]);
+        let taken = taken.filter(|&now| buckets.charge(Cause::Ping, now).is_ok());
+        assert_eq!(taken.count(), 30);
     }
 }

@@ -208,7 +208,12 @@ impl Connection {
             return Err(SendError::Malformed(Violation::TunnelFieldSection));
         }
         if fields.list_size() > limit {
-            return Err(self.note_unanswerable(SendError::HeaderListTooLarge));
+            let error = SendError::HeaderListTooLarge;
+            // What a client makes too large nobody has asked it for.
+            return Err(match self.role {
+                Role::Server => self.note_unanswerable(error),
+                Role::Client => error,
+            });
         }
         head::check_trailers(&fields, oddities).map_err(SendError::Malformed)?;
         found.send.length.end().map_err(SendError::Malformed)?;

@@ -7,7 +7,7 @@ use crate::{
     error::{Origin, StreamError},
     event::Event,
     frame::{Flags, Frame, Head, Kind, PREFACE, Setting, SettingsFrame},
-    id::{ErrorCode, Role, StreamId},
+    id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Cause,
     ping::Purpose,
     planted::Planted,
@@ -250,6 +250,7 @@ impl Connection {
             return self.charge_late(now).map_err(Fault::connection);
         };
         let role = self.role;
+        self.forget_reset(handle);
         let Some(stream) = self
             .streams
             .get_mut(handle)
@@ -290,6 +291,15 @@ impl Connection {
                 .map_err(Fault::connection)?;
         }
         Ok(())
+    }
+
+    /// RFC 9113 §5.1: whoever has read the peer's RST_STREAM sends none on that stream, and the peer counts it no more.
+    fn forget_reset(&mut self, handle: StreamHandle) {
+        let due = self.streams.get_mut(handle);
+        if due.is_some_and(|stream| stream.reset_due.take().is_some()) {
+            self.held.release();
+            self.streams.settle(handle);
+        }
     }
 
     fn on_settings(&mut self, settings: &SettingsFrame, now: Timestamp) -> Result<(), Violation> {

@@ -63,6 +63,11 @@ impl Held {
         }
     }
 
+    /// The peer has reset one of those streams itself, before our RST_STREAM was out.
+    pub(super) fn release(&mut self) {
+        self.fresh = self.fresh.saturating_sub(1);
+    }
+
     fn wants_ping(&self) -> bool {
         self.fresh > 0 && self.asked == 0 && self.heard
     }

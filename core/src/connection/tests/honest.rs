@@ -3,10 +3,16 @@
 use bytes::Bytes;
 
 use super::{
-    by_hand::{GET, PING, frame, head, millis, open, pass, ready, seconds, update, violation},
+    by_hand::{
+        GET, PING, frame, head, millis, open, pass, ready, reset, seconds, update, violation,
+    },
     pair::End,
+    post,
 };
-use crate::{Config, Event, Lifecycle, ResponseHead, Role, StreamHandle, Then, Violation};
+use crate::{
+    Config, ErrorCode, Event, Fields, Lifecycle, ResponseHead, Role, SendError, StreamHandle, Then,
+    Violation,
+};
 
 const GOAWAY: u8 = 7;
 
@@ -141,4 +147,43 @@ fn a_window_may_be_opened_by_hand_for_each_request() {
         end.output(now);
         assert_eq!(violation(&end), None, "after {n} requests");
     }
+}
+
+#[test]
+fn a_client_is_not_ended_for_trailers_of_its_own() {
+    let mut end = ready(Role::Client, Config::default(), &[(6, 1_000)]);
+    let stream = end.connection.open(post("/"), Then::More).unwrap();
+    end.output(seconds(0));
+    for _ in 0..1_500 {
+        let mut fields = Fields::builder();
+        fields.push(b"x", &[b'y'; 2_000], false);
+        let sent = end.connection.send_trailers(stream, fields.finish());
+        assert_eq!(sent, Err(SendError::HeaderListTooLarge));
+    }
+    end.input(&frame(PING, 0, 0, &[0; 8]), seconds(0));
+    assert_eq!(violation(&end), None);
+    end.output(seconds(0));
+}
+
+#[test]
+fn a_reset_that_crosses_theirs_is_not_sent() {
+    let mut end = ready(Role::Client, Config::default(), &[(3, 3)]);
+    let stream = open(&mut end, seconds(0));
+    end.connection.reset(stream, ErrorCode::CANCEL);
+    assert_eq!(end.connection.openable(), 2);
+    end.input(&reset(1), seconds(0));
+    assert_eq!(end.connection.openable(), 3);
+    assert!(end.output(seconds(0)).is_empty());
+}
+
+#[test]
+fn a_keep_alive_of_no_time_asks_each_millisecond() {
+    let config = Config {
+        keep_alive_interval: Some(core::time::Duration::ZERO),
+        ..Config::default()
+    };
+    let mut end = ready(Role::Client, config, &[]);
+    open(&mut end, seconds(1));
+    let due = end.connection.poll_timeout().unwrap();
+    assert!(due > seconds(1), "time passes");
 }
