@@ -87,7 +87,6 @@ mod wire;
 pub use config::Config;
 pub use connection::Gauges;
 #[doc(hidden)]
-#[doc(hidden)]
 pub use connection::{Audit, StreamAudit};
 pub use connection::{Connection, Input, Lifecycle, MemoryFootprint, TransportEnd, Waiting};
 pub use error::{ConnectionError, OpenError, Origin, Retry, SendError, StreamError};

@@ -272,7 +272,8 @@ impl Connection {
     }
 
     /// Wants no more of the peer's body: all credit that is out comes back, and what still arrives is dropped and
-    /// credited as it comes. The stream itself goes on; to end it, `reset` it.
+    /// credited as it comes. [`Event::Data`](crate::Event::Data) that waits to be polled is delivered all the same. The
+    /// stream itself goes on; to end it, `reset` it.
     pub fn discard(&mut self, stream: StreamHandle) {
         if let Some(found) = self.streams.get_mut(stream) {
             found.recv.discards = true;

@@ -280,7 +280,8 @@ impl Connection {
     }
 
     /// Tells that the transport took no more of `out` for now. From here on it has to take 1 KiB, or all of it, within
-    /// [`Config::write_timeout`](crate::Config::write_timeout); the next `poll_transmit` sees whether it did.
+    /// [`Config::write_timeout`](crate::Config::write_timeout); the next `poll_transmit` sees whether it did, and is to be
+    /// called once all is written, also when nothing is to be appended.
     pub fn handle_transport_blocked(&mut self, out: &Transmit, now: Timestamp) {
         self.note_written(out, now);
         if out.remaining() > 0 && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {

@@ -63,6 +63,10 @@ const EVENTS_SPARE: usize = 4;
 /// [`poll_transmit`](Self::poll_transmit),
 /// [`poll_timeout`](Self::poll_timeout). Polling a transmit may make new events, and never needs new input.
 ///
+/// One [`Transmit`](crate::Transmit) serves a connection for its life: what it has taken in all is what deadlines for writing
+/// are judged by. After `handle_transport_blocked`, `poll_transmit` is to be called once more when everything is written,
+/// also when there is nothing to append: only it ends the deadline that began then.
+///
 /// Every [`StreamHandle`] ends with exactly one of [`Event::Finished`](crate::Event::Finished) and
 /// [`Event::Failed`](crate::Event::Failed). Bytes handed out in [`Event::Data`](crate::Event::Data) take credit of the
 /// stream and of the connection until they are given back by `release` or `discard`, also after the end of the stream.
@@ -71,7 +75,7 @@ pub struct Connection {
     role: Role,
     config: Config,
     lifecycle: Lifecycle,
-    /// Why the connection ended, or is about to. Set once.
+    /// Why the connection ended, or is about to: the peer's GOAWAY may say so first, and what ends it replaces that.
     error: Option<ConnectionError>,
     /// Whether this side has begun to drain.
     drains: bool,
@@ -241,7 +245,8 @@ impl Connection {
         self.lifecycle
     }
 
-    /// Why the connection ended; `None` while it lives, and after a drain that completed.
+    /// Why the connection ended; `None` after a drain that completed. While it lives, and drains, it is the reason that the
+    /// peer's GOAWAY gave, if that was a fault. What ends the connection then replaces it.
     #[must_use]
     pub fn error(&self) -> Option<ConnectionError> {
         self.error
