@@ -43,6 +43,8 @@ pub struct Style {
     pub takes_nothing_after: Option<u64>,
     /// Bytes after which writes fail, while what had arrived can still be read.
     pub writes_fail_after: Option<u64>,
+    /// Bytes after which writes wait for ever, while reads go on.
+    pub stands_still_after: Option<u64>,
     /// Milliseconds that a write waits, at the most, when the one before was cut short.
     pub rests_max: Option<u64>,
     /// Whether it never says that it is shut down.
@@ -259,8 +261,17 @@ impl<T> FaultStream<T> {
         Poll::Ready(Ok(*self.piece.get_or_insert_with(piece)))
     }
 
+    /// Whether nobody ever takes what is written.
+    fn stands_still(&self) -> bool {
+        let after = self.style.stands_still_after;
+        after.is_some_and(|max| self.moved >= max)
+    }
+
     /// Lets a write wait, or cuts it short so that the next one does. `Ready` is the most bytes of `max` that it may move.
     fn rests(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<usize> {
+        if self.stands_still() {
+            return Poll::Pending;
+        }
         let Some(rests_max) = self.style.rests_max.filter(|_| self.rests < RESTS_MAX) else {
             return Poll::Ready(max);
         };

@@ -3,6 +3,10 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -33,6 +37,8 @@ pub(super) struct Parts {
     slow: bool,
     pause: Option<Pin<Box<Sleep>>>,
     fate: Fate,
+    /// Somebody has asked for something.
+    touched: Arc<AtomicBool>,
     /// Calls the connection whenever it is asked for something.
     caller: Option<Caller>,
 }
@@ -50,8 +56,14 @@ impl Parts {
                 Way::Up => request.up_fate,
                 Way::Down => request.down_fate,
             },
+            touched: Arc::default(),
             caller: None,
         }
+    }
+
+    /// Whether somebody has asked for something, by then.
+    pub(super) fn touched(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.touched)
     }
 
     /// The same, which calls its connection.
@@ -88,6 +100,7 @@ impl Body for Parts {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.touched.store(true, Ordering::Relaxed);
         if let Some(caller) = &self.caller {
             caller.call();
         }

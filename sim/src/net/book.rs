@@ -13,7 +13,7 @@ use http::HeaderMap;
 use raddle_core::{Retry, Role, Violation};
 use tokio::runtime::Handle;
 
-use super::{lull::Clock, plan::Plan, races::Fates};
+use super::{course::Course, lull::Clock, plan::Plan, races::Fates};
 use crate::{
     faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
@@ -30,7 +30,9 @@ pub(super) const LAST: &str = "/last";
 pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
     /// Requests that a server's application works on, on one connection.
-    working: Arc<AtomicU32>,
+    pub(super) working: Arc<AtomicU32>,
+    /// What has passed one connection.
+    pub(super) course: Arc<Mutex<Course>>,
     /// What the network does not know of the time.
     pub(super) clock: Arc<Clock>,
     pages: Arc<Mutex<Pages>>,
@@ -76,6 +78,7 @@ impl Book {
         let book = Self {
             plan: Arc::new(plan),
             working: Arc::default(),
+            course: Arc::default(),
             clock: Arc::default(),
             pages: Arc::new(Mutex::new(Pages {
                 trace,
@@ -149,6 +152,7 @@ impl Book {
             // The h2 crate tells requests behind GOAWAY like those before it, and lets a drained socket go although
             // there is something to read in it, which takes what was sent last with it.
             || ((self.plan.h2_client || self.plan.h2_server) && self.plan.drain.is_some())
+            || (self.plan.h2_server && self.course().is_torn())
             || self.plan.requests[n as usize].may_fail();
         if !troubled && verdict != Retry::Safe {
             self.fault(Fault::of(n, "I-03: failed although nothing was wrong"));
@@ -272,12 +276,6 @@ impl Book {
         self.plan.cut.is_some() || self.plan.pool.swizzle.is_some()
     }
 
-    /// The same for a connection of its own.
-    pub(super) fn of_connection(mut self) -> Self {
-        self.working = Arc::default();
-        self
-    }
-
     /// I-20: the application begins with one more request of this connection, of no more than the server allows.
     pub(super) fn busy(&self) -> Busy {
         let others = self.working.fetch_add(1, Ordering::Relaxed);
@@ -312,6 +310,7 @@ impl Book {
             true => Style {
                 fails_after: None,
                 wedges_after: None,
+                stands_still_after: None,
                 takes_nothing_after: None,
                 writes_fail_after: None,
                 ..style

@@ -6,6 +6,8 @@
 
 mod bodies;
 mod book;
+mod course;
+mod frames;
 mod h2_peer;
 mod handles;
 mod lull;
@@ -139,6 +141,13 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
     if plan.h2_client {
         plan.socket_messages = 1_024;
     }
+    if let Some(Cut::WritesWait(role, _)) = plan.cut
+        && (role == Role::Client) == plan.h2_client
+    {
+        // Nor that nobody takes what it writes.
+        plan.cut = None;
+        plan.style(role).stands_still_after = None;
+    }
     if plan.h2_client && matches!(plan.cut, Some(Cut::SocketWedges(..) | Cut::Partition(..))) {
         plan.cut = None;
         plan.client_style.wedges_after = None;
@@ -199,6 +208,7 @@ async fn listen(
 }
 
 async fn serve(io: FaultStream<TcpStream>, book: Book, pairing: Pairing) {
+    let book = book.of_connection();
     let Some(io) = socket::accepted(io, &book).await else {
         return;
     };
@@ -213,7 +223,12 @@ async fn connect(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Resul
     if pairing == Pairing::Pool {
         return pool_client::run(book, tape).await;
     }
-    let socket = match dial(SERVERS[0], &book, tape.fork(), Clog::default()).await {
+    let book = book.of_connection();
+    let mut dialled = dial(SERVERS[0], &book, tape.fork(), Clog::default()).await;
+    if dialled.is_err() && book.may_dial_again() {
+        dialled = dial(SERVERS[0], &book, tape.fork(), Clog::default()).await;
+    }
+    let socket = match dialled {
         Ok(socket) => socket,
         Err(error) => {
             book.note(format_args!("no connection: {error}"));

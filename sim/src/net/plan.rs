@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) pooled: bool,
     /// Whether connections are TLS.
     pub(super) tls: bool,
+    /// What the server that answers first offers in ALPN, where that is not HTTP/2: nothing, or HTTP/1.1.
+    pub(super) alpn: Option<&'static [&'static [u8]]>,
     /// Messages that a simulated socket holds.
     pub(super) socket_messages: usize,
     /// Milliseconds after its crash at which the server's host starts again.
@@ -87,6 +89,8 @@ pub(super) enum Cut {
     WritesFail(Role, u64),
     /// One side's socket is stuck after so many bytes, and says nothing.
     SocketWedges(Role, u64),
+    /// One side's socket lets writes wait for ever after so many bytes, while what arrives can be read.
+    WritesWait(Role, u64),
     /// One side's socket takes no byte more after so many.
     SocketTakesNothing(Role, u64),
     /// What passes between two moments is lost.
@@ -121,6 +125,7 @@ impl Plan {
             h2_server: false,
             pooled: false,
             tls: tape.chance(1, 4),
+            alpn: None,
             socket_messages: tape.pick(&[1_024, 1_024, 64, 8]),
             bounce: tape.chance(1, 2).then(|| tape.between(1, 500)),
             driver_apart: false,
@@ -246,6 +251,10 @@ impl Plan {
             style.stays_open = tape.chance(1, 12);
         }
         self.storm = tape.chance(1, 8);
+        self = self.with_waiting_writes(tape).with_tunnels(tape);
+        if self.tls && tape.chance(1, 6) {
+            self.alpn = Some(tape.pick(&[&[], &[b"http/1.1"]]));
+        }
         tape.lane("main");
         self
     }
@@ -259,11 +268,44 @@ impl Plan {
         self
     }
 
+    /// Lets a pool make tunnels, sometimes, and a server leave as soon as it has sent the SETTINGS that they wait for.
+    fn with_tunnels(mut self, tape: &mut Tape) -> Self {
+        if !tape.chance(1, 6) {
+            return self;
+        }
+        self.server.enable_connect_protocol = true;
+        for request in &mut self.requests {
+            if tape.chance(1, 2) {
+                request.dig();
+            }
+        }
+        if tape.chance(1, 2) {
+            self.drain = Some((Role::Server, tape.below(4) * self.tick));
+        }
+        self
+    }
+
+    /// Turns a socket that is stuck into one that can be read. There its side has one deadline alone, that for what it
+    /// writes. A session of TLS takes 64 KiB of that, which then waits for nobody knows how long.
+    fn with_waiting_writes(mut self, tape: &mut Tape) -> Self {
+        if let Some(Cut::SocketWedges(role, after)) = self.cut
+            && tape.chance(1, 2)
+            && !self.tls
+        {
+            self.cut = Some(Cut::WritesWait(role, after));
+            self.config(role).keep_alive_interval = None;
+        }
+        self
+    }
+
     fn with_failing_socket(mut self) -> Self {
         match self.cut {
             Some(Cut::SocketFails(role, after)) => self.style(role).fails_after = Some(after),
             Some(Cut::WritesFail(role, after)) => self.style(role).writes_fail_after = Some(after),
             Some(Cut::SocketWedges(role, after)) => self.style(role).wedges_after = Some(after),
+            Some(Cut::WritesWait(role, after)) => {
+                self.style(role).stands_still_after = Some(after);
+            }
             Some(Cut::SocketTakesNothing(role, after)) => {
                 self.style(role).takes_nothing_after = Some(after);
             }
@@ -274,6 +316,13 @@ impl Plan {
 }
 
 impl Plan {
+    fn config(&mut self, role: Role) -> &mut Config {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
     pub(super) fn style(&mut self, role: Role) -> &mut Style {
         match role {
             Role::Client => &mut self.client_style,
@@ -311,6 +360,7 @@ fn style(tape: &mut Tape) -> Style {
         wedges_after: None,
         takes_nothing_after: None,
         writes_fail_after: None,
+        stands_still_after: None,
         rests_max: None,
         stays_open: false,
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use raddle_core::{Retry, Role};
-use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Target};
+use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Protocol, Target};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -66,8 +66,9 @@ async fn open(
     era: u32,
 ) -> Result<Client, Error> {
     book.note(format_args!("the pool dials {target}"));
+    let book = book.clone().of_connection();
     let clog = book.add_clog();
-    let socket = super::dial(target.host(), book, tape, clog).await;
+    let socket = super::dial(target.host(), &book, tape, clog).await;
     let socket = socket.map_err(Error::connect)?;
     let (client, driver) = raddle_io::connect(socket, book.plan.client.clone()).await?;
     let watched = book.clone();
@@ -80,6 +81,9 @@ async fn open(
         let late = watched.is_late(era).then(|| millis(LATE_MAX));
         let limit = dropped.or(late).unwrap_or(Duration::from_secs(86_400));
         let end = timeout(limit, driver).await;
+        if let Ok(end) = &end {
+            watched.has_its_end(Role::Client, end);
+        }
         match &end {
             Ok(Err(error)) => {
                 watched.accused("the pool", error.violation());
@@ -214,12 +218,22 @@ async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://{host}/{n}"));
+    let head = match request.tunnel {
+        true => head
+            .method("CONNECT")
+            .extension(Protocol("echo".to_owned())),
+        false => head,
+    };
     let has_body = !body.is_empty();
+    let (touched, resent) = (body.touched(), pool.stats().resent);
     book.asks_the_pool(host);
     match pool.call(head.body(body).expect("the head is plain")).await {
         Ok(response) => read(n, response, book).await,
         Err(error) => {
             book.not_sent_again(&error, has_body);
+            if !touched.load(Ordering::Relaxed) && pool.stats().resent == resent {
+                book.has_not_left(n, &error);
+            }
             failed(n, &error, book);
         }
     }

@@ -1,12 +1,17 @@
 //! The races that show from outside of a connection: what else goes on when a request, a dial or a connection ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use raddle_core::{ErrorCode, Origin, Retry, Violation};
+use raddle_core::{ErrorCode, Origin, Retry, Role, Violation};
 use raddle_io::Kind;
 
 use super::{
     book::Book,
+    course::{self, Course},
     plan::Cut,
     request::{Answer, Fate, Wanted},
     weather,
@@ -16,6 +21,17 @@ use crate::outcome::Fault;
 /// What becomes of the pool's connections.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
+    /// A server that does not speak HTTP/2 was met, and whether its client has been told.
+    older: bool,
+    refused: bool,
+    /// What has passed the pool's connections.
+    courses: Vec<Arc<Mutex<Course>>>,
+    /// Requests of the pool's, and streams.
+    asked: u64,
+    opened: u64,
+    /// When a request was made last, and those of them that have the most room for it.
+    chosen: Option<Duration>,
+    best: Option<Vec<Arc<Mutex<Course>>>>,
     /// How often the pool has drained. A dial from before counts no more.
     era: u32,
     /// Dials that are under way, by host.
@@ -119,6 +135,7 @@ impl Book {
 
     /// The pool is asked for a stream while those that are asked for already need all that its connections have.
     pub(super) fn asks_the_pool(&self, host: &str) {
+        self.chooses(host);
         let (plan, pool) = (&self.plan, &self.plan.pool);
         // A connection that takes no more requests is none of them.
         if plan.cut.is_some() || plan.drain.is_some() {
@@ -260,6 +277,108 @@ impl Book {
         }
     }
 
+    /// What a server that does not speak HTTP/2 offers instead, when this one is such a one: the first is.
+    pub(super) fn takes_older(&self) -> Option<&'static [&'static [u8]]> {
+        let alpn = self.plan.alpn?;
+        let met = std::mem::replace(&mut self.open().fates.older, true);
+        (!met).then_some(alpn)
+    }
+
+    /// TLS fails for a client.
+    pub(super) fn is_refused_by_older(&self, error: &raddle_io::Error) {
+        if !self.open().fates.older || self.plan.cut.is_some() {
+            return;
+        }
+        if error.kind() != Kind::Tls || error.retry() != Retry::Safe {
+            self.fault(Fault::run(format!("H07: not told as what it is: {error}")));
+        }
+        self.open().fates.refused = true;
+        self.mark("H07");
+    }
+
+    /// Whether the next server that is dialed may speak HTTP/2, where the last did not.
+    pub(super) fn may_dial_again(&self) -> bool {
+        std::mem::take(&mut self.open().fates.refused)
+    }
+
+    /// This connection has our end here.
+    pub(super) fn has_a_course(&self, role: Role, host: &'static str) {
+        let mut course = self.course();
+        course.host = host;
+        course.limit = self.plan.client.concurrent_streams_assumed as usize;
+        drop(course);
+        if role == Role::Client && self.plan.pooled {
+            self.open().fates.courses.push(Arc::clone(&self.course));
+        }
+    }
+
+    /// The client opens a stream here.
+    pub(super) fn opens_here(&self, stream: u32) {
+        let mut pages = self.open();
+        pages.fates.opened += 1;
+        let best = pages.fates.best.take();
+        drop(pages);
+        let others = |best: Vec<_>| !best.iter().any(|best| Arc::ptr_eq(best, &self.course));
+        if best.is_some_and(others) {
+            self.fault(Fault::run(
+                "a pool does not choose the connection with the most room",
+            ));
+        }
+        self.course().opens(stream, self.now());
+    }
+
+    /// A request is made, which goes to one of those connections to `host` that have the most room. Remembers which, as
+    /// long as nothing that cannot be seen from here may have a place, too.
+    fn chooses(&self, host: &str) {
+        let now = self.now();
+        let plan = &self.plan;
+        let mut pages = self.open();
+        let fates = &mut pages.fates;
+        let alone = fates.chosen.replace(now) != Some(now);
+        // Without resets every request has its stream: nobody waits, and nothing is sent again.
+        let served = fates.opened == fates.asked;
+        fates.asked += 1;
+        let lasting = plan.cut.is_none() && plan.drain.is_none() && plan.pool.idle_max > 10_000;
+        if !(lasting && alone && served) {
+            fates.best = None;
+            return;
+        }
+        let courses = &fates.courses;
+        let calm = courses.iter().all(|course| course::read(course).is_calm());
+        let room = |course: &Arc<Mutex<Course>>| {
+            let course = course::read(course);
+            match course.host == host {
+                true => course.limit.saturating_sub(course.open.len()),
+                false => 0,
+            }
+        };
+        let most = courses.iter().map(room).max().unwrap_or(0);
+        let best = courses.iter().filter(|course| room(course) == most);
+        fates.best = (calm && most > 0).then(|| best.cloned().collect());
+    }
+
+    /// The peer's SETTINGS come. Of two of a pool's connections one may have less room now than it has streams, when the
+    /// other has some left.
+    pub(super) fn hears_settings(&self) {
+        let mut course = self.course();
+        let first = !std::mem::replace(&mut course.settled, true);
+        course.limit = self.plan.server.concurrent_streams_max as usize;
+        let (host, falls) = (course.host, course.open.len() > course.limit);
+        drop(course);
+        if !self.plan.pooled || !first || !falls {
+            return;
+        }
+        let mut pages = self.open();
+        let has_room = |course: &Arc<Mutex<Course>>| {
+            let course = course::read(course);
+            let over = course.goes || course.failed || !course.settled;
+            course.host == host && !over && course.open.len() < course.limit
+        };
+        if pages.fates.courses.iter().any(has_room) {
+            pages.marks.hit("P16");
+        }
+    }
+
     /// Code of the application's is called by the connection, and calls it.
     pub(super) fn calls_back(&self) {
         self.mark_in_progress("J05");
@@ -274,6 +393,15 @@ impl Book {
     pub(super) fn not_sent_again(&self, error: &raddle_io::Error, has_body: bool) {
         if matches!(error.kind(), Kind::Stream(_)) && error.retry() == Retry::Safe {
             self.mark(if has_body { "P08" } else { "P07" });
+        }
+    }
+
+    /// The pool fails request `n`, of which nobody has asked for its body, and has made none again meanwhile.
+    pub(super) fn has_not_left(&self, n: u64, error: &raddle_io::Error) {
+        let refused = matches!(error.kind(), Kind::Closed | Kind::Open(_));
+        let drains = matches!(self.plan.drain, Some((Role::Client, _)));
+        if refused && error.retry() == Retry::Safe && !drains {
+            self.fault(Fault::of(n, "I-06: it has not left, and is not made again"));
         }
     }
 
@@ -294,6 +422,9 @@ impl Book {
         let lost = matches!(self.plan.cut, Some(Cut::Partition(..)));
         if lost && error.violation() == Some(Violation::PingTimeout) {
             self.mark("F06");
+        }
+        if error.violation() == Some(Violation::WriteTimeout) {
+            self.mark("write timeout");
         }
     }
 

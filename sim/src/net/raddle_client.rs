@@ -45,6 +45,7 @@ pub(super) async fn run(io: Socket, book: Book) {
             watched.accused("our client", error.violation());
             watched.connection_failed(error);
         }
+        watched.has_its_end(Role::Client, &end);
         watched.note(format_args!("our client's driver ends: {end:?}"));
     });
     if let Some(Cut::ClientDrops(after)) = book.plan.cut {

@@ -27,7 +27,6 @@ use crate::oracle::Way;
 type Answered = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 pub(super) async fn run(io: Socket, book: Book) {
-    let book = book.of_connection();
     let end = if book.plan.accepts {
         accept(io, &book).await
     } else {
@@ -36,6 +35,7 @@ pub(super) async fn run(io: Socket, book: Book) {
     if let Err(error) = &end {
         book.accused("our server", error.violation());
     }
+    book.has_its_end(Role::Server, &end);
     book.note(format_args!("our server's connection ends: {end:?}"));
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) slow: bool,
     /// Whether the task that makes it leaves its answer to another one.
     pub(super) handed_over: bool,
+    /// Whether a client of the pool makes a tunnel of it (RFC 8441), which waits for the server's SETTINGS.
+    pub(super) tunnel: bool,
     /// Whom it should have gone to, when that is somebody else.
     pub(super) misdirected: Option<Wanted>,
     /// Which half of its answer the client drops as soon as it has it.
@@ -108,6 +110,7 @@ impl Request {
             part_max: 1 + tape.size(100_000).max(body_max / 200),
             slow: tape.chance(1, 4),
             handed_over: tape.chance(1, 8),
+            tunnel: false,
             misdirected: None,
             drops: None,
             dawdle: 0,
@@ -140,6 +143,15 @@ impl Request {
             (7, _) if self.give_up.is_some() && !accepts => self.answer = Answer::Never,
             (4 | 7, Answer::Unread(_)) if self.up > 0 => self.up_fate = Fate::Stays,
             _ => {}
+        }
+    }
+
+    /// Makes a tunnel of it. There are no trailers there.
+    pub(super) fn dig(&mut self) {
+        self.tunnel = true;
+        self.up_trailers = false;
+        if let Answer::Sized(_, trailers) = &mut self.answer {
+            *trailers = false;
         }
     }
 

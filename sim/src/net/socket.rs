@@ -11,11 +11,11 @@ use std::{
 use raddle_core::Role;
 use raddle_io::tls::Connector;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use turmoil::net::TcpStream;
 
 use super::{book::Book, tap::Tap};
-use crate::{faulty::FaultStream, view::Passage};
+use crate::{faulty::FaultStream, outcome::Fault, view::Passage};
 
 /// What carries a connection.
 pub(super) type Socket = Box<dyn raddle_io::Transport>;
@@ -62,6 +62,9 @@ pub(super) async fn accepted(io: FaultStream<TcpStream>, book: &Book) -> Option<
     if !book.plan.tls {
         return Some(witnessed(io, Role::Server, "", book));
     }
+    if let Some(alpn) = book.takes_older() {
+        return older(io, alpn, book).await;
+    }
     match raddle_io::tls::accept(Arc::clone(&tls().server), io).await {
         Ok((io, _)) => Some(witnessed(io, Role::Server, "", book)),
         Err(error) => {
@@ -69,6 +72,23 @@ pub(super) async fn accepted(io: FaultStream<TcpStream>, book: &Book) -> Option<
             None
         }
     }
+}
+
+/// A server that does not speak HTTP/2 is left without a word of it (RFC 9113 §3.2).
+async fn older(io: FaultStream<TcpStream>, alpn: &[&[u8]], book: &Book) -> Option<Socket> {
+    let mut config = (*tls().server).clone();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    match raddle_io::tls::accept(Arc::new(config), io).await {
+        Ok((mut io, h2)) => {
+            let mut first = [0];
+            let said = io.read(&mut first).await.unwrap_or(0) > 0;
+            if h2 || said {
+                book.fault(Fault::run("H07: HTTP/2 is spoken to who does not speak it"));
+            }
+        }
+        Err(error) => book.note(format_args!("older: {:?}", error.kind())),
+    }
+    None
 }
 
 /// What a client of `host` is given.
@@ -83,7 +103,13 @@ pub(super) async fn dialled(
     if !book.plan.tls {
         return Ok(witnessed(io, Role::Client, host, book));
     }
-    let io = tls().client.connect(host, io).await?;
+    let io = match tls().client.connect(host, io).await {
+        Ok(io) => io,
+        Err(error) => {
+            book.is_refused_by_older(&error);
+            return Err(error);
+        }
+    };
     book.mark("tls");
     Ok(witnessed(io, Role::Client, host, book))
 }

@@ -11,110 +11,21 @@ use std::{
 use raddle_core::Role;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{book::Book, plan::millis, weather::SERVERS};
+use super::{
+    book::Book,
+    frames::{
+        ACK, CONTINUATION, DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM,
+        SETTINGS,
+    },
+    plan::millis,
+    weather::SERVERS,
+};
 
-/// What a client says before its first frame (RFC 9113 §3.4).
-const PREFACE_BYTES: usize = 24;
-/// The head of a frame (RFC 9113 §4.1).
-const HEAD_BYTES: usize = 9;
-/// Types of frames (RFC 9113 §6).
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-/// A flag of DATA and HEADERS.
-const END_STREAM: u8 = 1;
 /// Codes (RFC 9113 §7).
 const NO_ERROR: u32 = 0;
 const CANCEL: u32 = 8;
 /// Cancels in a row, without a word from the server, that are many.
 const CANCELS_MANY: u32 = 3;
-
-/// Finds the frames in bytes as they come.
-#[derive(Debug, Default)]
-struct Frames {
-    preface: usize,
-    head: [u8; HEAD_BYTES],
-    /// Bytes of the head that are there, and bytes that its payload lacks.
-    known: usize,
-    left: usize,
-    /// The first bytes of the payload, and how many of them have come.
-    first: [u8; 8],
-    payload: usize,
-}
-
-/// The head of a frame, and how its payload begins.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    first: [u8; 8],
-}
-
-impl Frame {
-    /// A number of the payload.
-    fn number(&self, at: usize) -> u32 {
-        self.first[at..]
-            .iter()
-            .take(4)
-            .fold(0, |number, &byte| number << 8 | u32::from(byte))
-    }
-}
-
-impl Frames {
-    /// Takes bytes in, and tells of each frame that ends with them.
-    fn pass(&mut self, mut bytes: &[u8], mut whole: impl FnMut(Frame)) {
-        let preface = self.preface.min(bytes.len());
-        self.preface -= preface;
-        bytes = &bytes[preface..];
-        while !bytes.is_empty() {
-            if self.known < HEAD_BYTES {
-                let len = (HEAD_BYTES - self.known).min(bytes.len());
-                self.head[self.known..self.known + len].copy_from_slice(&bytes[..len]);
-                self.known += len;
-                bytes = &bytes[len..];
-                if self.known < HEAD_BYTES {
-                    return;
-                }
-                let [high, mid, low, ..] = self.head;
-                self.left = u32::from_be_bytes([0, high, mid, low]) as usize;
-                self.payload = 0;
-            } else {
-                let len = self.left.min(bytes.len());
-                for &byte in bytes[..len]
-                    .iter()
-                    .take(8_usize.saturating_sub(self.payload))
-                {
-                    self.first[self.payload] = byte;
-                    self.payload += 1;
-                }
-                self.left -= len;
-                bytes = &bytes[len..];
-            }
-            if self.left == 0 {
-                whole(self.frame());
-                self.known = 0;
-            }
-        }
-    }
-
-    fn frame(&self) -> Frame {
-        let [_, _, _, kind, flags, stream @ ..] = self.head;
-        Frame {
-            kind,
-            flags,
-            stream: u32::from_be_bytes(stream),
-            first: self.first,
-        }
-    }
-
-    /// The frame that has begun and is not whole, once it is known what it is.
-    fn half(&self) -> Option<Frame> {
-        (self.known == HEAD_BYTES).then(|| self.frame())
-    }
-}
 
 /// What has passed on a stream.
 #[derive(Debug, Default)]
@@ -155,20 +66,16 @@ pub(super) struct Tap<T> {
 
 impl<T> Tap<T> {
     pub(super) fn new(io: T, role: Role, host: &str, book: Book) -> Self {
-        let preface = |client: bool| Frames {
-            preface: if client { PREFACE_BYTES } else { 0 },
-            ..Frames::default()
-        };
+        let host = SERVERS.into_iter().find(|name| *name == host);
+        let host = host.unwrap_or(SERVERS[0]);
+        book.has_a_course(role, host);
         Self {
             io,
             book,
             role,
-            host: SERVERS
-                .into_iter()
-                .find(|name| *name == host)
-                .unwrap_or(SERVERS[0]),
-            sent: preface(role == Role::Client),
-            received: preface(role == Role::Server),
+            host,
+            sent: Frames::of_client(role == Role::Client),
+            received: Frames::of_client(role == Role::Server),
             streams: BTreeMap::new(),
             left_at: None,
             told_to_go: false,
@@ -183,6 +90,7 @@ impl<T> Tap<T> {
     }
 
     fn writes(&mut self, bytes: &[u8]) {
+        self.book.keeps_time(self.role);
         if self.ended {
             self.book.mark("H09");
         }
@@ -199,17 +107,27 @@ impl<T> Tap<T> {
     fn sends(&mut self, frame: Frame) {
         let now = self.book.now();
         match frame.kind {
-            DATA | HEADERS if frame.flags & END_STREAM != 0 => {
-                self.streams.entry(frame.stream).or_default().sent_end = true;
+            DATA | HEADERS => {
+                let new = !self.streams.contains_key(&frame.stream);
+                if new && self.role == Role::Client {
+                    self.book.opens_here(frame.stream);
+                }
+                let stream = self.streams.entry(frame.stream).or_default();
+                stream.sent_end |= frame.flags & END_STREAM != 0;
+                if stream.sent_end && stream.received_end {
+                    self.book.course().open.remove(&frame.stream);
+                }
             }
-            HEADERS => drop(self.streams.entry(frame.stream).or_default()),
+            PING if frame.flags & ACK == 0 => self.book.course().pings(true),
             GOAWAY => {
+                self.book.course().goes(None, frame.number(4) != NO_ERROR);
                 let first = self.left_at.replace(frame.number(0)).is_none();
                 if first && !self.told_to_go && frame.number(4) == NO_ERROR {
                     self.book.lets_a_connection_go(self.host);
                 }
             }
             RST_STREAM => {
+                self.book.course().resets(frame.stream);
                 let stream = self.streams.entry(frame.stream).or_default();
                 let again = stream.reset.replace(now).is_some();
                 let both = !stream.sent_end && !stream.received_end;
@@ -235,6 +153,8 @@ impl<T> Tap<T> {
     }
 
     fn reads(&mut self, bytes: &[u8]) {
+        self.book.keeps_time(self.role);
+        self.book.course().reads(bytes.len(), self.book.now());
         if self.shut {
             self.book.mark("H09");
         }
@@ -253,23 +173,34 @@ impl<T> Tap<T> {
                 if above && self.role == Role::Server && (frame.kind == DATA || !known) {
                     self.book.mark("C20");
                 }
+                if !known && !above && self.role == Role::Server {
+                    self.book.course().opens(frame.stream, now);
+                }
                 let stream = self.streams.entry(frame.stream).or_default();
                 if frame.flags & END_STREAM != 0 {
                     stream.received_end = true;
+                    if stream.sent_end {
+                        self.book.course().open.remove(&frame.stream);
+                    }
                     if self.role == Role::Client && stream.reset == Some(now) {
                         self.book.mark("F05");
                     }
                 }
             }
             RST_STREAM => {
+                self.book.course().resets(frame.stream);
                 let stream = self.streams.entry(frame.stream).or_default();
                 if self.role == Role::Client && stream.reset.is_some() {
                     self.book.mark("B21");
                 }
             }
+            SETTINGS if frame.flags & ACK == 0 => self.book.hears_settings(),
+            PING if frame.flags & ACK != 0 => self.book.course().pings(false),
             GOAWAY => {
                 self.told_to_go = true;
                 self.book.is_told_to_go();
+                let last = (self.role == Role::Client).then(|| frame.number(0));
+                self.book.course().goes(last, frame.number(4) != NO_ERROR);
                 let half = self.sent.half().filter(|_| self.role == Role::Client);
                 if half.is_some_and(|frame| matches!(frame.kind, HEADERS | CONTINUATION)) {
                     self.book.mark("G09");
@@ -288,6 +219,14 @@ impl<T> Tap<T> {
             self.book.write_failed();
         }
         self.failed |= writes;
+        self.book.course().failed = true;
+        self.is_over();
+    }
+
+    /// The reader has found the peer's end.
+    fn ends(&mut self) {
+        let is_whole = self.received.is_whole();
+        self.book.hears_the_end(self.role, is_whole);
         self.is_over();
     }
 
@@ -321,10 +260,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
         let read = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
         match &read {
             Ok(()) if buf.filled().len() > before => this.reads(&buf.filled()[before..]),
+            Ok(()) if buf.remaining() == 0 => {}
             Ok(()) => {
                 this.ended = true;
-                this.is_over();
+                this.ends();
             }
+            // So TLS calls an end without a goodbye.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => this.ends(),
             Err(_) => this.fails(false),
         }
         Poll::Ready(read)
@@ -333,9 +275,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
 
 impl<T: AsyncWrite + Unpin> Tap<T> {
     fn written(&mut self, written: &Poll<io::Result<usize>>, bufs: &[io::IoSlice<'_>]) {
+        let blocked = written.is_pending();
+        self.book.course().writes(blocked, self.book.now());
         match written {
             Poll::Pending => self.waited = true,
-            Poll::Ready(Err(_)) => self.fails(true),
+            Poll::Ready(Ok(0) | Err(_)) => self.fails(true),
             Poll::Ready(Ok(written)) => {
                 self.waited = false;
                 let mut left = *written;
@@ -379,13 +323,21 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        let now = self.book.now();
+        self.book.course().writes(flushed.is_pending(), now);
+        if matches!(flushed, Poll::Ready(Err(_))) {
+            self.book.course().failed = true;
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.io).poll_shutdown(cx);
         self.shutting = shut.is_pending();
         self.shut |= matches!(shut, Poll::Ready(Ok(())));
+        let now = self.book.now();
+        self.book.course().shuts(self.shut, now);
         shut
     }
 }

@@ -1,0 +1,199 @@
+//! The course of one end of a connection, which is ours: what has passed it, and how it ends.
+//!
+//! What is judged here nobody else would miss: a socket that is dropped tells its peer as much as one that is shut, the
+//! simulated network destroys nothing that was sent, and a deadline that is kept late is kept.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use raddle_core::Role;
+use raddle_io::Error;
+
+use super::{book::Book, plan::millis};
+use crate::outcome::Fault;
+
+/// How late a deadline may be kept, in milliseconds: the clocks are set forward by half a second, and a step is 50 ms.
+const LATE_MAX: u64 = 1_000;
+/// For how long what a peer may still send has to be read behind our end, in milliseconds, and the most bytes of it.
+const LINGERS_MIN: u64 = 500;
+const LINGERS_BYTES: usize = 1024 * 1024;
+
+/// What has passed.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// The host that the pool talks to here.
+    pub(super) host: &'static str,
+    /// Streams that have not ended, and since when there is one.
+    pub(super) open: BTreeSet<u32>,
+    waits_since: Duration,
+    /// How many there may be; before the peer has said so, how many are taken for granted.
+    pub(super) limit: usize,
+    /// The peer's SETTINGS have come.
+    pub(super) settled: bool,
+    /// A stream was reset here: its place is held for a while, or its request made again.
+    resets: bool,
+    /// One of both has said that it takes no more.
+    pub(super) goes: bool,
+    /// One of both has told the other of a fault.
+    faulty: bool,
+    /// When bytes came last.
+    heard: Duration,
+    /// A PING of ours has no answer.
+    asks: bool,
+    /// The transport takes nothing for now, and when it last took something again.
+    blocked: bool,
+    freed: Duration,
+    /// A read or write has failed.
+    pub(super) failed: bool,
+    /// The peer's way has ended, and whether nothing was in progress then.
+    ended: Option<bool>,
+    /// When our way was to end, whether it has, and the bytes that came after that.
+    shut_from: Option<Duration>,
+    shut: bool,
+    late: usize,
+}
+
+impl Course {
+    pub(super) fn opens(&mut self, stream: u32, now: Duration) {
+        if self.open.is_empty() {
+            self.waits_since = now;
+        }
+        self.open.insert(stream);
+    }
+
+    pub(super) fn resets(&mut self, stream: u32) {
+        self.resets = true;
+        self.open.remove(&stream);
+    }
+
+    /// One of both says GOAWAY, with `last` where that ends streams of ours.
+    pub(super) fn goes(&mut self, last: Option<u32>, faulty: bool) {
+        self.goes = true;
+        self.faulty |= faulty;
+        if let Some(last) = last {
+            self.open.retain(|&stream| stream <= last);
+        }
+    }
+
+    /// A PING of ours leaves, or its answer comes.
+    pub(super) fn pings(&mut self, leaves: bool) {
+        self.asks = leaves;
+    }
+
+    pub(super) fn reads(&mut self, bytes: usize, now: Duration) {
+        self.heard = now;
+        if self.shut {
+            self.late += bytes;
+        }
+    }
+
+    /// The transport has answered a write or a flush.
+    pub(super) fn writes(&mut self, blocked: bool, now: Duration) {
+        if std::mem::replace(&mut self.blocked, blocked) && !blocked {
+            self.freed = now;
+        }
+    }
+
+    /// Nothing comes any more.
+    pub(super) fn ends(&mut self, is_whole: bool) {
+        let clean = is_whole && self.open.is_empty() && self.settled;
+        self.ended.get_or_insert(clean);
+    }
+
+    pub(super) fn shuts(&mut self, shut: bool, now: Duration) {
+        self.shut_from.get_or_insert(now);
+        self.shut |= shut;
+    }
+
+    /// Whether nothing goes on that others cannot count.
+    pub(super) fn is_calm(&self) -> bool {
+        self.settled && !(self.resets || self.goes || self.blocked || self.failed)
+    }
+
+    /// Whether it has failed behind a GOAWAY: who lets a socket go although there is something to read in it takes what
+    /// was sent last with it.
+    pub(super) fn is_torn(&self) -> bool {
+        self.goes && self.failed
+    }
+
+    /// Whether streams have waited longer than `interval` for a peer that says nothing, and nobody has asked whether it
+    /// lives. What waits to be written may hold the question up.
+    fn is_late(&self, interval: Duration, now: Duration) -> bool {
+        let ends = self.faulty || self.failed || self.ended.is_some() || self.shut_from.is_some();
+        let asks = !self.open.is_empty() && !self.asks && !self.blocked && !ends;
+        let from = self.heard.max(self.waits_since).max(self.freed);
+        asks && now > from + interval + millis(LATE_MAX)
+    }
+
+    /// What is wrong with how it ends, well or not.
+    fn judge(&self, well: bool, now: Duration) -> Option<&'static str> {
+        if self.failed {
+            return None;
+        }
+        match self.shut_from {
+            // What the transport does not take may be left to it.
+            None if self.blocked => {}
+            None => return Some("it ends without shutting its transport"),
+            Some(from) => {
+                let lingers = now >= from + millis(LINGERS_MIN) || self.late > LINGERS_BYTES;
+                if well && self.shut && self.ended.is_none() && !lingers {
+                    return Some("it does not read on behind its end");
+                }
+            }
+        }
+        let gone = self.ended == Some(true) && !self.faulty && !self.blocked;
+        (gone && !well).then_some("nothing was in progress, and its end is an error")
+    }
+}
+
+impl Book {
+    /// The same for a connection of its own.
+    pub(super) fn of_connection(mut self) -> Self {
+        self.working = Arc::default();
+        self.course = Arc::default();
+        self
+    }
+
+    /// What has passed this connection.
+    pub(super) fn course(&self) -> MutexGuard<'_, Course> {
+        read(&self.course)
+    }
+
+    /// I-27: whoever waits asks in time whether the peer lives.
+    pub(super) fn keeps_time(&self, role: Role) {
+        let config = match role {
+            Role::Client => &self.plan.client,
+            Role::Server => &self.plan.server,
+        };
+        let now = self.now();
+        let late = |interval| self.course().is_late(interval, now);
+        if config.keep_alive_interval.is_some_and(late) {
+            self.fault(Fault::run(format!(
+                "I-27: the {role:?} asks too late whether its peer lives"
+            )));
+        }
+    }
+
+    /// The peer's way has ended, which has sent whole frames or not.
+    pub(super) fn hears_the_end(&self, role: Role, is_whole: bool) {
+        // Requests that were made and have not left are in progress, too.
+        let waits = role == Role::Client && self.open().oracle.unended().next().is_some();
+        self.course().ends(is_whole && !waits);
+    }
+
+    /// The driver of this connection has ended by itself.
+    pub(super) fn has_its_end(&self, role: Role, end: &Result<(), Error>) {
+        self.keeps_time(role);
+        let wrong = self.course().judge(end.is_ok(), self.now());
+        if let Some(what) = wrong {
+            self.fault(Fault::run(format!("the {role:?}'s connection: {what}")));
+        }
+    }
+}
+
+pub(super) fn read(course: &Mutex<Course>) -> MutexGuard<'_, Course> {
+    course.lock().unwrap_or_else(PoisonError::into_inner)
+}
