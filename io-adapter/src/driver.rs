@@ -148,7 +148,9 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                 // So TLS calls an end without close_notify. Frames say themselves whether they are whole, and most peers
                 // end an idle connection like that: it is an error for those only who still wait for something.
                 let end = match error.kind() {
-                    io::ErrorKind::UnexpectedEof => TransportEnd::Eof,
+                    io::ErrorKind::UnexpectedEof if !planted::has(Planted::TlsEndFails) => {
+                        TransportEnd::Eof
+                    }
                     _ => TransportEnd::Failed,
                 };
                 self.shared.end(end, Some(error));
@@ -222,7 +224,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
             match &mut self.timer {
                 // A timer that is set for earlier goes off for nothing once, which is cheaper than setting it anew
                 // for every deadline that moves.
-                Some((set, sleep)) if *set <= due => {
+                Some((set, sleep)) if *set <= due || planted::has(Planted::TimerNeverEarlier) => {
                     if sleep.as_mut().poll(cx).is_pending() {
                         return passed;
                     }
@@ -293,10 +295,10 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         if !flushed {
             return Poll::Pending;
         }
-        if self.shared.poll_shutdown(cx).is_pending() {
+        if !planted::has(Planted::EndsUnshut) && self.shared.poll_shutdown(cx).is_pending() {
             return Poll::Pending;
         }
-        if matches!(self.reading, Reading::On) {
+        if matches!(self.reading, Reading::On) && !planted::has(Planted::EndNotReadOn) {
             self.reading = Reading::Lingering(0);
         }
         let Reading::Lingering(dropped) = &mut self.reading else {

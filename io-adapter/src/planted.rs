@@ -85,6 +85,20 @@ planted! {
     PlaceInLineKept,
     /// A pool goes on with a connection whose peer has said GOAWAY. It asks for a place there again and again.
     LeavingKept,
+    /// The driver's timer is never set for earlier.
+    TimerNeverEarlier,
+    /// A connection ends without its transport being shut.
+    EndsUnshut,
+    /// The engine does not hear what the transport has not taken.
+    BlockedUnheard,
+    /// A connection that ends does not read on behind its last byte.
+    EndNotReadOn,
+    /// An end of TLS without its goodbye is a failure, whatever is in progress.
+    TlsEndFails,
+    /// Of several connections a pool chooses the fullest.
+    FullestChosen,
+    /// The body of a request that a connection has refused is lost.
+    RefusedBodyLost,
 }
 
 #[cfg(feature = "planted")]

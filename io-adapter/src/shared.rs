@@ -190,6 +190,9 @@ impl Shared {
 
     /// Tells the engine what the transport did not take.
     fn note_blocked(&self, out: &Transmit) {
+        if planted::has(Planted::BlockedUnheard) {
+            return;
+        }
         let mut wakes = Vec::new();
         let mut state = self.lock();
         let now = self.now();

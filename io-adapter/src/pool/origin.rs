@@ -212,10 +212,12 @@ impl Origin {
         {
             return Some(entry.client.clone());
         }
-        let best = self
-            .connections
-            .iter_mut()
-            .max_by_key(|entry| entry.client.free())?;
+        let best = self.connections.iter_mut().max_by_key(|entry| {
+            match planted::has(Planted::FullestChosen) {
+                true => usize::MAX - entry.client.free(),
+                false => entry.client.free(),
+            }
+        })?;
         let mut client = best.client.clone();
         if !client.try_permit() {
             gone.clients.push(client);

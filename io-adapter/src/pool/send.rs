@@ -81,7 +81,8 @@ impl Pool {
                 // The connection ended since it was chosen; the body has not been touched.
                 Err(refused) => {
                     let (error, request) = *refused;
-                    *body = Some(request.into_body());
+                    *body = Some(request.into_body())
+                        .filter(|_| !planted::has(Planted::RefusedBodyLost));
                     return Err(error);
                 }
             },
