@@ -90,13 +90,6 @@ impl Course {
         }
     }
 
-    /// The transport has answered a write or a flush.
-    pub(super) fn writes(&mut self, blocked: bool, now: Duration) {
-        if std::mem::replace(&mut self.blocked, blocked) && !blocked {
-            self.freed = now;
-        }
-    }
-
     /// Nothing comes any more.
     pub(super) fn ends(&mut self, is_whole: bool) {
         let clean = is_whole && self.open.is_empty() && self.settled;
@@ -162,13 +155,20 @@ impl Book {
         read(&self.course)
     }
 
+    /// The transport has answered a write or a flush.
+    pub(super) fn is_blocked(&self, blocked: bool) {
+        let mut course = self.course();
+        if std::mem::replace(&mut course.blocked, blocked) && !blocked {
+            course.freed = self.now();
+        }
+    }
+
     /// I-27: whoever waits asks in time whether the peer lives.
-    pub(super) fn keeps_time(&self, role: Role) {
+    pub(super) fn keeps_time(&self, role: Role, now: Duration) {
         let config = match role {
             Role::Client => &self.plan.client,
             Role::Server => &self.plan.server,
         };
-        let now = self.now();
         let late = |interval| self.course().is_late(interval, now);
         if config.keep_alive_interval.is_some_and(late) {
             self.fault(Fault::run(format!(
@@ -186,8 +186,9 @@ impl Book {
 
     /// The driver of this connection has ended by itself.
     pub(super) fn has_its_end(&self, role: Role, end: &Result<(), Error>) {
-        self.keeps_time(role);
-        let wrong = self.course().judge(end.is_ok(), self.now());
+        let now = self.now();
+        self.keeps_time(role, now);
+        let wrong = self.course().judge(end.is_ok(), now);
         if let Some(what) = wrong {
             self.fault(Fault::run(format!("the {role:?}'s connection: {what}")));
         }

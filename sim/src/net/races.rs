@@ -313,7 +313,7 @@ impl Book {
     }
 
     /// The client opens a stream here.
-    pub(super) fn opens_here(&self, stream: u32) {
+    pub(super) fn opens_here(&self, stream: u32, now: Duration) {
         let mut pages = self.open();
         pages.fates.opened += 1;
         let best = pages.fates.best.take();
@@ -324,7 +324,7 @@ impl Book {
                 "a pool does not choose the connection with the most room",
             ));
         }
-        self.course().opens(stream, self.now());
+        self.course().opens(stream, now);
     }
 
     /// A request is made, which goes to one of those connections to `host` that have the most room. Remembers which, as

@@ -90,12 +90,13 @@ impl<T> Tap<T> {
     }
 
     fn writes(&mut self, bytes: &[u8]) {
-        self.book.keeps_time(self.role);
+        let now = self.book.now();
+        self.book.keeps_time(self.role, now);
         if self.ended {
             self.book.mark("H09");
         }
         let mut sent = std::mem::take(&mut self.sent);
-        sent.pass(bytes, |frame| self.sends(frame));
+        sent.pass(bytes, |frame| self.sends(frame, now));
         self.sent = sent;
         if self.role == Role::Client {
             let half = self.sent.half();
@@ -104,13 +105,12 @@ impl<T> Tap<T> {
         }
     }
 
-    fn sends(&mut self, frame: Frame) {
-        let now = self.book.now();
+    fn sends(&mut self, frame: Frame, now: Duration) {
         match frame.kind {
             DATA | HEADERS => {
                 let new = !self.streams.contains_key(&frame.stream);
                 if new && self.role == Role::Client {
-                    self.book.opens_here(frame.stream);
+                    self.book.opens_here(frame.stream, now);
                 }
                 let stream = self.streams.entry(frame.stream).or_default();
                 stream.sent_end |= frame.flags & END_STREAM != 0;
@@ -153,18 +153,18 @@ impl<T> Tap<T> {
     }
 
     fn reads(&mut self, bytes: &[u8]) {
-        self.book.keeps_time(self.role);
-        self.book.course().reads(bytes.len(), self.book.now());
+        let now = self.book.now();
+        self.book.keeps_time(self.role, now);
+        self.book.course().reads(bytes.len(), now);
         if self.shut {
             self.book.mark("H09");
         }
         let mut received = std::mem::take(&mut self.received);
-        received.pass(bytes, |frame| self.receives(frame));
+        received.pass(bytes, |frame| self.receives(frame, now));
         self.received = received;
     }
 
-    fn receives(&mut self, frame: Frame) {
-        let now = self.book.now();
+    fn receives(&mut self, frame: Frame, now: Duration) {
         (self.cancels, self.heard) = (0, now);
         let above = self.left_at.is_some_and(|last| frame.stream > last);
         match frame.kind {
@@ -276,7 +276,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
 impl<T: AsyncWrite + Unpin> Tap<T> {
     fn written(&mut self, written: &Poll<io::Result<usize>>, bufs: &[io::IoSlice<'_>]) {
         let blocked = written.is_pending();
-        self.book.course().writes(blocked, self.book.now());
+        self.book.is_blocked(blocked);
         match written {
             Poll::Pending => self.waited = true,
             Poll::Ready(Ok(0) | Err(_)) => self.fails(true),
@@ -324,8 +324,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        let now = self.book.now();
-        self.book.course().writes(flushed.is_pending(), now);
+        self.book.is_blocked(flushed.is_pending());
         if matches!(flushed, Poll::Ready(Err(_))) {
             self.book.course().failed = true;
         }
