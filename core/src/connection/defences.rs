@@ -2,15 +2,13 @@
 
 use super::Connection;
 use crate::{
-    error::SendError, head::Fields, id::Role, limits::Cause, planted::Planted, stats::Defences,
+    error::SendError, head::Fields, limits::Cause, planted::Planted, stats::Defences,
     time::Timestamp, violation::Violation,
 };
 
 /// Bytes of one header list that are taken whatever the other streams have brought, so that large lists of some never
 /// keep out a usual one. It adds a fifth to the total when every stream uses it.
 const HEADER_SHARE: usize = 2_048;
-/// Header lists of one answer: its head and its trailers.
-const LISTS_PER_ANSWER: usize = 2;
 /// Frames that an honest peer may have sent on a stream before it hears that we have reset it.
 const LATE_FRAMES: u32 = 4;
 /// Such frames that are awaited at most: those of as many streams as a client may give up at once. Who saves them up, by
@@ -28,15 +26,7 @@ impl Connection {
     /// Whether the connection keeps one more header list besides what its streams have brought.
     pub(super) fn keeps_header_list(&self, fields: &Fields) -> bool {
         let bytes = fields.bytes();
-        let max = match self.role {
-            Role::Server => self.config.header_bytes_total_max,
-            // What answers its own requests is nothing that a client has not asked for.
-            Role::Client => {
-                let lists = self.streams.live().saturating_mul(LISTS_PER_ANSWER);
-                let answers = lists.saturating_mul(self.config.header_list_bytes_max as usize);
-                self.config.header_bytes_total_max.saturating_add(answers)
-            }
-        };
+        let max = self.config.header_bytes_total_max;
         bytes <= HEADER_SHARE || self.streams.header_bytes().saturating_add(bytes) <= max
     }
 

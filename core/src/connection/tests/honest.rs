@@ -16,23 +16,6 @@ use crate::{
 
 const GOAWAY: u8 = 7;
 
-#[test]
-fn a_client_takes_the_heads_that_its_own_requests_ask_for() {
-    let mut end = ready(Role::Client, Config::default(), &[(3, 1_000)]);
-    for _ in 0..500 {
-        open(&mut end, seconds(0));
-    }
-    // A literal field of 3,000 bytes: 500 of them are more than `header_bytes_total_max`.
-    let field = [&[0x88, 0, 1, b'x', 0x7f, 0xb9, 0x16][..], &[b'y'; 3_000]].concat();
-    for n in 0..500 {
-        end.input(&head(2 * n + 1, &field, false), seconds(0));
-    }
-    let events = end.take_events();
-    let is_head = |event: &Event| matches!(event, Event::Response { .. });
-    assert!(events.iter().all(is_head), "{:?}", events.last());
-    assert_eq!(events.len(), 500);
-}
-
 /// A server whose client reads a long response.
 fn download() -> (End, StreamHandle) {
     let mut end = ready(Role::Server, Config::default(), &[(4, 1 << 20)]);
