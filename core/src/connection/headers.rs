@@ -133,10 +133,9 @@ impl Connection {
         self.idle_since = None;
         self.streams.settle(handle);
         // An honest client may reprioritise each of its requests, in the old way and in the new one, and try out frames
-        // that nobody knows; and it may open the window of each by hand, although no DATA comes that would explain it.
+        // that nobody knows.
         self.buckets.refund(Cause::Priority, 2);
         self.buckets.refund(Cause::UnknownFrame, 1);
-        self.buckets.refund(Cause::WindowUpdate, 1);
         self.events.push(Event::Request {
             stream: handle,
             head,

@@ -22,8 +22,10 @@ impl Connection {
                 .and_then(|stream| stream.take_notice(handle));
             self.streams.settle(handle);
             if let Some(Event::Finished { .. }) = event {
-                // Each request that was served explains a late reset.
+                // Each request that was served explains a late reset, and a window that was opened for it by hand although
+                // no DATA came.
                 self.buckets.refund(Cause::Reset, 1);
+                self.buckets.refund(Cause::WindowUpdate, 1);
             }
             if event.is_some() {
                 return event;

@@ -359,14 +359,13 @@ fn v11_made_you_reset() {
     };
     // What makes a server reset a stream whose request is good.
     let broken: [(&dyn Fn(u32) -> Vec<u8>, _); 5] = [
-        // Each request explains a WINDOW_UPDATE, so that it is the faults that are too many.
         (
             &|stream| wire::window_update(stream, 0),
-            Violation::StreamErrorFlood,
+            Violation::WindowUpdateFlood,
         ),
         (
             &|stream| wire::window_update(stream, (1 << 31) - 1),
-            Violation::StreamErrorFlood,
+            Violation::WindowUpdateFlood,
         ),
         (&|stream| on(&priority, stream), Violation::StreamErrorFlood),
         (
