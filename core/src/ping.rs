@@ -37,7 +37,7 @@ pub(crate) struct Pings {
     answers: VecDeque<[u8; 8]>,
     /// Not yet answered, oldest first; those from `unsent` on are not yet sent.
     ours: VecDeque<(PingId, Purpose)>,
-    unsent: usize,
+    unsent: u8,
     /// Those of ours, whatever for, that the peer may have read since its last HEADERS or DATA.
     unheard: u8,
     last: u64,
@@ -97,7 +97,7 @@ impl Pings {
 
     /// Takes the payload of the next PING to send.
     pub(crate) fn take_unsent(&mut self) -> Option<[u8; 8]> {
-        let at = self.ours.len().checked_sub(self.unsent)?;
+        let at = self.ours.len().checked_sub(usize::from(self.unsent))?;
         let (id, _) = self.ours.get(at)?;
         self.unsent -= 1;
         Some(id.0.to_be_bytes())
@@ -120,7 +120,7 @@ impl Pings {
     /// Matches an answer. One that fits no PING of ours is ignored: RFC 9113 §6.7 forbids nothing about it.
     pub(crate) fn answered(&mut self, payload: [u8; 8]) -> Option<(PingId, Purpose)> {
         let id = PingId(u64::from_be_bytes(payload));
-        let sent = self.ours.len() - self.unsent;
+        let sent = self.ours.len() - usize::from(self.unsent);
         let at = self
             .ours
             .iter()

@@ -57,7 +57,7 @@ pub(crate) struct Timers {
 }
 
 /// The last moment that can be written down, which never comes: a deadline there is none.
-const NEVER: Timestamp = Timestamp(u64::MAX);
+pub(crate) const NEVER: Timestamp = Timestamp(u64::MAX);
 
 impl Default for Timers {
     fn default() -> Self {

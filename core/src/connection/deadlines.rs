@@ -11,7 +11,7 @@ use crate::{
     id::Role,
     ping::Purpose,
     planted::Planted,
-    time::{Timer, Timestamp},
+    time::{NEVER, Timer, Timestamp},
     transmit::Transmit,
     violation::Violation,
 };
@@ -164,7 +164,7 @@ impl Connection {
     /// When the PING of a drain went out whose answer is still waited for.
     fn awaited_drain(&self) -> Option<Timestamp> {
         let waits = self.our_goaway.is_none() && self.pings.pending(Purpose::Drain);
-        self.drain_asked.filter(|_| waits)
+        (waits && self.drain_asked < NEVER).then_some(self.drain_asked)
     }
 
     /// Whether a PING is out whose answer has a deadline.

@@ -44,7 +44,7 @@ use crate::{
     settings::{Local, Remote},
     stats::Stats,
     streams::Streams,
-    time::{Timer, Timers, Timestamp},
+    time::{NEVER, Timer, Timers, Timestamp},
 };
 
 /// The most events that one frame puts into the ring. Input is not read on while fewer places are free.
@@ -83,8 +83,8 @@ pub struct Connection {
     closed_due: bool,
 
     decoder: frame::Decoder,
-    /// Bytes of the client's preface that have arrived, on a server.
-    preface_seen: usize,
+    /// Bytes of the client's preface that are still to come, on a server.
+    preface_left: u8,
     hpack_in: raddle_hpack::Decoder,
     block: Option<headers::Block>,
     sink: BlockSink,
@@ -123,8 +123,8 @@ pub struct Connection {
     written: u64,
     /// Where the last PING of ours ends in the output, counted as `written`.
     ping_end: u64,
-    /// When the PING of a drain was cut.
-    drain_asked: Option<Timestamp>,
+    /// When the PING of a drain was cut; never, before that.
+    drain_asked: Timestamp,
     /// Since when there has been no stream.
     idle_since: Option<Timestamp>,
     /// PINGs for liveness since the peer's last HEADERS or DATA.
@@ -178,10 +178,9 @@ impl Connection {
                 continuations_spare: config.continuations_spare,
                 settings_entries_max: config.settings_entries_max,
             }),
-            preface_seen: if role == Role::Server {
-                0
-            } else {
-                frame::PREFACE.len()
+            preface_left: match role {
+                Role::Server => frame::PREFACE.len() as u8,
+                Role::Client => 0,
             },
             hpack_in: raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig {
                 // RFC 7541 §4.2: what the peer may use before it has acknowledged our SETTINGS.
@@ -219,7 +218,7 @@ impl Connection {
             suspect: false,
             written: 0,
             ping_end: 0,
-            drain_asked: None,
+            drain_asked: NEVER,
             idle_since: None,
             quiet_pings: 0,
             opened_before_tidy: 0,

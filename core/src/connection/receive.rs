@@ -71,9 +71,9 @@ impl Connection {
             self.fault_connection(violation, now);
             return Input::Closed;
         }
-        if self.preface_seen < PREFACE.len() {
+        if self.preface_left > 0 {
             return Input::NeedMore {
-                at_least: PREFACE.len() - self.preface_seen,
+                at_least: usize::from(self.preface_left),
             };
         }
         loop {
@@ -109,14 +109,15 @@ impl Connection {
 
     /// Takes what has come of the client's preface off the input.
     fn read_preface(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
-        let expected = &PREFACE[self.preface_seen..];
+        let expected = &PREFACE[PREFACE.len() - usize::from(self.preface_left)..];
         let len = expected.len().min(input.len());
         // RFC 9113 §3.4: the first byte that differs decides, so that HTTP/1.1 text is answered before it ends.
         if input[..len] != expected[..len] {
             return Err(Violation::PrefaceMissing);
         }
         input.advance(len);
-        self.preface_seen += len;
+        // The preface has 24 bytes.
+        self.preface_left -= len as u8;
         Ok(())
     }
 

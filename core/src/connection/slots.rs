@@ -28,8 +28,6 @@ pub(super) struct Held {
     /// sends PING upon PING while they send nothing, so that there is no second one before; nor a first one where those for
     /// other purposes are too many already.
     heard: bool,
-    /// Since when places have been waited for.
-    since: Timestamp,
     /// The peer has let the time for its answer pass. Nothing is held until it answers after all.
     in_vain: bool,
 }
@@ -40,7 +38,6 @@ impl Default for Held {
             fresh: 0,
             asked: 0,
             heard: true,
-            since: Timestamp(0),
             in_vain: false,
         }
     }
@@ -143,9 +140,8 @@ impl Connection {
     }
 
     fn wait_for_slots(&mut self, now: Timestamp) {
-        self.held.since = now;
-        let due = now.after(self.slots_patience());
-        self.timers.set(Timer::Slots, due);
+        self.timers
+            .set(Timer::Slots, now.after(self.slots_patience()));
     }
 
     /// A time that passes: of a silent peer it is looked at again and again.
@@ -156,11 +152,10 @@ impl Connection {
     /// The time for the answer has passed. A silent peer is left to keep-alive: it may be gone, and would be sent request
     /// after request.
     pub(super) fn look_at_slots(&mut self, now: Timestamp) {
-        if self.last_input > self.held.since {
+        if now.since(self.last_input) < self.slots_patience() {
             self.held.give_up();
         } else if self.held.len() > 0 {
-            self.timers
-                .set(Timer::Slots, now.after(self.slots_patience()));
+            self.wait_for_slots(now);
         }
     }
 }

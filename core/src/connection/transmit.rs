@@ -129,7 +129,7 @@ impl Connection {
             self.ping_end = out.taken() + out.remaining() as u64;
             // A drain, too, must not wait for ever for a peer that has gone silent.
             if self.pings.pending(Purpose::Drain) {
-                self.drain_asked.get_or_insert(now);
+                self.drain_asked = self.drain_asked.min(now);
                 if !self.timers.is_set(Timer::KeepAliveAck) {
                     self.arm_ping(now);
                 }

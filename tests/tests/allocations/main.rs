@@ -22,7 +22,7 @@ const CALLS_PER_1000_GETS_MAX: u64 = 280;
 /// Bytes of one end for an open stream with nothing in flight.
 const STREAM_BYTES_MAX: i64 = 215;
 /// Bytes of one end for a connection without streams, its engine included.
-const CONNECTION_BYTES_MAX: i64 = 3_240;
+const CONNECTION_BYTES_MAX: i64 = 3_200;
 
 #[test]
 fn streams_under_way_allocate_nothing() {
@@ -142,11 +142,13 @@ fn an_idle_stream_and_an_idle_connection_cost_what_is_stated() {
         live / 2_048
     );
 
-    // As many at once as are no flood.
-    for stream in streams.into_iter().take(900) {
-        pair.client.connection.reset(stream, ErrorCode::CANCEL);
+    // All of them, and no more at a time than are no flood.
+    for some in streams.chunks(512) {
+        for &stream in some {
+            pair.client.connection.reset(stream, ErrorCode::CANCEL);
+        }
+        pair.settle();
     }
-    pair.settle();
     pair.gets(1);
     assert_eq!(pair.client.connection.stats().streams_opened, 1_025);
 }
