@@ -107,7 +107,12 @@ fn planted_faults_are_reported() {
         Planted::HarshVerdict,
     ] {
         let mut found = 0;
-        for seed in 0..200 {
+        // A verdict that is too harsh shows only where nothing else excuses it.
+        let seeds = match planted {
+            Planted::HarshVerdict => 0..200,
+            _ => 0..80,
+        };
+        for seed in seeds {
             match pair::run_with(&mut Tape::from_seed(seed), Some(planted)) {
                 Err(_) => found += 1,
                 // The stream may have failed before its loss could matter; nothing else excuses it.
