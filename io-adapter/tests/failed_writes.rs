@@ -28,6 +28,8 @@ use support::get;
 enum Failure {
     /// It sent so many bytes, and does not say so.
     AfterSending(usize),
+    /// It takes so many bytes more, and then nothing for ever.
+    Behind(usize),
     /// It takes nothing, and calls that no error.
     Zero,
     /// It takes nothing for now.
@@ -66,6 +68,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Failing<T> {
                 let sent = &buf[..bytes.min(buf.len())];
                 assert!(Pin::new(&mut self.io).poll_write(cx, sent).is_ready());
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            Some(Failure::Behind(0)) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Some(Failure::Behind(left)) => {
+                let part = &buf[..left.min(buf.len())];
+                let written = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, part))?;
+                *self.failure.lock().unwrap() = Some(Failure::Behind(left - written));
+                Poll::Ready(Ok(written))
             }
         }
     }
@@ -224,60 +233,12 @@ async fn h02_what_a_failed_write_of_a_socket_was_given_is_safe_to_send_again() {
 
 #[cfg(feature = "tls")]
 mod over_tls {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use raddle_io::{
         Kind,
         tls::{self, Connector, Trust},
     };
 
     use super::*;
-
-    /// Sends so many bytes more, and fails.
-    struct Ending<T> {
-        io: T,
-        left: usize,
-        ends: Arc<AtomicBool>,
-    }
-
-    impl<T: AsyncRead + Unpin> AsyncRead for Ending<T> {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_read(cx, buf)
-        }
-    }
-
-    impl<T: AsyncWrite + Unpin> AsyncWrite for Ending<T> {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            if !self.ends.load(Ordering::Relaxed) {
-                return Pin::new(&mut self.io).poll_write(cx, buf);
-            }
-            if self.left == 0 {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-            }
-            let part = &buf[..self.left.min(buf.len())];
-            let written = Pin::new(&mut self.io).poll_write(cx, part);
-            if let Poll::Ready(Ok(written)) = written {
-                self.left -= written;
-            }
-            written
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_shutdown(cx)
-        }
-    }
 
     // TLS takes what it is given into records, sends some, and tells of the failure alone: the server has the request.
     #[tokio::test(start_paused = true)]
@@ -286,11 +247,11 @@ mod over_tls {
         let key = made.signing_key.serialize_der().try_into().unwrap();
         let config = tls::server_config(vec![made.cert.der().clone()], key, false).unwrap();
         let (near, far) = tokio::io::duplex(1 << 20);
-        let ends = Arc::default();
-        let near = Ending {
+        let fails = Failures::default();
+        let near = Failing {
             io: near,
-            left: 20_000,
-            ends: Arc::clone(&ends),
+            failure: Arc::clone(&fails),
+            vectored: false,
         };
         let connector = Connector::new(Trust::Anyone);
         let (near, far) = tokio::join!(
@@ -308,7 +269,7 @@ mod over_tls {
         tokio::spawn(driver);
         client.settled().await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
-        ends.store(true, Ordering::Relaxed);
+        *fails.lock().unwrap() = Some(Failure::Behind(20_000));
         let lost = client.call(post(60_000));
         let error = timeout(Duration::from_secs(60), lost)
             .await

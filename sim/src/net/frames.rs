@@ -4,14 +4,6 @@
 const PREFACE_BYTES: usize = 24;
 /// The head of a frame (RFC 9113 §4.1).
 const HEAD_BYTES: usize = 9;
-/// Types of frames (RFC 9113 §6).
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const CONTINUATION: u8 = 9;
 /// A flag of DATA and HEADERS, and one of SETTINGS and PING.
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const ACK: u8 = 1;

@@ -13,13 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     book::Book,
-    frames::{
-        ACK, CONTINUATION, DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM,
-        SETTINGS,
-    },
+    frames::{ACK, END_STREAM, Frame, Frames},
     plan::millis,
     weather::SERVERS,
 };
+use crate::wire::kind;
 
 /// Codes (RFC 9113 §7).
 const NO_ERROR: u32 = 0;
@@ -100,14 +98,14 @@ impl<T> Tap<T> {
         self.sent = sent;
         if self.role == Role::Client {
             let half = self.sent.half();
-            let half = half.map(|frame| (frame.stream, frame.kind == DATA));
+            let half = half.map(|frame| (frame.stream, frame.kind == kind::DATA));
             self.book.half_written(half);
         }
     }
 
     fn sends(&mut self, frame: Frame, now: Duration) {
         match frame.kind {
-            DATA | HEADERS => {
+            kind::DATA | kind::HEADERS => {
                 let new = !self.streams.contains_key(&frame.stream);
                 if new && self.role == Role::Client {
                     self.book.opens_here(frame.stream, now);
@@ -118,15 +116,15 @@ impl<T> Tap<T> {
                     self.book.course().open.remove(&frame.stream);
                 }
             }
-            PING if frame.flags & ACK == 0 => self.book.course().pings(true),
-            GOAWAY => {
+            kind::PING if frame.flags & ACK == 0 => self.book.course().pings(true),
+            kind::GOAWAY => {
                 self.book.course().goes(None, frame.number(4) != NO_ERROR);
                 let first = self.left_at.replace(frame.number(0)).is_none();
                 if first && !self.told_to_go && frame.number(4) == NO_ERROR {
                     self.book.lets_a_connection_go(self.host);
                 }
             }
-            RST_STREAM => {
+            kind::RST_STREAM => {
                 self.book.course().resets(frame.stream);
                 let stream = self.streams.entry(frame.stream).or_default();
                 let again = stream.reset.replace(now).is_some();
@@ -168,9 +166,9 @@ impl<T> Tap<T> {
         (self.cancels, self.heard) = (0, now);
         let above = self.left_at.is_some_and(|last| frame.stream > last);
         match frame.kind {
-            DATA | HEADERS => {
+            kind::DATA | kind::HEADERS => {
                 let known = self.streams.contains_key(&frame.stream);
-                if above && self.role == Role::Server && (frame.kind == DATA || !known) {
+                if above && self.role == Role::Server && (frame.kind == kind::DATA || !known) {
                     self.book.mark("C20");
                 }
                 if !known && !above && self.role == Role::Server {
@@ -187,22 +185,24 @@ impl<T> Tap<T> {
                     }
                 }
             }
-            RST_STREAM => {
+            kind::RST_STREAM => {
                 self.book.course().resets(frame.stream);
                 let stream = self.streams.entry(frame.stream).or_default();
                 if self.role == Role::Client && stream.reset.is_some() {
                     self.book.mark("B21");
                 }
             }
-            SETTINGS if frame.flags & ACK == 0 => self.book.hears_settings(),
-            PING if frame.flags & ACK != 0 => self.book.course().pings(false),
-            GOAWAY => {
+            kind::SETTINGS if frame.flags & ACK == 0 => self.book.hears_settings(),
+            kind::PING if frame.flags & ACK != 0 => self.book.course().pings(false),
+            kind::GOAWAY => {
                 self.told_to_go = true;
                 self.book.is_told_to_go();
                 let last = (self.role == Role::Client).then(|| frame.number(0));
                 self.book.course().goes(last, frame.number(4) != NO_ERROR);
                 let half = self.sent.half().filter(|_| self.role == Role::Client);
-                if half.is_some_and(|frame| matches!(frame.kind, HEADERS | CONTINUATION)) {
+                if half
+                    .is_some_and(|frame| matches!(frame.kind, kind::HEADERS | kind::CONTINUATION))
+                {
                     self.book.mark("G09");
                 }
                 if self.failed {
@@ -231,7 +231,7 @@ impl<T> Tap<T> {
     }
 
     fn is_over(&mut self) {
-        let in_block = |frame: &Frame| matches!(frame.kind, HEADERS | CONTINUATION);
+        let in_block = |frame: &Frame| matches!(frame.kind, kind::HEADERS | kind::CONTINUATION);
         if self.sent.half().filter(in_block).is_some() && self.role == Role::Client {
             self.book.mark("H02");
         }

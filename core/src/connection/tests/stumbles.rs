@@ -1,56 +1,30 @@
 //! What honest peers and callers do, and what must not cost them the connection, or us the stream.
 
-use core::time::Duration;
 use std::{vec, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{get, pair::End, post};
+use super::{
+    by_hand::{
+        PING, POST, PREFACE, WINDOW_UPDATE, frame, head, millis, ready, seconds, settings, update,
+    },
+    get,
+    pair::End,
+    post,
+};
 use crate::{
-    Config, ConnectionError, Event, OpenError, RequestHead, ResponseHead, Role, Then, Timestamp,
-    Violation, frame::PREFACE,
+    Config, ConnectionError, Event, OpenError, RequestHead, ResponseHead, Role, Then, Violation,
 };
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
 
-/// `POST https://a/` as a header block without a table.
-const POST: &[u8] = &[0x83, 0x87, 0x84, 0x41, 0x01, b'a'];
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let [_, l0, l1, l2] = (payload.len() as u32).to_be_bytes();
-    let mut frame = vec![l0, l1, l2, kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-fn at(millis: u64) -> Timestamp {
-    Timestamp(0).after(Duration::from_millis(millis))
-}
-
-/// A server behind the handshake.
 fn server() -> End {
-    let mut server = End::new(Role::Server, Config::default());
-    server.input(&[&PREFACE[..], &frame(SETTINGS, 0, 0, &[])].concat(), at(0));
-    server.output(at(0));
-    server.input(&frame(SETTINGS, 1, 0, &[]), at(0));
-    server
+    ready(Role::Server, Config::default(), &[])
 }
 
-/// A client behind the handshake, whose peer takes so many streams.
+/// A client whose peer takes so many streams.
 fn client(config: Config, streams: u32) -> End {
-    let mut client = End::new(Role::Client, config);
-    client.output(at(0));
-    let limit = [&[0, 3][..], &streams.to_be_bytes()].concat();
-    let first = [frame(SETTINGS, 0, 0, &limit), frame(SETTINGS, 1, 0, &[])].concat();
-    client.input(&first, at(0));
-    client.output(at(0));
-    client.take_events();
-    client
+    ready(Role::Client, config, &[(3, streams)])
 }
 
 fn closed(events: &[Event]) -> Option<Option<ConnectionError>> {
@@ -64,12 +38,12 @@ fn closed(events: &[Event]) -> Option<Option<ConnectionError>> {
 #[test]
 fn who_measures_the_path_with_a_ping_for_each_answer_may_do_so_for_ever() {
     let mut server = server();
-    let update = frame(WINDOW_UPDATE, 0, 0, &5_u32.to_be_bytes());
+    let update = update(0, 5);
     let measure = [update, frame(PING, 0, 0, &[2, 4, 16, 16, 9, 14, 7, 7])].concat();
     for call in 0..20_000_u32 {
-        let now = at(u64::from(call) * 5);
+        let now = millis(u64::from(call) * 5);
         let id = call * 2 + 1;
-        let mut input = [frame(HEADERS, 4, id, POST), frame(DATA, 1, id, &[0; 5])].concat();
+        let mut input = [head(id, POST, false), frame(DATA, 1, id, &[0; 5])].concat();
         if call > 0 {
             input.extend(&measure);
         }
@@ -98,9 +72,9 @@ fn who_measures_the_path_with_a_ping_for_each_answer_may_do_so_for_ever() {
 fn a_ping_for_each_answer_explains_no_more_than_that() {
     let mut server = server();
     let pings = frame(PING, 0, 0, &[0; 8]).repeat(10);
-    for millis in 0..1_000 {
-        server.input(&pings, at(millis));
-        server.output(at(millis));
+    for at in 0..1_000 {
+        server.input(&pings, millis(at));
+        server.output(millis(at));
     }
     let error = closed(&server.take_events())
         .expect("a flood")
@@ -135,9 +109,9 @@ fn a_cookie_is_not_cut_beside_white_space() {
         let head = RequestHead::new(b"GET", b"https", Some(b"a"), b"/");
         let head = head.field(b"cookie", cookie.as_bytes()).finish();
         client.connection.open(head, Then::End).unwrap();
-        let up = client.output(at(0));
-        let first = [&PREFACE[..], &frame(SETTINGS, 0, 0, &[]), &up].concat();
-        server.input(&first, at(0));
+        let up = client.output(seconds(0));
+        let first = [PREFACE, &settings(&[]), &up].concat();
+        server.input(&first, seconds(0));
         let events = server.take_events();
         let got = events.iter().find_map(|event| match event {
             Event::Request { head, .. } => Some(head.fields().map(|field| field.value)),
@@ -165,7 +139,7 @@ fn what_is_openable_is_taken_and_a_full_queue_says_when_it_has_room() {
         refused.map_err(|(error, _)| error),
         Err(OpenError::QueueFull)
     );
-    client.output(at(1));
+    client.output(seconds(1));
     assert!(client.take_events().contains(&Event::Openable));
     assert_eq!(client.connection.openable(), openable);
     client.connection.open(get("/"), Then::End).unwrap();
@@ -179,30 +153,25 @@ fn credit_above_31_bits_is_told_in_two_frames() {
         ..Config::default()
     };
     let mut server = End::new(Role::Server, small);
-    server.output(at(0));
+    server.output(seconds(0));
     // Before it has read our SETTINGS a client may send 65,535 bytes.
-    let mut input = [
-        &PREFACE[..],
-        &frame(SETTINGS, 0, 0, &[]),
-        &frame(HEADERS, 4, 1, POST),
-    ]
-    .concat();
+    let mut input = [PREFACE, &settings(&[]), &head(1, POST, false)].concat();
     for len in [16_384, 16_384, 16_384, 16_383] {
         input.extend(frame(DATA, 0, 1, &vec![0; len]));
     }
-    input.extend(frame(SETTINGS, 1, 0, &[]));
-    server.input(&input, at(0));
+    input.extend(frame(4, 1, 0, &[]));
+    server.input(&input, seconds(0));
     let stream = server.take_events().iter().find_map(|event| match event {
         Event::Request { stream, .. } => Some(*stream),
         _ => None,
     });
     let stream = stream.expect("a request");
-    server.output(at(0));
+    server.output(seconds(0));
     assert!(server.connection.set_receive_window(stream, 0x7fff_ffff));
     server.connection.release(stream, 65_535);
     server.connection.check();
     let mut window: i64 = 1_000 - 65_535;
-    let mut output = &server.output(at(1))[..];
+    let mut output = &server.output(seconds(1))[..];
     while let [_, _, length, kind, _, rest @ ..] = output {
         if (*kind, &rest[..4]) == (WINDOW_UPDATE, &[0, 0, 0, 1]) {
             let increment = u32::from_be_bytes(*rest[4..].first_chunk().unwrap());
@@ -223,10 +192,10 @@ fn pings_of_the_caller_do_not_keep_a_dead_peer_alive() {
         for _ in 0..own {
             client.connection.ping().expect("a PING");
         }
-        client.output(at(0));
+        client.output(seconds(0));
         // A driver that is woken by its caller each second.
         let end = (1..1_000).find(|second| {
-            let now = at(second * 1_000);
+            let now = seconds(*second);
             if client
                 .connection
                 .poll_timeout()
