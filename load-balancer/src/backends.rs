@@ -65,12 +65,13 @@ impl Backends {
         }
     }
 
-    /// The healthy backend with the fewest requests in progress; one that is not in `tried`, if there is any.
-    pub fn choose(self: &std::sync::Arc<Self>, tried: &[usize]) -> Option<Chosen> {
+    /// The healthy backend with the fewest requests in progress that is not among the `full` ones; one that is not in `tried`,
+    /// if there is any.
+    pub fn choose(self: &std::sync::Arc<Self>, tried: &[usize], full: &[usize]) -> Option<Chosen> {
         let now = Instant::now();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = (0..self.list.len()).map(|step| (turn + step) % self.list.len());
-        let healthy = in_turn.filter(|&at| self.list[at].is_healthy(now));
+        let healthy = in_turn.filter(|at| !full.contains(at) && self.list[*at].is_healthy(now));
         let busy = |&at: &usize| {
             (
                 tried.contains(&at),
@@ -170,24 +171,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_least_busy_is_chosen_and_equals_take_turns() {
         let backends = two();
-        let first = backends.choose(&[]).unwrap();
-        let second = backends.choose(&[]).unwrap();
+        let first = backends.choose(&[], &[]).unwrap();
+        let second = backends.choose(&[], &[]).unwrap();
         assert_ne!(first.index(), second.index());
         let busy = second.index();
         drop(first);
-        assert_ne!(backends.choose(&[]).unwrap().index(), busy);
+        assert_ne!(backends.choose(&[], &[]).unwrap().index(), busy);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waited_for_one_dial_together_has_seen_one_failure() {
         let backends = two();
-        let waiting: Vec<_> = (0..40).filter_map(|_| backends.choose(&[])).collect();
+        let waiting: Vec<_> = (0..40).filter_map(|_| backends.choose(&[], &[])).collect();
         waiting.iter().for_each(Chosen::unreachable);
-        assert!(backends.choose(&[]).is_none(), "both are down");
+        assert!(backends.choose(&[], &[]).is_none(), "both are down");
         assert_eq!(backends.retry_after(), Limits::default().back_off_min);
         // One try more is one failure more.
         tokio::time::advance(Limits::default().back_off_min).await;
-        let again = [backends.choose(&[]).unwrap(), backends.choose(&[]).unwrap()];
+        let again = [
+            backends.choose(&[], &[]).unwrap(),
+            backends.choose(&[], &[]).unwrap(),
+        ];
         again.iter().for_each(Chosen::unreachable);
         assert_eq!(backends.retry_after(), 2 * Limits::default().back_off_min);
     }
@@ -195,20 +199,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_is_down_is_left_alone_for_a_while() {
         let backends = two();
-        let first = backends.choose(&[]).unwrap();
+        let first = backends.choose(&[], &[]).unwrap();
         first.unreachable();
         let down = first.index();
         drop(first);
         for _ in 0..4 {
-            assert_ne!(backends.choose(&[]).unwrap().index(), down);
+            assert_ne!(backends.choose(&[], &[]).unwrap().index(), down);
         }
-        let other = backends.choose(&[]).unwrap();
+        let other = backends.choose(&[], &[]).unwrap();
         other.unreachable();
-        assert!(backends.choose(&[]).is_none());
+        assert!(backends.choose(&[], &[]).is_none());
         assert_eq!(backends.retry_after(), Limits::default().back_off_min);
         tokio::time::advance(Limits::default().back_off_min).await;
         // `other` still counts a request of its own.
-        let chosen = backends.choose(&[]).unwrap();
+        let chosen = backends.choose(&[], &[]).unwrap();
         assert_eq!(chosen.index(), down);
         chosen.succeeded();
         chosen.unreachable();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raddle_io::Config;
+use raddle_io::{Config, PoolConfig};
 
 /// The bounds that a process works under. `Default` is what the binaries use; tests make them smaller.
 #[derive(Debug, Clone)]
@@ -33,6 +33,9 @@ pub struct Limits {
     pub backends_max: usize,
     /// From the start of a dial until the connection can be used, TLS included.
     pub dial: Duration,
+    /// How long a request waits for a connection to a backend and a free stream on it, before it is tried elsewhere. Longer
+    /// than `dial`.
+    pub backend_wait: Duration,
     /// How long a backend may be silent before its response head arrives. Starts anew with each piece of the request
     /// body, so that a long upload is not cut.
     pub response_head: Duration,
@@ -74,6 +77,7 @@ impl Default for Limits {
             backend_stream_window_bytes: 64 * 1024,
             backends_max: 256,
             dial: Duration::from_secs(5),
+            backend_wait: Duration::from_secs(10),
             response_head: Duration::from_secs(60),
             request_body: Duration::from_secs(60),
             response_body: Duration::from_secs(300),
@@ -102,6 +106,21 @@ impl Limits {
             // Clients of HTTP/1.1 send them in one piece, and those of HTTP/2 have had theirs joined.
             split_cookies: true,
             ..Config::default()
+        }
+    }
+
+    /// How connections to backends are kept.
+    #[must_use]
+    pub fn pool_config(&self) -> PoolConfig {
+        PoolConfig {
+            connections_max: self.backend_connections_max,
+            wait_max: self.backend_wait,
+            // It makes up to 64 times that of it, which is over whenever a backend is tried again: an answer that no dial has
+            // brought is not to count as a failure.
+            back_off: self.back_off_min / 64,
+            // The proxy sends again on another backend, which the pool cannot.
+            resends_max: 0,
+            ..PoolConfig::default()
         }
     }
 }

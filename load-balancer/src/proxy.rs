@@ -35,6 +35,8 @@ pub struct Proxy {
 enum Failed {
     /// Another may be made.
     Again(Refusal),
+    /// Another may be made, on another backend: this one had no room for as long as a request waits.
+    Elsewhere,
     /// This is the answer.
     Answer(Refusal),
 }
@@ -81,17 +83,18 @@ impl Proxy {
         head.version = http::Version::HTTP_2;
         let mut replay = Replay::new(body, self.limits.replay_bytes_max);
         self.earn();
-        let mut tried = Vec::new();
+        let (mut tried, mut full) = (Vec::new(), Vec::new());
         let mut refusal = None;
         for attempt in 0..self.limits.attempts_max {
-            if attempt > 0 && !self.spend() {
-                break;
-            }
-            let Some(backend) = self.backends.choose(&tried) else {
+            let Some(backend) = self.backends.choose(&tried, &full) else {
                 refusal.get_or_insert_with(|| Refusal::NoneHealthy(self.backends.retry_after()));
                 break;
             };
             let Some(body) = replay.attempt() else { break };
+            // Only now: what is not sent again costs nothing.
+            if attempt > 0 && !self.spend() {
+                break;
+            }
             tried.push(backend.index());
             let mut head = head.clone();
             head.uri = uri_for(&head.uri, authority.as_ref(), backend.target())?;
@@ -108,6 +111,10 @@ impl Proxy {
                     return Ok(self.relay(response, backend));
                 }
                 Err(Failed::Again(reason)) => refusal = Some(reason),
+                Err(Failed::Elsewhere) => {
+                    refusal = Some(Refusal::Busy);
+                    full.extend(tried.last());
+                }
                 Err(Failed::Answer(reason)) => return Err(reason),
             }
         }
@@ -165,7 +172,7 @@ impl Proxy {
                 backend.unreachable();
                 Refusal::Unreachable
             }
-            Kind::PoolExhausted => Refusal::Busy,
+            Kind::PoolExhausted => return Err(Failed::Elsewhere),
             _ => Refusal::Broken,
         };
         // RFC 9113 §8.7: only what was provably not processed is sent again, whatever its method.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use raddle_io::{Dialer, Pool, PoolConfig, Target, tls};
+use raddle_io::{Dialer, Pool, Target, tls};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
@@ -97,15 +97,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let dialer = Dialer::new(limits.backend_config())
         .tls(tls::Connector::new(trust))
         .timeout(limits.dial);
-    let pool = PoolConfig {
-        connections_max: limits.backend_connections_max,
-        // The proxy sends again on another backend, which the pool cannot.
-        resends_max: 0,
-        ..PoolConfig::default()
-    };
     let proxy = Arc::new(Proxy::new(
         Backends::new(backends.clone(), &limits),
-        Pool::new(dialer, pool),
+        Pool::new(dialer, limits.pool_config()),
         limits.clone(),
     ));
     let front = Front::new(listener, tls, Arc::clone(&proxy), limits.clone());

@@ -16,8 +16,8 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use raddle_io::{
-    BoxError, Client, Config, Connect, Dialing, Error, Pool, PoolConfig, RecvBody, ResponseFuture,
-    Serve, Target, serve_connection,
+    BoxError, Client, Config, Connect, Dialing, Error, Pool, RecvBody, ResponseFuture, Serve,
+    Target, serve_connection,
 };
 use raddle_lb::{backends::Backends, fields, front::ProxyService, limits::Limits, proxy::Proxy};
 use raddle_tests::{
@@ -83,15 +83,13 @@ impl World {
             dials: Arc::clone(&dials),
             config: limits.backend_config(),
         };
-        // As `raddle_lb::start` makes it.
-        let pool = PoolConfig {
-            connections_max: limits.backend_connections_max,
-            resends_max: 0,
-            ..PoolConfig::default()
-        };
         let target = |n| Target::of(&format!("http://backend{n}").parse().unwrap()).unwrap();
         let backends = Backends::new((0..backends).map(target).collect(), &limits);
-        let proxy = Proxy::new(backends, Pool::new(connector, pool), limits.clone());
+        let proxy = Proxy::new(
+            backends,
+            Pool::new(connector, limits.pool_config()),
+            limits.clone(),
+        );
         Self {
             proxy: Arc::new(proxy),
             dialed,
