@@ -12,16 +12,21 @@ use std::{
 
 use http::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use raddle_io::{Config, RecvBody, serve_connection, tls};
+use raddle_io::{Config, RecvBody, Transport, serve_connection, tls};
 use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
     time::{Duration, sleep, timeout},
 };
 use tower_service::Service;
 
-use crate::{body::AnyBody, fields::Client, limits::Limits, proxy::Proxy, shutdown::Guard};
+use crate::{
+    body::AnyBody, fields::Client, limits::Limits, proxy::Proxy, shutdown::Guard, stall::Stall,
+};
+
+#[cfg(test)]
+mod tests;
 
 /// After a failed accept, for instance because descriptors have run out: a moment for connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -90,6 +95,8 @@ impl Front {
                 ),
                 guard: guard.clone(),
             };
+            // Frames are gathered before they are written; a delay here would be for nothing.
+            let _ = io.set_nodelay(true);
             tokio::spawn(async move {
                 connection.serve(io).await;
                 drop(place);
@@ -107,9 +114,9 @@ struct Connection {
 
 impl Connection {
     /// Serves one client. What goes wrong with it is its own affair.
-    async fn serve(mut self, io: TcpStream) {
-        // Frames are gathered before they are written; a delay here would be for nothing.
-        let _ = io.set_nodelay(true);
+    async fn serve<T: Transport + 'static>(mut self, io: T) {
+        // Below TLS, where it shows what the client takes and not what TLS has room for.
+        let io = Stall::new(io, self.limits.client_stall);
         let handshake = timeout(
             self.limits.tls_handshake,
             tls::accept(Arc::clone(&self.tls), io),
@@ -126,7 +133,7 @@ impl Connection {
         }
     }
 
-    async fn serve_h2(mut self, io: tls::TlsStream<TcpStream>) {
+    async fn serve_h2<T: Transport + 'static>(mut self, io: tls::TlsStream<T>) {
         let config = Config {
             concurrent_streams_max: self.limits.http2_streams_max,
             ..Config::default()
@@ -140,7 +147,7 @@ impl Connection {
         let _ = serving.await;
     }
 
-    async fn serve_h1(mut self, io: tls::TlsStream<TcpStream>) {
+    async fn serve_h1<T: Transport + 'static>(mut self, io: tls::TlsStream<T>) {
         let service = self.service.clone();
         let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
             let service = service.clone();

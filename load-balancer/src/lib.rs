@@ -25,4 +25,5 @@ pub mod limits;
 pub mod proxy;
 pub mod refusal;
 pub mod shutdown;
+pub mod stall;
 pub mod start;

@@ -18,6 +18,10 @@ pub struct Limits {
     /// HTTP/1.1: bytes of one request head, which is also the most that hyper reads ahead. 64 KiB holds the largest
     /// cookies in use. The number of fields stays at hyper's own limit of 100: any other costs an allocation per head.
     pub http1_head_bytes_max: usize,
+    /// How long a client may take neither 1 KiB of what is written to it nor all of that. It ends the one that asks for much
+    /// and reads nothing, which HTTP/1.1 has no other end for. A minute, because a paused download looks like that; over HTTP/2
+    /// the engine's `write_timeout` comes first, of half a minute.
+    pub client_stall: Duration,
     /// HTTP/2: requests that one client has open at once. 250 keeps a page of many small files on one connection, and
     /// bounds what one client costs.
     pub http2_streams_max: u32,
@@ -72,6 +76,7 @@ impl Default for Limits {
             tls_handshake: Duration::from_secs(10),
             http1_head: Duration::from_secs(60),
             http1_head_bytes_max: 64 * 1024,
+            client_stall: Duration::from_secs(60),
             http2_streams_max: 250,
             backend_connections_max: 4,
             backend_stream_window_bytes: 64 * 1024,
