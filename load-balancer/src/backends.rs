@@ -1,6 +1,7 @@
 //! The backends: who can be reached, and who has the least to do.
 
 use std::{
+    error::Error,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,10 @@ use std::{
 use raddle_io::Target;
 use tokio::time::Instant;
 
-use crate::limits::Limits;
+use crate::{
+    limits::Limits,
+    notice::{Notices, causes},
+};
 
 /// Every backend, in the order of the command line.
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub struct Backends {
     turn: AtomicUsize,
     back_off_min: Duration,
     back_off_max: Duration,
+    notices: Notices,
 }
 
 /// One backend.
@@ -62,7 +67,15 @@ impl Backends {
             turn: AtomicUsize::new(0),
             back_off_min: limits.back_off_min,
             back_off_max: limits.back_off_max,
+            notices: Notices::default(),
         }
+    }
+
+    /// Tells `notices`, and not stderr, which backends are down and which are back.
+    #[must_use]
+    pub fn telling(mut self, notices: Notices) -> Self {
+        self.notices = notices;
+        self
     }
 
     /// The healthy backend with the fewest requests in progress that is not among the `full` ones; one that is not in `tried`,
@@ -127,24 +140,45 @@ impl Chosen {
     /// It has answered.
     pub fn succeeded(&self) {
         let mut health = self.backends.list[self.at].health();
+        let was_down = health.down_until.take().is_some();
         health.failures = 0;
-        health.down_until = None;
+        drop(health);
+        if was_down {
+            self.backends
+                .notices
+                .tell(format_args!("backend {} is back", self.target()));
+        }
     }
 
-    /// It could not be reached: nobody tries it for a while, and longer after each further failure. Requests that waited for
-    /// one dial together have seen one failure.
-    pub fn unreachable(&self) {
+    /// It could not be reached, for this reason: nobody tries it for a while, and longer after each further failure.
+    /// Requests that waited for one dial together have seen one failure.
+    pub fn unreachable(&self, error: &dyn Error) {
+        let Some(pause) = self.count_failure() else {
+            return;
+        };
+        // With no lock held: whoever reads it may be slow. The pauses are what keeps it from being told too often.
+        self.backends.notices.tell(format_args!(
+            "backend {} is down, and left alone for {pause:?}: {}",
+            self.target(),
+            causes(error)
+        ));
+    }
+
+    /// How long it is left alone for this failure, unless that was counted already.
+    fn count_failure(&self) -> Option<Duration> {
         let mut health = self.backends.list[self.at].health();
         if health.counted != self.counted {
-            return;
+            return None;
         }
         health.counted += 1;
         let pause = self
             .backends
             .back_off_min
-            .saturating_mul(1 << health.failures.min(16));
+            .saturating_mul(1 << health.failures.min(16))
+            .min(self.backends.back_off_max);
         health.failures = health.failures.saturating_add(1);
-        health.down_until = Some(Instant::now() + pause.min(self.backends.back_off_max));
+        health.down_until = Some(Instant::now() + pause);
+        Some(pause)
     }
 }
 
@@ -162,10 +196,15 @@ mod tests {
 
     use super::*;
 
+    fn refused() -> std::io::Error {
+        std::io::ErrorKind::ConnectionRefused.into()
+    }
+
     fn two() -> Arc<Backends> {
         let targets =
             ["http://a:1", "http://b:1"].map(|uri| Target::of(&uri.parse().unwrap()).unwrap());
-        Arc::new(Backends::new(targets.to_vec(), &Limits::default()))
+        let backends = Backends::new(targets.to_vec(), &Limits::default());
+        Arc::new(backends.telling(Notices::to(|_| {})))
     }
 
     #[tokio::test(start_paused = true)]
@@ -183,7 +222,7 @@ mod tests {
     async fn who_waited_for_one_dial_together_has_seen_one_failure() {
         let backends = two();
         let waiting: Vec<_> = (0..40).filter_map(|_| backends.choose(&[], &[])).collect();
-        waiting.iter().for_each(Chosen::unreachable);
+        waiting.iter().for_each(|one| one.unreachable(&refused()));
         assert!(backends.choose(&[], &[]).is_none(), "both are down");
         assert_eq!(backends.retry_after(), Limits::default().back_off_min);
         // One try more is one failure more.
@@ -192,7 +231,7 @@ mod tests {
             backends.choose(&[], &[]).unwrap(),
             backends.choose(&[], &[]).unwrap(),
         ];
-        again.iter().for_each(Chosen::unreachable);
+        again.iter().for_each(|one| one.unreachable(&refused()));
         assert_eq!(backends.retry_after(), 2 * Limits::default().back_off_min);
     }
 
@@ -200,14 +239,14 @@ mod tests {
     async fn one_that_is_down_is_left_alone_for_a_while() {
         let backends = two();
         let first = backends.choose(&[], &[]).unwrap();
-        first.unreachable();
+        first.unreachable(&refused());
         let down = first.index();
         drop(first);
         for _ in 0..4 {
             assert_ne!(backends.choose(&[], &[]).unwrap().index(), down);
         }
         let other = backends.choose(&[], &[]).unwrap();
-        other.unreachable();
+        other.unreachable(&refused());
         assert!(backends.choose(&[], &[]).is_none());
         assert_eq!(backends.retry_after(), Limits::default().back_off_min);
         tokio::time::advance(Limits::default().back_off_min).await;
@@ -215,7 +254,7 @@ mod tests {
         let chosen = backends.choose(&[], &[]).unwrap();
         assert_eq!(chosen.index(), down);
         chosen.succeeded();
-        chosen.unreachable();
+        chosen.unreachable(&refused());
         assert_eq!(
             backends.retry_after(),
             Duration::ZERO,

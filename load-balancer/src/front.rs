@@ -17,12 +17,13 @@ use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::Semaphore,
-    time::{Duration, sleep, timeout},
+    time::{Duration, Instant, sleep, timeout},
 };
 use tower_service::Service;
 
 use crate::{
-    body::AnyBody, fields::Client, limits::Limits, proxy::Proxy, shutdown::Guard, stall::Stall,
+    body::AnyBody, fields::Client, limits::Limits, notice::Notices, proxy::Proxy, shutdown::Guard,
+    stall::Stall,
 };
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod tests;
 
 /// After a failed accept, for instance because descriptors have run out: a moment for connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often failed accepts are told of: they may go on for as long as there is no room.
+const ACCEPT_NOTICE: Duration = Duration::from_secs(60);
 
 /// Accepts clients until the end begins.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ impl Front {
     /// Serves until the end begins; each connection holds a guard until it has drained.
     pub async fn run(self, mut guard: Guard) {
         let places = Arc::new(Semaphore::new(self.limits.front_connections_max));
+        let mut told = None;
         loop {
             let accepted = async {
                 // Never closed, so that a place is only a question of time.
@@ -79,9 +83,17 @@ impl Front {
                 () = guard.begun() => return,
                 accepted = accepted => accepted,
             };
-            let Ok((io, address)) = accepted else {
-                sleep(ACCEPT_PAUSE).await;
-                continue;
+            let (io, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    if told.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_NOTICE) {
+                        told = Some(Instant::now());
+                        let line = format_args!("a client cannot be accepted: {error}");
+                        Notices::default().tell(line);
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             };
             let connection = Connection {
                 tls: Arc::clone(&self.tls),

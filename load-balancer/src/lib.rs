@@ -22,6 +22,7 @@ pub mod echo;
 pub mod fields;
 pub mod front;
 pub mod limits;
+pub mod notice;
 pub mod proxy;
 pub mod refusal;
 pub mod shutdown;

@@ -169,7 +169,7 @@ impl Proxy {
         };
         let refusal = match error.kind() {
             Kind::Connect | Kind::ConnectTimeout | Kind::Tls => {
-                backend.unreachable();
+                backend.unreachable(&error);
                 Refusal::Unreachable
             }
             Kind::PoolExhausted => return Err(Failed::Elsewhere),

@@ -11,8 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use raddle_io::{Config, Dialing, Error, ErrorCode, Pool, RecvBody, Responder, Target};
-use raddle_lb::{backends::Backends, body::AnyBody, fields, limits::Limits, proxy::Proxy};
+use raddle_io::{
+    Config, Dialing, Error, ErrorCode, Pool, RecvBody, Responder, Target, serve_connection,
+};
+use raddle_lb::{
+    backends::Backends, body::AnyBody, echo::EchoService, fields, limits::Limits, notice::Notices,
+    proxy::Proxy,
+};
 use tokio::{
     io::DuplexStream,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -30,8 +35,19 @@ fn proxy(
     limits: &Limits,
     connect: impl Fn(Target) -> Dialing + Send + Sync + 'static,
 ) -> Arc<Proxy> {
+    telling_proxy(backends, limits, connect, |_| {})
+}
+
+/// The same, which hands its notices to `tell`.
+fn telling_proxy(
+    backends: usize,
+    limits: &Limits,
+    connect: impl Fn(Target) -> Dialing + Send + Sync + 'static,
+    tell: impl Fn(&str) + Send + Sync + 'static,
+) -> Arc<Proxy> {
     let target = |n| Target::of(&format!("http://backend{n}").parse().unwrap()).unwrap();
     let backends = Backends::new((0..backends).map(target).collect(), limits);
+    let backends = backends.telling(Notices::to(tell));
     let pool = Pool::new(connect, limits.pool_config());
     Arc::new(Proxy::new(backends, pool, limits.clone()))
 }
@@ -102,6 +118,52 @@ async fn what_no_dial_has_brought_is_no_failure() {
         assert_eq!(dials.load(Ordering::Relaxed), 8 + step);
         sleep(limits.back_off_min * (1 << step)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_runs_it_is_told_what_is_down_and_why_and_what_is_back() {
+    let dials = AtomicUsize::new(0);
+    let connect = move |_: Target| -> Dialing {
+        let failing = dials.fetch_add(1, Ordering::Relaxed) < 2;
+        Box::pin(async move {
+            sleep(DIAL).await;
+            if failing {
+                return Err(Error::connect("nobody listens there"));
+            }
+            let (near, far) = tokio::io::duplex(65_536);
+            let echo = EchoService::new("echo");
+            tokio::spawn(serve_connection(far, echo, Config::default()));
+            let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+            tokio::spawn(driver);
+            Ok(client)
+        })
+    };
+    let (tell, mut told) = unbounded_channel();
+    let limits = Limits::default();
+    let proxy = telling_proxy(1, &limits, connect, move |line| {
+        tell.send(line.to_owned()).unwrap();
+    });
+    for step in 0..3 {
+        let asked: Vec<_> = (0..20).map(|_| ask(&proxy)).collect();
+        let status = [StatusCode::BAD_GATEWAY, StatusCode::OK][usize::from(step == 2)];
+        for answer in asked {
+            assert_eq!(answer.await.unwrap(), status);
+        }
+        sleep(limits.back_off_min * (1 << step)).await;
+    }
+    drop(proxy);
+    let mut lines = Vec::new();
+    while let Some(line) = told.recv().await {
+        lines.push(line);
+    }
+    let down = |pause| {
+        format!(
+            "backend http://backend0:80 is down, and left alone for {pause}: \
+             the connection could not be opened: nobody listens there"
+        )
+    };
+    let back = "backend http://backend0:80 is back".to_owned();
+    assert_eq!(lines, [down("250ms"), down("500ms"), back]);
 }
 
 /// A request at a backend.

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
@@ -33,11 +33,13 @@ impl Drop for Process {
 
 impl Process {
     /// The load balancer with few descriptors, and where it listens.
+    /// What it says on stderr is read once it has ended.
     fn start() -> (Self, String) {
         let limited = format!("ulimit -n {DESCRIPTORS}; exec {BALANCER} --listen 127.0.0.1:0");
         let child = Command::new("sh")
             .args(["-c", &limited])
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut process = Self(child);
@@ -48,6 +50,15 @@ impl Process {
         let address = line.split("https://").nth(1).unwrap();
         let address = address.split_whitespace().next().unwrap();
         (process, address.trim_end_matches('/').to_owned())
+    }
+
+    /// Ends it. Answers what it has said on stderr.
+    fn end(mut self) -> String {
+        self.0.kill().unwrap();
+        let mut said = String::new();
+        let mut stderr = self.0.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Waits until so many descriptors are open.
@@ -93,4 +104,11 @@ async fn v51_accept_goes_on_after_errors() {
         process.wait_for_descriptors(|open| open < DESCRIPTORS / 2);
         assert_eq!(status(&address).await, StatusCode::OK, "round {round}");
     }
+    // In two rounds of dozens of failures, and once a minute at most.
+    let said = process.end();
+    assert_eq!(
+        said.matches("a client cannot be accepted: ").count(),
+        1,
+        "{said}"
+    );
 }
