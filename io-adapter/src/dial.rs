@@ -11,6 +11,7 @@ use raddle_core::Config;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::Instant,
 };
 
 use crate::{
@@ -91,8 +92,9 @@ impl std::fmt::Display for Target {
 /// Of a name with several addresses it tries the next one when the last has failed or has not answered in 250 ms, by turns
 /// of IPv6 and IPv4, and takes the first that is there (RFC 8305).
 ///
-/// The next connection to a target whose last one ended with ENHANCE_YOUR_CALM keeps alive half as often: servers of
-/// gRPC say so to clients that send more PINGs than they want. Clones of a dialer know of it together.
+/// For each connection to a target that ended with ENHANCE_YOUR_CALM the next ones keep alive half as often: servers of
+/// gRPC say so to clients that send more PINGs than they want. Each one that lasted for a minute and ended otherwise takes
+/// half of that back. Clones of a dialer know of it together.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     config: Config,
@@ -146,11 +148,11 @@ impl Dialer {
             // Without TLS it is the socket itself.
             let (client, driver) = client::start(io, !target.https, config);
             let (calm, target) = (self.calm.clone(), target.clone());
+            let begun = Instant::now();
             // What else its result is is told by the requests on the connection.
             tokio::spawn(async move {
-                if let Err(error) = driver.await {
-                    calm.note(target, &error);
-                }
+                let ended = driver.await;
+                calm.note(target, ended.err().as_ref(), begun.elapsed());
             });
             Ok(client)
         };
@@ -203,12 +205,15 @@ pub(crate) fn overdue(target: &Target, limit: Duration) -> Error {
     Error::with_source(Kind::ConnectTimeout, text)
 }
 
-/// Targets that are remembered for having asked for calm. The first of them by name gives way.
+/// Targets that are remembered for having asked for calm. The first of them by name gives way to another.
 const CALM_MAX: usize = 256;
+/// How long a connection has to last for its end to say that its PINGs are welcome: one that is over before they are sent
+/// says nothing.
+const CALM_AFTER: Duration = Duration::from_secs(60);
 /// How often their interval doubles: from half a minute to half an hour.
 const DOUBLINGS_MAX: u32 = 6;
 
-/// How often each target has asked for calm.
+/// How often each target has asked for calm of late.
 #[derive(Clone, Debug, Default)]
 struct Calm(Arc<Mutex<BTreeMap<Target, u32>>>);
 
@@ -217,22 +222,31 @@ impl Calm {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes account of how a connection ended.
-    fn note(&self, target: Target, error: &Error) {
-        if !matches!(error.kind(), Kind::Connection(error) if error.asks_for_calm()) {
-            return;
-        }
+    /// Takes account of how a connection ended, and of how long it had lasted.
+    fn note(&self, target: Target, error: Option<&Error>, lasted: Duration) {
+        let asks = |error: &Error| matches!(error.kind(), Kind::Connection(error) if error.asks_for_calm());
         let mut times = self.times();
-        *times.entry(target).or_default() += 1;
-        if times.len() > CALM_MAX {
-            times.pop_first();
+        if error.is_some_and(asks) {
+            if times.len() >= CALM_MAX && !times.contains_key(&target) {
+                times.pop_first();
+            }
+            let asked = times.entry(target).or_default();
+            // What is beyond changes nothing, and would have to be taken back first.
+            *asked = (*asked + 1).min(DOUBLINGS_MAX);
+        } else if lasted >= CALM_AFTER
+            && let Some(asked) = times.get_mut(&target)
+        {
+            *asked /= 2;
+            if *asked == 0 {
+                times.remove(&target);
+            }
         }
     }
 
     /// `config` with the intervals that the target wants.
     fn config(&self, config: &Config, target: &Target) -> Config {
         let times = self.times().get(target).copied().unwrap_or_default();
-        let longer = |time: Duration| time.saturating_mul(1 << times.min(DOUBLINGS_MAX));
+        let longer = |time: Duration| time.saturating_mul(1 << times);
         Config {
             keep_alive_interval: config.keep_alive_interval.map(longer),
             keep_alive_quiet_interval: longer(config.keep_alive_quiet_interval),
@@ -273,5 +287,65 @@ mod tests {
         assert!(target("http://[::1]:65536/").is_err());
         assert!(target("ftp://a/").is_err());
         assert!(target("/x").is_err());
+    }
+
+    /// How a connection ends whose peer asks for calm.
+    fn asking() -> Error {
+        Error::new(Kind::Connection(raddle_core::ConnectionError {
+            origin: raddle_core::Origin::Remote,
+            code: raddle_core::ErrorCode::ENHANCE_YOUR_CALM,
+            violation: None,
+        }))
+    }
+
+    /// How many seconds lie between PINGs to `target` that are asked for once a second.
+    fn interval(calm: &Calm, target: &Target) -> u64 {
+        let config = Config {
+            keep_alive_interval: Some(Duration::from_secs(1)),
+            ..Config::default()
+        };
+        let interval = calm.config(&config, target).keep_alive_interval;
+        interval.map_or(0, |interval| interval.as_secs())
+    }
+
+    fn named(name: &str) -> Target {
+        Target::of(&format!("http://{name}/").parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn calm_is_asked_for_and_comes_to_an_end() {
+        let (calm, target) = (Calm::default(), named("a"));
+        for seconds in [2, 4, 8, 16, 32, 64, 64] {
+            calm.note(target.clone(), Some(&asking()), CALM_AFTER * 2);
+            assert_eq!(interval(&calm, &target), seconds);
+        }
+        // What is over at once has not met with a PING, however it ended.
+        calm.note(target.clone(), None, CALM_AFTER / 2);
+        calm.note(target.clone(), Some(&Error::new(Kind::Io)), CALM_AFTER / 2);
+        assert_eq!(interval(&calm, &target), 64);
+        calm.note(target.clone(), None, CALM_AFTER);
+        assert_eq!(interval(&calm, &target), 8);
+        calm.note(target.clone(), Some(&Error::new(Kind::Io)), CALM_AFTER);
+        assert_eq!(interval(&calm, &target), 2);
+        calm.note(named("b"), None, CALM_AFTER);
+        calm.note(target.clone(), None, CALM_AFTER);
+        assert_eq!(interval(&calm, &target), 1);
+        assert!(calm.times().is_empty());
+    }
+
+    #[test]
+    fn the_target_that_has_just_asked_is_remembered() {
+        let calm = Calm::default();
+        for n in 0..CALM_MAX {
+            calm.note(named(&format!("b{n:03}")), Some(&asking()), CALM_AFTER);
+        }
+        // Before all others by name.
+        for seconds in [2, 4] {
+            calm.note(named("a"), Some(&asking()), CALM_AFTER);
+            assert_eq!(interval(&calm, &named("a")), seconds);
+        }
+        assert_eq!(calm.times().len(), CALM_MAX);
+        assert_eq!(interval(&calm, &named("b000")), 1, "it has given way");
+        assert_eq!(interval(&calm, &named("b001")), 2);
     }
 }
