@@ -73,10 +73,24 @@ fn a_bad_address_is_one_line() {
             ["--backend", "http://a/path"],
             "must end after the port",
         ),
+        (
+            BALANCER,
+            ["--backend", "http://a:99999"],
+            "port is above 65,535",
+        ),
+        (BALANCER, ["--backend", "http://a:0"], "port 0"),
+        (
+            BALANCER,
+            ["--backend", "http://user:secret@a:80"],
+            "leave them out",
+        ),
+        (BALANCER, ["--backend", "https://user@a"], "leave them out"),
     ] {
         assert_refused(program, &arguments, what);
         let output = run(program, &arguments);
-        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1);
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
 }
 
@@ -132,6 +146,16 @@ fn help_is_not_an_error() {
     let output = run(BALANCER, &["--help"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).contains("curl -k https://127.0.0.1:9443/"));
+}
+
+#[test]
+fn each_says_which_version_it_is() {
+    for (program, name) in [(BALANCER, "load_balancer"), (ECHO, "test_backend_echo")] {
+        let output = run(program, &["--version"]);
+        assert_eq!(output.status.code(), Some(0));
+        let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), version);
+    }
 }
 
 #[cfg(unix)]

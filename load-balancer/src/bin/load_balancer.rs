@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use http::Uri;
-use raddle_io::Target;
+use raddle_io::{Kind, Target};
 use raddle_lb::{
     limits::Limits,
     start::{Options, Running, Signals, StartError, address, say, start},
@@ -13,6 +13,8 @@ use raddle_lb::{
 /// An HTTPS load balancer: HTTP/1.1 and HTTP/2 for clients, few HTTP/2 connections to the backends.
 #[derive(Debug, Parser)]
 #[command(
+    name = "load_balancer",
+    version,
     max_term_width = 100,
     after_help = "Without --backend, two echo backends are started to try it with:
   load_balancer
@@ -38,6 +40,12 @@ struct Flags {
 
 /// Reads a backend's address. Not left to clap, whose complaint is several lines long.
 fn backend(text: &str) -> Result<Target, StartError> {
+    // Not repeated: what is said here ends in logs.
+    if text.contains('@') {
+        return Err(StartError::new(
+            "--backend with a user or a password: requests do not carry them there; leave them out",
+        ));
+    }
     let wrong = |what: &str| StartError::new(format!("--backend {text}: {what}"));
     let uri: Uri = text
         .parse()
@@ -47,7 +55,16 @@ fn backend(text: &str) -> Result<Target, StartError> {
             "must end after the port: requests keep their own path",
         ));
     }
-    Target::of(&uri).map_err(|_| wrong("write http://HOST:PORT or https://HOST:PORT"))
+    let target = Target::of(&uri).map_err(|error| match error.kind() {
+        Kind::Head(what) => wrong(&format!(
+            "{what}; write http://HOST:PORT or https://HOST:PORT"
+        )),
+        _ => wrong("write http://HOST:PORT or https://HOST:PORT"),
+    })?;
+    if target.port() == 0 {
+        return Err(wrong("nobody listens on port 0; write another one"));
+    }
+    Ok(target)
 }
 
 fn main() -> ExitCode {

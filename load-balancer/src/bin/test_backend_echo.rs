@@ -14,7 +14,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// An HTTP/2 server (prior knowledge, or TLS with --tls) that echoes request bodies.
 #[derive(Debug, Parser)]
-#[command(max_term_width = 100, after_help = PATHS)]
+#[command(name = "test_backend_echo", version, max_term_width = 100, after_help = PATHS)]
 struct Flags {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT")]
