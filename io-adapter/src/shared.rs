@@ -2,8 +2,9 @@
 //!
 //! The *state* lock guards the engine. The *write* lock guards the transport's writing half and the bytes that are on
 //! their way to it; a half-written frame stays inside it, so that a flusher that goes away loses nothing. The order is
-//! write lock, then state lock; nobody waits for the write lock: who finds it taken says so and leaves the work to its
-//! holder, who looks again after letting go.
+//! write lock, then state lock; nobody who has something to write waits for the write lock: who finds it taken says so and
+//! leaves the work to its holder, who looks again after letting go. The driver does wait for it where it looks whether all is
+//! written, and where the connection ends: no longer than calls take that do not block.
 //!
 //! Who flushes: a lone sender does so itself, at once. When other streams are open, a sender leaves it to the driver,
 //! which lets the tasks that it has woken run first and then writes for all of them at once.

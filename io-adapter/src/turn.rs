@@ -1,4 +1,5 @@
-//! A lock that nobody waits for: who finds it taken leaves the work to its holder.
+//! A lock that nobody waits for to work: who finds it taken leaves the work to its holder. Only who looks at what it guards
+//! waits for it, and no longer than one call takes, as nobody holds it across a wait.
 
 use std::sync::{PoisonError, TryLockError};
 
