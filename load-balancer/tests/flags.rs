@@ -2,11 +2,22 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpStream,
     process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use raddle_io::{Config, Dialer, Pool, PoolConfig, tls};
+use tower_service::Service;
 
 const BALANCER: &str = env!("CARGO_BIN_EXE_load_balancer");
 const ECHO: &str = env!("CARGO_BIN_EXE_test_backend_echo");
+/// Less than the ten seconds that both give to what is in progress when they end.
+const SOON: Duration = Duration::from_secs(7);
 
 fn run(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().unwrap()
@@ -159,6 +170,28 @@ fn each_says_which_version_it_is() {
 }
 
 #[cfg(unix)]
+fn interrupt(process: &Process) {
+    let interrupted = Command::new("kill")
+        .args(["-INT", &process.0.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+}
+
+/// How long a process takes to end, which has to be well.
+#[cfg(unix)]
+fn time_to_end(process: &mut Process, mut meanwhile: impl FnMut(&Process)) -> Duration {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = process.0.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(0));
+            return start.elapsed();
+        }
+        meanwhile(process);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn an_interrupt_drains_and_exits_with_0() {
     for (program, arguments) in [
@@ -170,10 +203,56 @@ fn an_interrupt_drains_and_exits_with_0() {
             line.starts_with("listening on https://127.0.0.1:"),
             "{line}"
         );
-        let interrupted = Command::new("kill")
-            .args(["-INT", &process.0.id().to_string()])
-            .status();
-        assert!(interrupted.unwrap().success());
+        interrupt(&process);
         assert_eq!(process.0.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_waits_for_the_handshake_of_a_silent_client() {
+    for (program, arguments) in [
+        (BALANCER, &["--listen", "127.0.0.1:0"][..]),
+        (ECHO, &["--listen", "127.0.0.1:0", "--tls"]),
+    ] {
+        let (mut process, line) = start(program, arguments);
+        let address = line.trim().rsplit('/').next().unwrap();
+        let silent = TcpStream::connect(address).unwrap();
+        // Long enough for it to be accepted.
+        thread::sleep(Duration::from_millis(200));
+        interrupt(&process);
+        assert!(time_to_end(&mut process, |_| {}) < SOON, "{program}");
+        drop(silent);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_ends_what_is_in_progress() {
+    for (program, arguments) in [
+        (BALANCER, &["--listen", "127.0.0.1:0"][..]),
+        (ECHO, &["--listen", "127.0.0.1:0", "--tls"]),
+    ] {
+        let (mut process, line) = start(program, arguments);
+        let uri = line.trim().rsplit(' ').next().unwrap();
+        let dialer = Dialer::new(Config::default()).tls(tls::Connector::new(tls::Trust::Anyone));
+        let mut pool = Pool::new(dialer, PoolConfig::default());
+        // One is answered before the other one is sent, over the same connection.
+        let get = |path| {
+            let request = Request::get(format!("{uri}{path}"));
+            request.body(Empty::<Bytes>::new()).unwrap()
+        };
+        assert_eq!(pool.call(get("/")).await.unwrap().status(), 200);
+        let held = tokio::spawn(pool.call(get("/delay/60000")));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut interrupts = 0;
+        // Those that come before the first is seen are one with it.
+        let took = time_to_end(&mut process, |process| {
+            interrupts += 1;
+            interrupt(process);
+        });
+        assert!(took < SOON, "{program}: {took:?}");
+        assert!(interrupts >= 2, "{program}: the first does not end it");
+        assert!(held.await.unwrap().is_err());
     }
 }
