@@ -28,7 +28,8 @@ use support::get;
 enum Failure {
     /// It sent so many bytes, and does not say so.
     AfterSending(usize),
-    /// It takes so many bytes more, and then nothing for ever.
+    /// It takes so many bytes more, and then fails.
+    #[cfg(feature = "tls")]
     Behind(usize),
     /// It takes nothing, and calls that no error.
     Zero,
@@ -69,7 +70,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Failing<T> {
                 assert!(Pin::new(&mut self.io).poll_write(cx, sent).is_ready());
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
             }
+            #[cfg(feature = "tls")]
             Some(Failure::Behind(0)) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            #[cfg(feature = "tls")]
             Some(Failure::Behind(left)) => {
                 let part = &buf[..left.min(buf.len())];
                 let written = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, part))?;
