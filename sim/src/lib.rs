@@ -14,6 +14,7 @@ mod agenda;
 pub mod campaign;
 pub mod case;
 mod conservation;
+mod counted;
 mod crumbs;
 mod endless;
 #[cfg(feature = "network")]

@@ -2,7 +2,7 @@
 //! nothing unread because it cannot write (I-25).
 
 use bytes::Buf;
-use raddle_core::{Config, Connection, Lifecycle, Transmit};
+use raddle_core::{Config, Connection, Input, Lifecycle, Transmit};
 
 use crate::outcome::Fault;
 
@@ -89,6 +89,30 @@ impl Rest<'_> {
         }
         Ok(())
     }
+}
+
+/// I-25: who is told how many bytes are still needed can wait for that many.
+///
+/// # Errors
+/// When more or fewer are needed.
+pub(crate) fn judge_needed(conn: &Connection, input: &[u8], verdict: Input) -> Result<(), Fault> {
+    let Input::NeedMore { at_least } = verdict else {
+        return Ok(());
+    };
+    let whole = match (conn.audit_coming(), input) {
+        (Some(payload), _) => payload,
+        (None, [a, b, c, _, _, _, _, _, _, ..]) => 9 + u32::from_be_bytes([0, *a, *b, *c]) as usize,
+        (None, _) => 9,
+    };
+    let preface = input.is_empty() && conn.stats().frames_received == 0;
+    if at_least + input.len() == whole || (preface && at_least <= 24) {
+        return Ok(());
+    }
+    Err(Fault::run(format!(
+        "I-25: {at_least} bytes are said to be needed behind {} of {whole}, by {:?}",
+        input.len(),
+        conn.role()
+    )))
 }
 
 /// I-25: a whole frame is read, whatever the other way does.

@@ -9,6 +9,7 @@ use super::{Hop, plan::Plan};
 use crate::{
     agenda::earlier,
     conservation::{Half, conserved},
+    counted::{self, Tally},
     crumbs,
     outcome::Fault,
     pair::{end::FEW, pipe::Pipe},
@@ -60,6 +61,8 @@ pub(super) struct Side {
     observer: Observer,
     /// Times that it had nothing more to do and was not looked at.
     unseen: usize,
+    /// What its application has heard and been refused.
+    pub(super) tally: Tally,
     pub(super) closed: bool,
     pub(super) hung_up: bool,
 }
@@ -159,6 +162,7 @@ impl Side {
             taken: BTreeMap::new(),
             observer,
             unseen: 0,
+            tally: Tally::default(),
             closed: false,
             hung_up: false,
         }
@@ -200,6 +204,7 @@ impl Side {
 
     pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {
         *self.taken.entry(stream).or_default() += bytes;
+        self.tally.heard += bytes as u64;
     }
 
     /// Its application is done with `bytes` of a body.
@@ -259,6 +264,11 @@ impl Side {
     /// The highest stream that it has opened, where its peer has said that it looks at none above a lower one.
     pub(super) fn left_out(&self) -> Option<(u32, u32)> {
         self.observer.left_out()
+    }
+
+    /// I-18: what the engine has counted is what has passed.
+    pub(super) fn counted(&self) -> Result<(), Fault> {
+        counted::judge(&self.conn, &self.observer, &self.tally)
     }
 
     /// Its peer, which is honest, did nothing that a defence counts.

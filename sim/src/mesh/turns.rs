@@ -124,6 +124,9 @@ impl World<'_> {
             } else if !side.dirty && side.is_due() {
                 side.conn.check();
                 side.audit()?;
+                if side.tally.is_due() {
+                    side.counted()?;
+                }
                 side.rest().judge()?;
                 self.links[at].conserved()?;
             }

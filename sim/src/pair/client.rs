@@ -9,9 +9,10 @@ use super::{
     end::{Live, Sending},
     expecting::{EXPECT, Expects},
     lists::Extra,
+    server::interim,
 };
 use crate::{
-    oracle::{Message, Way},
+    oracle::Message,
     outcome::Fault,
     trace::{Said, note},
 };
@@ -33,17 +34,19 @@ impl World<'_> {
         if request.expects.is_some() && !empty {
             head = head.field(EXPECT.0, EXPECT.1);
         }
-        let urgency = request.urgency.map(|urgency| urgency.to_string());
-        if let Some(urgency) = &urgency {
-            head = head.field(b"priority", urgency.as_bytes());
+        if let Some(urgency) = request.urgency {
+            head = head.field(b"priority", urgency.to_string().as_bytes());
         }
         let mut extras = self.extras();
         extras.extend(request.long_head.then(Extra::long));
         for extra in &extras {
             head = extra.put(head);
         }
+        if let Some(cookie) = self.cookie() {
+            head = head.field(b"cookie", cookie.as_bytes());
+        }
         let head = head.finish();
-        let list = self.head_sent(n, Way::Up, head.all());
+        let list = self.request_sent(n, &head);
         // An empty body may also end with a frame of its own.
         self.tape.lane("client");
         let then = if empty && self.tape.chance(3, 4) {
@@ -66,6 +69,7 @@ impl World<'_> {
             reply: None,
             stops: false,
             given: 0,
+            interims: 0,
         };
         if self.client.streams.insert(handle, live).is_some() {
             return Err(Fault::of(n, format!("I-18: {handle:?} is in use already")));
@@ -101,7 +105,10 @@ impl World<'_> {
     fn not_taken(&mut self, n: u64, error: OpenError) -> Result<(), Fault> {
         note!(self, "Client: #{} is not taken: {}", n, Said(&error));
         match error {
-            OpenError::QueueFull => self.marks.hit("queue full"),
+            OpenError::QueueFull => {
+                self.marks.hit("queue full");
+                self.client.tally.unqueued += 1;
+            }
             OpenError::Closing => self.marks.hit("opened while closing"),
             error => return Err(Fault::of(n, format!("was not taken: {error}"))),
         }
@@ -136,10 +143,17 @@ impl World<'_> {
         if head.status() == 100 && self.plan.requests[n as usize].expects.is_some() {
             return self.go_on(stream);
         }
-        if head.status() != 103 {
+        let live = self.client.streams.get_mut(&stream);
+        let before = live.map_or(0, |live| {
+            live.interims += 1;
+            live.interims - 1
+        });
+        let (status, link) = interim(before);
+        let told = head.fields().find(|field| field.name == b"link");
+        if head.status() != status || told.is_none_or(|field| field.value != link.as_bytes()) {
             return Err(Fault::of(
                 n,
-                format!("I-31: interim status {}", head.status()),
+                format!("I-31: {head:?} for an interim response of {status}, {link}"),
             ));
         }
         Ok(())

@@ -11,6 +11,7 @@ use raddle_core::{
 use super::{expecting::Expects, news::News, plan::Plan};
 use crate::{
     conservation::Half,
+    counted::{self, Tally},
     crumbs,
     oracle::Message,
     outcome::{Fault, Marks},
@@ -19,13 +20,15 @@ use crate::{
     wire::{Observer, Urgency},
 };
 
+/// A small part of a body: engines copy such parts together.
+const SMALL_MAX: usize = 300;
 /// Streams of which a look at all costs no more than what else happens.
 pub(crate) const FEW: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) conn: Connection,
-    config: Config,
+    pub(super) config: Config,
     /// The most streams that it had at once.
     pub(super) peak: usize,
     pub(super) out: Transmit,
@@ -51,6 +54,8 @@ pub(super) struct End {
     others_hold: bool,
     /// Times that it had nothing more to do and was not looked at.
     unseen: usize,
+    /// What its application has heard and been refused.
+    pub(super) tally: Tally,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -74,6 +79,8 @@ pub(super) struct Live {
     pub(super) stops: bool,
     /// Bytes of its body that the engine has.
     pub(super) given: usize,
+    /// Interim responses that were told.
+    pub(super) interims: u64,
 }
 
 /// How a server answers.
@@ -99,6 +106,8 @@ pub(super) struct Sending {
     pub(super) trailers: Option<Bytes>,
     /// The most bytes that are offered at once.
     part_max: usize,
+    /// Some parts are small, whatever the others are.
+    mixes: bool,
     pauses: bool,
 }
 
@@ -136,6 +145,7 @@ impl End {
             left_waiting: false,
             others_hold: false,
             unseen: 0,
+            tally: Tally::default(),
             closed: false,
             hung_up: false,
         }
@@ -228,6 +238,7 @@ impl End {
 
     /// The application has been given `bytes` of a body.
     pub(super) fn took(&mut self, stream: StreamHandle, bytes: usize) {
+        self.tally.heard += bytes as u64;
         if let Some(taken) = self.taken.entry(stream).or_insert(Some(0)) {
             self.others_hold |= self.held > *taken as u64 && bytes > 0;
             *taken += bytes;
@@ -249,6 +260,7 @@ impl End {
     pub(super) fn discard(&mut self, stream: StreamHandle) {
         let taken = self.taken.insert(stream, None).flatten();
         self.held -= taken.unwrap_or_default() as u64;
+        self.tally.discarded = true;
         self.conn.discard(stream);
     }
 
@@ -282,6 +294,9 @@ impl End {
         self.unseen = 0;
         self.conn.check();
         self.audit()?;
+        if self.tally.is_due() {
+            counted::judge(&self.conn, &self.observer, &self.tally)?;
+        }
         let holds = |(handle, taken): &(&StreamHandle, &Option<usize>)| {
             taken.is_none_or(|taken| taken > 0) && !self.streams.contains_key(handle)
         };
@@ -348,6 +363,7 @@ impl Sending {
             at: 0,
             trailers: message.trailers,
             part_max: least + tape.lane("writers").piece(2 * plan.body_max),
+            mixes: tape.lane("pieces").chance(1, 4),
             pauses: plan.features.slow_writers,
         }
     }
@@ -359,9 +375,14 @@ impl Sending {
         handle: StreamHandle,
         tape: &mut Tape,
     ) -> Result<Sent, SendError> {
-        tape.lane("writers");
         loop {
-            let end = self.body.len().min(self.at + self.part_max);
+            let small = self.mixes && tape.lane("pieces").chance(1, 2);
+            let most = match small {
+                true => 1 + tape.index(SMALL_MAX),
+                false => self.part_max,
+            };
+            tape.lane("writers");
+            let end = self.body.len().min(self.at + most);
             let mut part = self.body.slice(self.at..end);
             // The end may come with the last part or, sometimes, alone behind it.
             let last = end == self.body.len() && self.trailers.is_none();

@@ -56,7 +56,8 @@ impl World<'_> {
         if let Some(n) = self.oracle.unended_on_server().next() {
             return Err(Fault::of(n, "I-01: never ended on the server"));
         }
-        for end in [&self.client, &self.server] {
+        let ends = [&self.client, &self.server];
+        for (end, peer) in ends.into_iter().zip([&self.server, &self.client]) {
             if let Some(live) = end.streams.values().next() {
                 return Err(Fault::of(
                     live.n,
@@ -64,6 +65,7 @@ impl World<'_> {
                 ));
             }
             end.blameless()?;
+            end.knows_of(&peer.settings_more())?;
             end.conn.check();
             if end.conn.poll_timeout().is_some() {
                 return Err(Fault::run("I-16: a deadline outlived its connection"));

@@ -1,7 +1,7 @@
 //! Field lists: what heads hold beside what they need, and what of it arrives.
 
 use bytes::Bytes;
-use raddle_core::{Field, RequestHeadBuilder, Role};
+use raddle_core::{Field, RequestHead, RequestHeadBuilder, Role};
 
 use super::World;
 use crate::{
@@ -79,6 +79,43 @@ impl World<'_> {
         } else {
             Vec::new()
         }
+    }
+
+    /// A cookie of a few crumbs, none of which is so short that it is kept out of tables.
+    pub(super) fn cookie(&mut self) -> Option<String> {
+        let tape = self.tape.lane("cookies");
+        if !self.plan.features.fields || !tape.chance(1, 3) {
+            return None;
+        }
+        let crumb = |n: u64| format!("crumb-{n}=0123456789abcdef");
+        let crumbs = (0..tape.between(1, 5)).map(|_| crumb(tape.below(4)));
+        Some(crumbs.collect::<Vec<_>>().join("; "))
+    }
+
+    /// The head of a request is sent, with its cookie in crumbs if the client is asked to; and they arrive as one, if the
+    /// server is (RFC 9113 §8.2.3).
+    pub(super) fn request_sent(&mut self, n: u64, head: &RequestHead) -> Bytes {
+        let list = |splits: bool| {
+            let fields = head.all().flat_map(move |field| {
+                let cut = splits && field.name == b"cookie";
+                let crumbs = field.value.split(move |&byte| cut && byte == b';');
+                crumbs.map(move |crumb| match cut {
+                    true => (field.name, crumb.trim_ascii_start(), field.sensitive),
+                    false => (field.name, crumb, field.sensitive),
+                })
+            });
+            Bytes::from(lines(fields))
+        };
+        let sent = list(self.plan.client.split_cookies);
+        let joins = self.plan.server.join_cookies;
+        self.lists[n as usize].request = match joins {
+            true => list(false),
+            false => sent.clone(),
+        };
+        if sent.len() > 4_096 {
+            self.marks.hit("E09");
+        }
+        sent
     }
 
     /// The head of a message is sent: its lines go to whoever sees them next.

@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod end;
 mod ending;
 mod expecting;
+mod habits;
 mod lists;
 mod news;
 pub(crate) mod pipe;
@@ -35,7 +36,7 @@ use crate::{
     campaign::Profile,
     oracle::Oracle,
     outcome::{Fault, Marks, Outcome},
-    resources::judge_input,
+    resources::{judge_input, judge_needed},
     runner,
     tape::Tape,
     trace::{Mix, Trace, note},
@@ -384,6 +385,7 @@ impl<'t> World<'t> {
         let before = end.input.len();
         let verdict = end.handle_input(now, self.tape.reads_in_crumbs());
         end.decoder_agrees(peer)?;
+        judge_needed(&end.conn, &end.input, verdict)?;
         let moved = end.input.len() < before;
         match verdict {
             Input::NeedMore { .. } => {}

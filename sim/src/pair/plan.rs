@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use raddle_core::{Config, ErrorCode, Role};
 
-use super::pipe::Style;
+use super::{habits::habits, pipe::Style};
 use crate::{campaign::Profile, options::unusual, oracle::Way, tape::Tape, wire::Urgency};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -84,6 +84,8 @@ pub(super) struct Features {
     pub(super) fields: bool,
     /// HPACK's tables are compared after each block.
     pub(super) tables: bool,
+    /// Readers set windows of their own.
+    pub(super) windows: bool,
 }
 
 /// How much happens.
@@ -144,12 +146,15 @@ impl Plan {
             slow_server: tape.chance(1, 2),
             fields: tape.lane("fields").chance(1, 3),
             tables: tape.lane("tables").chance(1, 8),
+            windows: tape.lane("windows").chance(1, 4),
         };
         let style = style(tape.lane("style"), many, long);
         let calm = profile == Profile::Liveness;
         let impatient = !calm && tape.chance(1, 8);
         let client = config(tape.lane("config client"), impatient);
         let server = config(tape.lane("config server"), impatient);
+        let client = habits(tape.lane("habits client"), client);
+        let server = habits(tape.lane("habits server"), server);
         let narrow = [&client, &server]
             .into_iter()
             .map(|config| {

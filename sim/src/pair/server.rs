@@ -17,6 +17,15 @@ use crate::{
 /// The longest time that an answer or a reset takes, in nanoseconds.
 const DELAY_MAX: u64 = 500_000_000;
 
+/// Interim responses that a client takes, and that may wait at a server, beside the one that it may have asked for.
+const INTERIMS_MAX: u64 = 15;
+
+/// The interim response behind so many others: its status, and a field that tells it from them.
+pub(super) fn interim(before: u64) -> (u16, String) {
+    let status = [103, 102, 104][(before % 3) as usize];
+    (status, format!("</style-{before}>"))
+}
+
 impl World<'_> {
     pub(super) fn on_request(
         &mut self,
@@ -43,6 +52,7 @@ impl World<'_> {
             reply: Some(reply),
             stops: false,
             given: 0,
+            interims: 0,
         };
         if self.server.streams.insert(stream, live).is_some() {
             return Err(Fault::of(n, format!("I-18: {stream:?} is in use already")));
@@ -70,12 +80,13 @@ impl World<'_> {
             body: self.tape.size(self.plan.body_max),
             trailers: features.trailers && self.tape.chance(1, 3),
             length: self.tape.chance(1, 3),
-            interims: if features.interims {
-                self.tape.below(6)
-            } else {
-                0
+            interims: match features.interims {
+                // As many as anybody takes.
+                true if self.tape.lane("interims").chance(1, 16) => INTERIMS_MAX,
+                true => self.tape.lane("replies").below(6),
+                false => 0,
             },
-            waits: self.tape.chance(1, 2),
+            waits: self.tape.lane("replies").chance(1, 2),
             delay: if slow { self.tape.moment(DELAY_MAX) } else { 0 },
             stops: features.server_resets && self.tape.chance(1, 2),
         }
@@ -151,11 +162,13 @@ impl World<'_> {
     }
 
     fn inform(&mut self, stream: StreamHandle, n: u64, interims: u64) -> Result<(), Fault> {
-        for _ in 0..interims {
-            let hint = ResponseHead::new(103).field(b"link", b"</style>").finish();
+        for before in 0..interims {
+            let (status, link) = interim(before);
+            let hint = ResponseHead::new(status).field(b"link", link.as_bytes());
+            let hint = hint.finish();
             let list = lines([
-                (&b":status"[..], &b"103"[..], false),
-                (b"link", b"</style>", false),
+                (&b":status"[..], status.to_string().as_bytes(), false),
+                (b"link", link.as_bytes(), false),
             ]);
             let list = list.into();
             match self.server.conn.inform(stream, hint) {

@@ -175,6 +175,7 @@ impl World<'_> {
             return Err(Fault::of(n, format!("I-23: {role:?}: data of no bytes")));
         }
         self.end(role).took(stream, data.len());
+        self.set_window(role, stream);
         self.tape.lane("readers");
         if self.plan.features.discards && self.tape.chance(1, 16) {
             note!(self, "{:?}: #{} discards the rest", role, n);
@@ -196,6 +197,19 @@ impl World<'_> {
             return self.whole(role, stream, n);
         }
         Ok(())
+    }
+
+    /// Sometimes a reader sets a window of its own: not so small that a body takes for ever.
+    fn set_window(&mut self, role: Role, stream: StreamHandle) {
+        if !self.plan.features.windows || !self.tape.lane("windows").chance(1, 4) {
+            return;
+        }
+        let most = self.plan.body_max as u32;
+        let window = self
+            .tape
+            .pick(&[most / 60 + 1, most / 4 + 1, 70_000, 1 << 20]);
+        let has = self.end(role).conn.set_receive_window(stream, window);
+        note!(self, "{:?}: a window of {}: {}", role, window, has);
     }
 
     fn discard(&mut self, role: Role, stream: StreamHandle, n: u64) -> Result<(), Fault> {
@@ -239,6 +253,7 @@ impl World<'_> {
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
         live.given = sending.at;
+        end.tally.refused += u64::from(sent == Sent::Blocked);
         if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {
             let list = lines([(&b"x-end"[..], &value[..], false)]);
             end.news.sent_list(stream, list.into());

@@ -43,6 +43,7 @@ impl Observer {
 
     /// A frame is read.
     pub(super) fn note_taken(&mut self, frame: &Passing<'_>) {
+        self.count_taken(frame);
         match frame.kind {
             kind::HEADERS | kind::CONTINUATION => self.messages.block_read(frame.ends_headers()),
             kind::SETTINGS if frame.is_ack() => self.acknowledged = true,
@@ -58,6 +59,7 @@ impl Observer {
 
     /// A frame is sent.
     pub(super) fn note_sent(&mut self, frame: &Passing<'_>) {
+        self.count_sent(frame);
         match frame.kind {
             kind::SETTINGS if !frame.is_ack() => {
                 let window = frame.settings().find(|&(id, _)| id == 4);

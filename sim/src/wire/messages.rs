@@ -127,6 +127,12 @@ impl Messages {
         Ok(())
     }
 
+    /// Whether the final head of a message was sent.
+    pub(super) fn has_head(&self, stream: u32) -> bool {
+        let phase = self.phases.get(stream);
+        phase.is_some_and(|phase| !matches!(phase, Phase::Nothing))
+    }
+
     fn judge_block(&mut self, stream: u32, block: &[u8]) -> Result<(), Fault> {
         self.lines.clear();
         self.begun = true;

@@ -5,6 +5,7 @@
 
 mod account;
 mod by_id;
+mod counts;
 mod fairness;
 mod frame;
 mod hpack;
@@ -14,6 +15,7 @@ mod observer;
 mod questions;
 pub(crate) mod rules;
 mod tables;
+mod told;
 mod written;
 
 pub(crate) use account::Account;

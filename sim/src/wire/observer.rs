@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::{
     Frame, Frames, Passing,
     account::Account,
     by_id::ById,
+    counts::Counts,
     fairness::{Fairness, Urgency},
     kind,
     marks::{Seats, Seen},
@@ -57,6 +56,10 @@ pub(crate) struct Observer {
     pub(super) acknowledged: bool,
     pub(super) written: Written,
     pub(super) seats: Seats,
+    pub(super) counts: Counts,
+    /// The last stream that the peer has opened, and whether its header block has still to end.
+    pub(super) opened_last: u32,
+    pub(super) opening: bool,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +131,9 @@ impl Observer {
             acknowledged: false,
             written: Written::new(client),
             seats: Seats::default(),
+            counts: Counts::default(),
+            opened_last: 0,
+            opening: false,
         }
     }
 
@@ -147,29 +153,8 @@ impl Observer {
         self.received = received;
     }
 
-    /// The application has given `bytes` of the body of a stream so far.
-    pub(crate) fn gave(&mut self, stream: u32, bytes: usize) {
-        // A client gives some before the head is cut, which makes the stream.
-        self.streams.or_default(stream).given = bytes;
-        self.line_up(stream);
-    }
-
-    /// The end's application sends a head or trailers, of these lines.
-    pub(crate) fn expect(&mut self, stream: u32, lines: Bytes) {
-        self.messages.expect(stream, lines);
-    }
-
-    /// The end's application has said how urgent a stream is; or, unless a frame says it, its head.
-    pub(crate) fn urge(&mut self, stream: u32, urgency: Urgency, by_head: bool) {
-        let found = self.streams.or_default(stream);
-        if !(by_head && found.urgency_told) {
-            (found.urgency, found.urgency_told) = (urgency, !by_head);
-        }
-        self.line_up(stream);
-    }
-
     /// Whether the stream waits for its turn, after something about it has changed.
-    fn line_up(&mut self, id: u32) {
+    pub(super) fn line_up(&mut self, id: u32) {
         let Some(stream) = self.streams.get(id) else {
             return;
         };
@@ -312,9 +297,9 @@ impl Observer {
         match frame.kind {
             kind::HEADERS => {
                 self.judge_headers(frame)?;
-                self.messages.judge(frame, true)
+                self.judge_block(frame)
             }
-            kind::CONTINUATION => self.messages.judge(frame, false),
+            kind::CONTINUATION => self.judge_block(frame),
             kind::DATA => self.judge_data(frame),
             kind::RST_STREAM => self.judge_reset(frame),
             kind::SETTINGS if frame.is_ack() => {
@@ -350,6 +335,7 @@ impl Observer {
             }
             self.highest = id;
             self.open += 1;
+            self.counts.opened_sent += 1;
             let stream = self.streams.or_default(id);
             stream.counted = true;
         }
@@ -361,10 +347,15 @@ impl Observer {
             return Err(wrong("I-07: HEADERS behind the end"));
         }
         let end = frame.ends_stream();
-        self.change(id, |stream| {
-            stream.sent_end |= end;
-            stream.head = true;
-        });
+        self.change(id, |stream| stream.sent_end |= end);
+        Ok(())
+    }
+
+    /// A part of a header block. A body waits behind the final head, and not behind one that is interim.
+    fn judge_block(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
+        self.messages.judge(frame, frame.kind == kind::HEADERS)?;
+        let head = frame.ends_headers() && self.messages.has_head(frame.stream);
+        self.change(frame.stream, |stream| stream.head |= head);
         Ok(())
     }
 

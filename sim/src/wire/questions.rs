@@ -51,7 +51,12 @@ impl Observer {
         (self.highest > last).then_some((self.highest, last))
     }
 
-    /// Whether its SETTINGS were acknowledged. It sends them once.
+    /// Whether a GOAWAY was sent.
+    pub(crate) fn has_left(&self) -> bool {
+        self.goaway_sent.is_some()
+    }
+
+    /// Whether the peer has acknowledged what this end has announced.
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.acknowledged
     }

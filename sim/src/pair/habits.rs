@@ -1,0 +1,42 @@
+//! What an end does of itself, and what its application announces of its own.
+
+use raddle_core::Config;
+
+use super::end::End;
+use crate::{outcome::Fault, tape::Tape};
+
+/// What an end does of itself beside that: how it treats cookies, and how far its windows follow the path.
+pub(super) fn habits(tape: &mut Tape, config: Config) -> Config {
+    Config {
+        join_cookies: !tape.chance(1, 3),
+        split_cookies: tape.chance(1, 3),
+        connection_window_bytes_max: tape.pick(&[8 << 20, 0, 200_000]),
+        keep_reset_slots: !tape.chance(1, 3),
+        settings_more: match tape.chance(1, 4) {
+            true => vec![(0xf001, 7), (4, 1)],
+            false => Vec::new(),
+        },
+        ..config
+    }
+}
+
+impl End {
+    /// What its application has announced of its own: what the engine knows itself it leaves out.
+    pub(super) fn settings_more(&self) -> Option<(u16, u32)> {
+        self.config.settings_more.first().copied()
+    }
+
+    /// I-14: what an application's peer has announced is told.
+    pub(super) fn knows_of(&self, said: &Option<(u16, u32)>) -> Result<(), Fault> {
+        let &Some((id, value)) = said else {
+            return Ok(());
+        };
+        let told = self.conn.peer_setting(id);
+        if self.conn.stats().frames_received == 0 || told == Some(value) {
+            return Ok(());
+        }
+        Err(Fault::run(format!(
+            "I-14: setting {id:x} is {value}, and is told as {told:?}"
+        )))
+    }
+}
