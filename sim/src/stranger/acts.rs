@@ -1,6 +1,8 @@
 //! What the engine's application does of itself.
 
-use raddle_core::{ErrorCode, Priority, RequestHead, ResponseHead, Role, StreamHandle, Then};
+use raddle_core::{
+    ErrorCode, OpenError, Priority, RequestHead, ResponseHead, Role, StreamHandle, Then,
+};
 
 use super::{World, app::PINGS_MAX};
 use crate::{outcome::Fault, tape::Tape, trace::note, wire::Urgency};
@@ -70,6 +72,9 @@ impl Kind {
 impl World<'_> {
     /// The application does something.
     pub(super) fn act(&mut self) -> Result<(), Fault> {
+        if self.tape.lane("surface").chance(1, 8) {
+            return self.act_rarely();
+        }
         let choice = self.tape.lane("app").below(8);
         let handles: Vec<_> = self.app.streams.keys().copied().collect();
         let some = (!handles.is_empty()).then(|| handles[self.tape.index(handles.len())]);
@@ -118,9 +123,18 @@ impl World<'_> {
     fn open_one(&mut self) {
         let body = self.tape.lane("app").size(self.app.body_max);
         let kind = Kind::draw(self.tape.lane("lists"));
-        if let Ok(handle) = self.conn.open(kind.request(), Then::More) {
-            note!(self, "app: opens {:?}, {} bytes", kind, body);
-            self.track(handle, Some(body), kind);
+        self.open_as(kind, body);
+    }
+
+    /// Opens a request of this kind, if there is room.
+    pub(super) fn open_as(&mut self, kind: Kind, body: usize) {
+        match self.conn.open(kind.request(), Then::More) {
+            Ok(handle) => {
+                note!(self, "app: opens {:?}, {} bytes", kind, body);
+                self.track(handle, Some(body), kind);
+            }
+            Err((OpenError::QueueFull, _)) => self.app.tally.unqueued += 1,
+            Err(_) => {}
         }
     }
 
@@ -145,6 +159,7 @@ impl World<'_> {
                 if let Some(id) = self.conn.ping() {
                     note!(self, "app: asks for an answer");
                     self.app.pings.insert(id);
+                    self.app.asked += 1;
                 }
                 if self.app.pings.len() > PINGS_MAX {
                     return Err(Fault::run("I-17: PING upon PING without an answer"));
@@ -161,6 +176,7 @@ impl World<'_> {
                 self.conn.discard(handle);
                 self.app.taken.remove(&handle);
                 self.app.discards.insert(handle);
+                self.app.tally.discarded = true;
             }
             (4, Some(handle)) => self.urge(handle),
             (3, Some(handle)) => {

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use raddle_core::{
     Connection, Event, Origin, PingId, ResponseHead, Retry, Role, StreamError, StreamHandle, Then,
+    Violation,
 };
 
-use super::{TURNS_MAX, World, acts::Kind};
+use super::{TURNS_MAX, World, acts::Kind, slow::STALL, surface::Window};
 use crate::{
+    counted::Tally,
     outcome::Fault,
     trace::{Said, note},
     view::Ended,
@@ -26,6 +28,16 @@ pub(super) struct App {
     /// PINGs that are not answered yet.
     pub(super) pings: BTreeSet<PingId>,
     pub(super) pongs: u64,
+    /// Streams that were given up as held back.
+    pub(super) stalled: BTreeSet<StreamHandle>,
+    /// The most streams that it had at once.
+    pub(super) peak: usize,
+    /// When a stream of its has ended last.
+    pub(super) ended_at: Option<u64>,
+    /// PINGs that it has asked for.
+    pub(super) asked: u64,
+    /// Those when all of them were out last.
+    pub(super) asked_before: u64,
     /// The codes that it has reset streams with.
     pub(super) codes: BTreeMap<u32, u32>,
     pub(super) drained: bool,
@@ -40,6 +52,15 @@ pub(super) struct App {
     pub(super) taken: BTreeMap<StreamHandle, usize>,
     /// Streams that there have been.
     pub(super) tracked: u64,
+    /// The windows that it has set.
+    pub(super) windows: BTreeMap<StreamHandle, Window>,
+    /// A stream that has ended, and of which nothing is left.
+    pub(super) gone: Option<StreamHandle>,
+    /// What it has ended the connection with.
+    pub(super) closed: Option<(u32, usize)>,
+    pub(super) tally: Tally,
+    /// Times that it has offered something on a stream in this turn.
+    pub(super) touched: u64,
 }
 
 #[derive(Debug)]
@@ -60,6 +81,8 @@ pub(super) struct Live {
     pub(super) head: bool,
     /// Trailers follow the body.
     pub(super) trailers: bool,
+    /// Bytes of the peer's body that have been told.
+    pub(super) heard: usize,
 }
 
 impl Live {
@@ -122,9 +145,11 @@ impl World<'_> {
             told: 0,
             head: false,
             trailers: false,
+            heard: 0,
         };
         self.app.tracked += 1;
         self.app.streams.insert(handle, live);
+        self.app.peak = self.app.peak.max(self.app.streams.len());
     }
 
     /// I-22: what the windows let pass has been sent, and so has an end behind which nothing is left.
@@ -190,6 +215,7 @@ impl World<'_> {
     pub(super) fn fill(&mut self) -> Result<(), Fault> {
         for (&handle, live) in &mut self.app.streams {
             let Some(left) = live.left else { continue };
+            self.app.touched += 1;
             if left == 0 && live.trailers {
                 let trailers = [(&b"x-end"[..], &b"0"[..])].into_iter().collect();
                 if self.conn.send_trailers(handle, trailers).is_ok() {
@@ -204,7 +230,10 @@ impl World<'_> {
             let then = if alone { Then::More } else { Then::End };
             match self.conn.send_data(handle, &mut data, then) {
                 Ok(_) if data.is_empty() => live.left = alone.then_some(0),
-                Ok(_) => live.left = Some(data.len()),
+                Ok(_) => {
+                    self.app.tally.refused += 1;
+                    live.left = Some(data.len());
+                }
                 Err(_) => live.left = None,
             }
         }
@@ -241,7 +270,7 @@ impl World<'_> {
                     return Err(Fault::run("I-08: a request above GOAWAY is told"));
                 }
                 if let Some(id) = id {
-                    self.hear_urgency(id, &head);
+                    self.hear_urgency(stream, id, &head);
                 }
                 self.track(stream, None, Kind::of(head.method()));
             }
@@ -257,6 +286,7 @@ impl World<'_> {
                 if self.app.discards.contains(&stream) {
                     return Err(Fault::run("I-04: hands out what nobody wants"));
                 }
+                self.hear_data(stream, &data)?;
                 if self.tape.lane("app").chance(1, 2) {
                     self.conn.release(stream, data.len());
                 } else {
@@ -291,12 +321,7 @@ impl World<'_> {
                 self.record_end(live.n, Ended::Finished, format_args!("finished"));
                 self.ends.completed += 1;
             }
-            Event::Failed { stream, error } => {
-                let live = self.ended(stream)?;
-                note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
-                self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
-                self.judge_failure(&live, error)?;
-            }
+            Event::Failed { stream, error } => self.failed(stream, error)?,
             other => self.connection_event(&other)?,
         }
         self.fill()
@@ -329,11 +354,29 @@ impl World<'_> {
 
     fn ended(&mut self, stream: StreamHandle) -> Result<Live, Fault> {
         let live = self.app.streams.remove(&stream);
+        self.app.windows.remove(&stream);
+        self.app.ended_at = Some(self.now);
+        if !self.app.taken.contains_key(&stream) {
+            self.app.gone = Some(stream);
+        }
         live.ok_or_else(|| Fault::run("I-01: a stream ends that is not open"))
+    }
+
+    fn failed(&mut self, stream: StreamHandle, error: StreamError) -> Result<(), Fault> {
+        let live = self.ended(stream)?;
+        if error.violation == Some(Violation::StreamStalled) {
+            self.app.stalled.insert(stream);
+        }
+        note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
+        self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
+        self.judge_failure(&live, error)
     }
 
     fn judge_failure(&mut self, live: &Live, error: StreamError) -> Result<(), Fault> {
         let retry = error.retry;
+        if error.violation == Some(Violation::StreamStalled) && self.now < STALL {
+            return Err(Fault::run("I-27: given up as held back before its time"));
+        }
         match retry {
             Retry::Never => self.ends.never += 1,
             Retry::IfIdempotent => self.ends.if_idempotent += 1,

@@ -11,7 +11,7 @@ use crate::{
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SECOND: u64 = 1_000_000_000;
 /// In which a peer has to have sent and acknowledged SETTINGS.
-const PATIENCE: u64 = 11 * SECOND;
+const PATIENCE: u64 = 10 * SECOND;
 /// Limits on header lists that leave room for some heads, and for none.
 const LISTS: [u32; 3] = [1_000, 230, 100];
 

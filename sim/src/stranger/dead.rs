@@ -16,9 +16,8 @@ const UNITS: u64 = 256;
 const UNITS_PER_BYTE: u64 = 8;
 /// Units of work for each stream, when something concerns all of them.
 const UNITS_PER_STREAM: u64 = 16;
-/// Nanoseconds in which a connection has to end whose transport takes nothing: the time to write, that to close, and a
-/// second of grace.
-const END_MAX: u64 = 32 * 1_000_000_000;
+/// Nanoseconds in which a connection has to end whose transport takes nothing: the time to write, and that to close.
+const END_MAX: u64 = 31 * 1_000_000_000;
 /// Deadlines that pass in that time.
 const DEADLINES_MAX: u32 = 1_000;
 
@@ -39,10 +38,17 @@ impl Cost {
         }
     }
 
-    /// I-19: work is bounded by what passes, not by what is there. `walked` streams may each be looked at.
-    pub(super) fn judge(&self, conn: &Connection, walked: usize) -> Result<(), Fault> {
+    /// I-19: work is bounded by what passes, not by what is there. `walked` streams may each be looked at, and so often
+    /// the application has `touched` one.
+    pub(super) fn judge(
+        &self,
+        conn: &Connection,
+        walked: usize,
+        touched: u64,
+    ) -> Result<(), Fault> {
         let units = conn.stats().work_units - self.units;
-        let may = UNITS + UNITS_PER_BYTE * self.bytes as u64 + UNITS_PER_STREAM * walked as u64;
+        let may =
+            UNITS + touched + UNITS_PER_BYTE * self.bytes as u64 + UNITS_PER_STREAM * walked as u64;
         // The end of a connection is told to all of its streams.
         if units > may && conn.lifecycle() == self.lifecycle {
             return Err(Fault::run(format!(

@@ -2,7 +2,7 @@
 
 use raddle_core::{Lifecycle, Role};
 
-use super::World;
+use super::{World, known::Stream};
 use crate::{
     outcome::Fault,
     wire::{Frame, Line, kind},
@@ -109,7 +109,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn request(&mut self, spoilt: bool) -> Result<(), Fault> {
+    pub(super) fn request(&mut self, spoilt: bool) -> Result<(), Fault> {
         let id = self.peer.next;
         self.peer.next += 2;
         let mut lines = [(":method", "PUT"), (":scheme", "https"), (":path", "/")]
@@ -122,6 +122,13 @@ impl World<'_> {
         let block = self.peer.writer.write(self.tape.lane("tables"), &lines);
         self.tape.lane("violation");
         self.deliver(&Frame::new(kind::HEADERS, 4, id, &block));
+        let stream = Stream {
+            window: self.peer.base,
+            head: true,
+            over: spoilt,
+            ..Stream::default()
+        };
+        self.peer.streams.insert(id, stream);
         self.turn()
     }
 

@@ -26,6 +26,7 @@ pub(super) struct Told {
 
 impl World<'_> {
     pub(super) fn judge_rest(&mut self) -> Result<(), Fault> {
+        self.app.asked_before = self.app.asked;
         self.judge_told()?;
         if self.conn.lifecycle() >= Lifecycle::Closing || self.broken {
             return Ok(());
@@ -51,6 +52,9 @@ impl World<'_> {
             )));
         }
         self.judge_extensions()?;
+        self.judge_windows()?;
+        self.judge_openable()?;
+        self.judge_held_lists()?;
         self.judge_room()?;
         self.judge_progress()?;
         self.judge_waiting()
@@ -62,7 +66,7 @@ impl World<'_> {
         if told.ready > 1 || told.draining > 1 {
             return Err(Fault::run(format!("I-01: told twice: {told:?}")));
         }
-        if let (Some(closed), Some(goaway)) = (told.closed, told.goaway) {
+        if let (Some(closed), Some(goaway), None) = (told.closed, told.goaway, self.app.closed) {
             let said = self.peer.reason;
             if closed.unwrap_or(0) != goaway && closed.unwrap_or(0) != said {
                 return Err(Fault::run(format!(
@@ -70,7 +74,7 @@ impl World<'_> {
                 )));
             }
         }
-        if told.closed == Some(None) && self.peer.reason != 0 {
+        if told.closed == Some(None) && self.peer.reason != 0 && self.app.closed.is_none() {
             return Err(Fault::run(
                 "I-29: closed without the reason that the peer gave",
             ));
@@ -114,10 +118,11 @@ impl World<'_> {
                 let (sent, _) = self.observer.unfinished(id)?;
                 (self.observer.has_head(id) && sent < live.given()).then_some(id)
             });
-            let wanted = unsent.map(|id| match self.observer.rooms(id) {
-                (..=0, _) => Waiting::StreamWindow,
-                _ => Waiting::ConnectionWindow,
-            });
+            let wanted = match unsent.map(|id| self.observer.rooms(id)) {
+                Some((..=0, _)) => Some(Waiting::StreamWindow),
+                Some(_) => Some(Waiting::ConnectionWindow),
+                None => self.waits_to_read(handle, live),
+            };
             // Everything that can be cut was cut, and the transport has taken it.
             if waiting == Waiting::Transport || wanted.is_some_and(|wanted| wanted != waiting) {
                 return Err(Fault::run(format!(
@@ -131,6 +136,12 @@ impl World<'_> {
 
     /// An honest peer is not accused, and what the engine says agrees with what it was told to be.
     pub(super) fn accept(&mut self, frame: &Frame) -> Result<(), Fault> {
+        if frame.kind == kind::GOAWAY && self.judge_closed(frame)? {
+            return Ok(());
+        }
+        if frame.kind == kind::PING && !frame.is_ack() {
+            return self.judge_pings();
+        }
         let code = match frame.kind {
             kind::GOAWAY => frame.word(4),
             kind::RST_STREAM => frame.word(0),
@@ -155,7 +166,7 @@ impl World<'_> {
             let debug = String::from_utf8_lossy(frame.payload.get(8..).unwrap_or_default());
             return Err(Fault::run(format!(
                 "accuses an honest peer: {} {debug}{}",
-                super::Short(frame),
+                super::short::Short(frame),
                 self.hope_text(frame.stream)
             )));
         }

@@ -32,6 +32,15 @@ pub(super) struct Peer {
     pub(super) reason: u32,
     /// The settings of an extension that it has sent, by number.
     pub(super) extensions: BTreeMap<u16, u32>,
+    /// PINGs of the engine's since it has last sent a head or a body.
+    pub(super) asked: u32,
+    /// Those that it had not answered by then.
+    pub(super) owed: u64,
+    /// When that was, and how many the application had asked for by then.
+    pub(super) heard_at: u64,
+    pub(super) app_asked: u64,
+    /// PINGs of the engine's that the application has not asked for, in all.
+    pub(super) unasked: u64,
     /// PINGs that it has answered.
     pub(super) answers: u64,
     /// It has said that it goes by RFC 9218.
@@ -56,6 +65,8 @@ pub(super) struct Stream {
     pub(super) tunnel: bool,
     /// Its window has become the largest that there is.
     pub(super) wide: bool,
+    /// Bytes of its body that it has sent.
+    pub(super) body: usize,
     /// Interim responses that it has sent.
     pub(super) interims: u8,
 }
@@ -82,6 +93,11 @@ impl Peer {
             resets: BTreeMap::new(),
             reason: 0,
             extensions: BTreeMap::new(),
+            asked: 0,
+            owed: 0,
+            heard_at: 0,
+            app_asked: 0,
+            unasked: 0,
             answers: 0,
             goes_by_urgency: false,
             mute: false,
@@ -96,6 +112,17 @@ impl Peer {
             .iter()
             .filter(|frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == 0);
         self.window + updates.map(|frame| i64::from(frame.word(0))).sum::<i64>()
+    }
+
+    /// The window of a stream that may still be sent on, with the updates that it has not looked at.
+    pub(super) fn stream_window_to_come(&self, id: u32) -> Option<i64> {
+        let stream = self.streams.get(&id)?;
+        let updates = self
+            .inbox
+            .iter()
+            .filter(|frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == id);
+        let window = stream.window + updates.map(|frame| i64::from(frame.word(0))).sum::<i64>();
+        (!stream.end && !stream.over).then_some(window)
     }
 
     /// A stream, and one byte more than it lets pass; `None` when there is no stream for that.

@@ -1,7 +1,7 @@
 //! Field lists of the peer's, each with all its fields, and what has to become of it: one that is well-formed is told as
 //! it is, and one that is not costs its stream (RFC 9113 §8.1.1).
 
-use raddle_core::{Field, Lifecycle, RequestHead, Role, StreamHandle};
+use raddle_core::{Field, Lifecycle, Priority, RequestHead, Role, StreamHandle};
 
 use super::{World, acts::Kind, known::Stream, pool};
 use crate::{
@@ -65,8 +65,8 @@ impl World<'_> {
             self.marks.hit("malformed list");
         }
         let lines = match self.role {
-            Role::Server => with_cookie_joined(&lines),
-            Role::Client => lines,
+            Role::Server if self.bounds.joins => with_cookie_joined(&lines),
+            _ => lines,
         };
         let list = !lines.is_empty() || good;
         self.hopes.push(Hope {
@@ -277,13 +277,17 @@ impl World<'_> {
     }
 
     /// How urgent a request says that it is, where that can be read (RFC 9218 §5).
-    pub(super) fn hear_urgency(&mut self, id: u32, head: &RequestHead) {
+    pub(super) fn hear_urgency(&mut self, stream: StreamHandle, id: u32, head: &RequestHead) {
         let fields = head.fields().filter(|field| field.name == b"priority");
         let values: Vec<&[u8]> = fields.map(|field| field.value).collect();
         let known = |value: &&[u8]| pool::URGENCIES.contains(value);
         if !values.is_empty() && values.iter().all(known) {
             let urgency = Urgency::parse(&values.join(&b", "[..]));
             self.observer.urge(id, urgency, true);
+        } else if !values.is_empty() {
+            // Who cannot tell what was asked for goes by what it knows.
+            self.conn.prioritize(stream, Priority::default());
+            self.observer.urge(id, Urgency::parse(b"u=3"), false);
         }
     }
 

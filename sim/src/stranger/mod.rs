@@ -3,7 +3,9 @@
 
 mod acts;
 mod app;
+mod asked;
 mod beginning;
+mod bounds;
 mod dead;
 mod flood;
 mod judge;
@@ -12,31 +14,34 @@ mod lists;
 mod more;
 mod named;
 mod peer;
+mod pieces;
 mod pool;
 mod quiet;
 mod recording;
+mod short;
+mod slow;
+mod surface;
 mod ticks;
+mod twins;
 mod violation;
 mod wrong;
-
-use std::{
-    hash::{Hash, Hasher},
-    time::Duration,
-};
 
 use bytes::{Buf, BytesMut};
 use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmit};
 
 use self::{
     app::{App, BODY_MAX},
+    bounds::{Bounds, IDLE, bounds, config, settings},
     dead::Cost,
     known::{Peer, undefined},
+    short::Short,
 };
 use crate::{
-    crumbs,
+    counted, crumbs,
     options::unusual,
     oracle::Ends,
     outcome::{Fault, Marks, Outcome},
+    resources::judge_needed,
     tape::Tape,
     trace::{Mix, Trace, note},
     wire::{Frame, Observer, kind},
@@ -48,31 +53,10 @@ const TURNS_MAX: u32 = 10_000;
 const CALM_MAX: u32 = 2_000;
 /// One run of this many is a long one, of hundreds of frames.
 const LONG_EVERY: u64 = 4;
-/// After how long a silence the engine asks, where it does.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long a server lets nobody use it.
-const IDLE: Duration = Duration::from_secs(300);
-const IDLE_SHORT: Duration = Duration::from_secs(20);
 /// Bytes of output beyond the bound: one frame of DATA, and all that is owed in small frames.
 const OUTPUT_SPARE: usize = 32 * 1024;
 /// Nanoseconds between two steps.
 const STEP: u64 = 100_000;
-
-/// What the engine was told to keep to.
-#[derive(Debug)]
-struct Bounds {
-    events: usize,
-    output: usize,
-    keeps_alive: bool,
-    /// Frames without use that the engine lets pass at once, in a run that is a flood of them.
-    flood: Option<u32>,
-    /// Fields of a list.
-    fields: u32,
-    /// Streams at once, of the peer's.
-    streams: usize,
-    /// The settings that the engine has to announce, or may leave out where they go without saying.
-    settings: Vec<(u16, u32)>,
-}
 
 struct World<'t> {
     tape: &'t mut Tape,
@@ -121,61 +105,6 @@ pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fau
     })
 }
 
-fn config(tape: &mut Tape) -> Config {
-    Config {
-        stream_window_bytes: tape.pick(&[65_535, 100, 1_000, 262_144]),
-        concurrent_streams_assumed: tape.pick(&[100, 1, 3]),
-        concurrent_streams_max: tape.pick(&[100, 3]),
-        send_buffer_bytes: tape.pick(&[65_536, 500, 1_000]),
-        header_list_bytes_max: 4_000,
-        keep_alive_interval: None,
-        enable_connect_protocol: tape.chance(1, 4),
-        ..Config::default()
-    }
-}
-
-/// What SETTINGS of such an end say, by the meaning of each (RFC 9113 §6.5.2, RFC 8441 §3).
-fn settings(config: &Config, role: Role) -> Vec<(u16, u32)> {
-    let mut settings = vec![
-        (1, config.header_table_bytes),
-        (4, config.stream_window_bytes),
-        (5, config.frame_size_max),
-        (6, config.header_list_bytes_max),
-    ];
-    settings.push(match role {
-        // Nobody takes a push.
-        Role::Client => (2, 0),
-        Role::Server => (3, config.concurrent_streams_max),
-    });
-    if role == Role::Server {
-        settings.push((8, u32::from(config.enable_connect_protocol)));
-    }
-    settings
-}
-
-/// Bounds that came later, from a lane of their own; and a burst that is so small that a run is nothing but one flood.
-fn bounds(tape: &mut Tape, config: Config) -> (Config, Option<u32>) {
-    tape.lane("bounds");
-    let bounded = Config {
-        events_max: tape.pick(&[256, 256, 16]),
-        output_bytes_max: tape.pick(&[65_536, 65_536, 1_000]),
-        header_table_bytes: tape.pick(&[4_096, 4_096, 0, 64, 200, 8_192]),
-        connection_window_bytes: tape.pick(&[1_048_576, 1_048_576, 65_535]),
-        frame_size_max: tape.pick(&[16_384, 16_384, 16_384, 20_000]),
-        idle_timeout: tape.pick(&[Some(IDLE), Some(IDLE), Some(IDLE_SHORT)]),
-        header_fields_max: tape.pick(&[512, 512, 20]),
-        keep_alive_interval: tape.pick(&[None, Some(KEEP_ALIVE)]),
-        ..config
-    };
-    let burst = tape.chance(1, 64).then(|| 1 + tape.size(200) as u32);
-    tape.lane("setup");
-    let bounded = Config {
-        abuse_burst: burst.unwrap_or(bounded.abuse_burst),
-        ..bounded
-    };
-    (bounded, burst)
-}
-
 impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
         let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
@@ -186,8 +115,12 @@ impl<'t> World<'t> {
             events: config.events_max,
             output: config.output_bytes_max,
             keeps_alive: config.keep_alive_interval.is_some(),
+            idle: config.idle_timeout.unwrap_or(IDLE),
             flood,
             fields: config.header_fields_max,
+            queue: config.open_queue_max,
+            joins: config.join_cookies,
+            lists: config.header_bytes_total_max,
             streams: config.concurrent_streams_max as usize,
             settings: settings(&config, role),
         };
@@ -252,7 +185,10 @@ impl<'t> World<'t> {
         }
         self.turn()?;
         if let Some(burst) = self.bounds.flood {
-            return self.flood(burst);
+            return match self.tape.lane("twins").chance(1, 2) {
+                true => self.twin(burst),
+                false => self.flood(burst),
+            };
         }
         let few = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
         let steps = match self.tape.lane("long").chance(1, LONG_EVERY) {
@@ -278,6 +214,9 @@ impl<'t> World<'t> {
         self.turn()?;
         if self.tape.lane("ticks").chance(1, 12) {
             return self.tick();
+        }
+        if self.tape.lane("slow").chance(1, 12) {
+            return self.slow();
         }
         if self.tape.lane("quiet").chance(1, 3) {
             return self.quiet();
@@ -334,7 +273,7 @@ impl<'t> World<'t> {
     fn deliver(&mut self, frame: &Frame) {
         note!(self.trace, "peer: {}", Short(frame));
         if frame.kind == kind::GOAWAY || (frame.kind == kind::SETTINGS && frame.is_ack()) {
-            self.walks = self.walks.max(self.app.streams.len());
+            self.walks = self.walks.max(self.app.streams.len() + 1);
         }
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
@@ -352,6 +291,12 @@ impl<'t> World<'t> {
     }
 
     fn deliver_bytes(&mut self, bytes: &[u8]) {
+        if matches!(bytes.get(3), Some(&(kind::DATA | kind::HEADERS))) {
+            self.peer.asked = 0;
+            self.peer.owed = self.observer.counts().pings_sent - self.peer.answers;
+            self.peer.heard_at = self.now;
+            self.peer.app_asked = self.app.asked_before;
+        }
         self.record_arrival(bytes);
         self.input.extend_from_slice(bytes);
         self.observer.arrived(bytes);
@@ -361,14 +306,16 @@ impl<'t> World<'t> {
     fn turn(&mut self) -> Result<(), Fault> {
         let now = Timestamp(self.now);
         let mut cost = Cost::begin(&self.conn);
+        self.app.touched = 0;
         for _ in 0..TURNS_MAX {
             let before = self.input.len();
-            crumbs::read(
+            let verdict = crumbs::read(
                 &mut self.conn,
                 &mut self.input,
                 now,
                 self.tape.reads_in_crumbs(),
             );
+            judge_needed(&self.conn, &self.input, verdict)?;
             let read = before - self.input.len();
             cost.bytes += read;
             self.observer.read(read);
@@ -397,7 +344,10 @@ impl<'t> World<'t> {
             if !moved && cut == 0 {
                 self.record_waits();
                 let walks = std::mem::take(&mut self.walks);
-                cost.judge(&self.conn, walks)?;
+                // Who looks at all looks at places that have been in use, too.
+                let places = if walks > 0 { self.app.peak } else { 0 };
+                let touched = self.app.touched + places as u64;
+                cost.judge(&self.conn, walks, touched)?;
                 self.conn.check();
                 let held = self.conn.audit().held;
                 if held != self.app.held() {
@@ -406,42 +356,13 @@ impl<'t> World<'t> {
                         self.app.held()
                     )));
                 }
+                if self.input.is_empty() && !self.broken {
+                    counted::judge(&self.conn, &self.observer, &self.app.tally)?;
+                }
                 self.judge_lists()?;
                 return self.judge_rest();
             }
         }
         Err(Fault::run("I-23: the engine spins"))
-    }
-}
-
-/// A frame in a few words.
-struct Short<'f>(&'f Frame);
-
-impl Hash for Short<'_> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        } = self.0;
-        (kind, flags, stream, payload).hash(hasher);
-    }
-}
-
-impl std::fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        } = self.0;
-        let first = &payload[..payload.len().min(12)];
-        write!(
-            f,
-            "kind {kind} flags {flags:02x} stream {stream} {} bytes {first:02x?}",
-            payload.len()
-        )
     }
 }

@@ -10,11 +10,15 @@ use crate::{
 
 /// The largest window, and the largest that the peer lets a stream begin with.
 const WINDOW_MAX: u32 = 0x7fff_ffff;
-const BASE_MAX: u32 = 100_000;
+pub(super) const BASE_MAX: u32 = 100_000;
 /// A kind of frame that nobody goes by any more.
 const PRIORITY: u8 = 2;
 /// Frames of the kind that a defence counts.
 const IDLE_MAX: u32 = 20;
+/// Settings of extensions: some, and the first of many. So many are kept of all.
+const EXTENSIONS: [u16; 4] = [0xee00, 0x7, 0xa, 0x10];
+const MANY: u16 = 0xf000;
+const KEPT: usize = 16;
 /// An error code that no document defines.
 const CODE_UNKNOWN: u32 = 0xbeef;
 
@@ -47,19 +51,39 @@ impl World<'_> {
 
     /// A setting that only an extension knows (RFC 9113 §5.5).
     fn send_extension(&mut self) {
-        let id = self.tape.pick(&[0xee00, 0x7, 0xa, 0x10]);
+        let id = self.tape.pick(&EXTENSIONS);
         let value = self.tape.below(3) as u32;
-        self.peer.extensions.insert(id, value);
-        self.send_setting(id, value);
+        let many = self.tape.lane("extensions").chance(1, 4);
+        let (first, count) = match many {
+            true => (
+                MANY + self.tape.below(8) as u16,
+                self.tape.between(1, 16) as u16,
+            ),
+            false => (id, 1),
+        };
+        let mut payload = Vec::new();
+        for id in first..first + count {
+            payload.extend_from_slice(&id.to_be_bytes());
+            payload.extend_from_slice(&value.to_be_bytes());
+            if self.peer.extensions.len() < KEPT || self.peer.extensions.contains_key(&id) {
+                self.peer.extensions.insert(id, value);
+            }
+        }
+        self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &payload));
     }
 
     /// I-14: what an extension has set is told as it was set last.
     pub(super) fn judge_extensions(&self) -> Result<(), Fault> {
-        for (&id, &value) in &self.peer.extensions {
+        if self.peer.extensions.is_empty() {
+            return Ok(());
+        }
+        let many = MANY..MANY + 24;
+        for id in EXTENSIONS.into_iter().chain(many) {
+            let value = self.peer.extensions.get(&id).copied();
             let told = self.conn.peer_setting(id);
-            if told != Some(value) {
+            if told != value {
                 return Err(Fault::run(format!(
-                    "I-14: setting {id:x} is {value}, and is told as {told:?}"
+                    "I-14: setting {id:x} is {value:?}, and is told as {told:?}"
                 )));
             }
         }

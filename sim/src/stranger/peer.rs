@@ -180,6 +180,10 @@ impl World<'_> {
     }
 
     fn send_some(&mut self) {
+        if self.tape.lane("pieces").chance(1, 6) {
+            return self.send_pieces();
+        }
+        self.tape.lane("peer");
         let Some(id) = self.some_stream(|stream| stream.head && !stream.end) else {
             return;
         };
@@ -204,7 +208,7 @@ impl World<'_> {
         }
         let mut payload = Vec::new();
         payload.extend(padding.map(|padding| padding as u8));
-        payload.resize(payload.len() + len, 7);
+        self.write_body(id, len, &mut payload);
         payload.resize(payload.len() + padding.unwrap_or(0), 0);
         let flags = u8::from(end) | if padding.is_some() { 8 } else { 0 };
         self.peer.window -= payload.len() as i64;

@@ -3,7 +3,7 @@
 use bytes::Buf;
 use raddle_core::{Lifecycle, Role, StreamHandle, Timestamp, Waiting};
 
-use super::World;
+use super::{World, more::BASE_MAX};
 use crate::{
     outcome::Fault,
     trace::note,
@@ -14,9 +14,13 @@ pub(super) const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds in which a connection ends whose peer is silent while something is expected of it: the longest time
 /// between two PINGs twice, and a minute.
 pub(super) const SILENCE_MAX: u64 = 660 * SECOND;
-/// The same for a header block that does not go on, and for a transport that takes crumbs.
-const BLOCK_MAX: u64 = 7 * SECOND;
-const CRUMBS_MAX: u64 = 40 * SECOND;
+/// The same where it has rarely been asked before: the time until a PING, and that for its answer.
+const ASKED_MAX: u64 = 40 * SECOND;
+/// How long a header block may take; a transport for 1 KiB, with the time until it is dropped; and how long windows may
+/// hold back a stream.
+const BLOCK: u64 = 5 * SECOND;
+const CRUMBS_MAX: u64 = 31 * SECOND;
+const HELD_MAX: u64 = 450 * SECOND;
 /// Time that passes in a run, with nothing else. Who opens no window for much longer is given up.
 pub(super) const IDLE_MAX: u64 = 100 * SECOND;
 /// Deadlines that pass in such a time.
@@ -93,7 +97,13 @@ impl World<'_> {
         self.broken = true;
         self.app.release_all(&mut self.conn);
         self.turn()?;
-        self.pass_time(self.now + SILENCE_MAX, false)?;
+        // Who has been asked twice for nothing is asked less often from then on, even if it has said something meanwhile
+        // without having answered.
+        let most = match u64::from(self.peer.asked) + self.peer.owed {
+            0 | 1 => ASKED_MAX,
+            _ => SILENCE_MAX,
+        };
+        self.pass_time(self.now + most, false)?;
         match self.app.streams.is_empty() {
             true => Ok(()),
             false => self.has_to_be_over("the peer is silent"),
@@ -111,17 +121,26 @@ impl World<'_> {
         self.broken = true;
         self.deliver(&Frame::new(kind::HEADERS, 0, id, &[]));
         self.turn()?;
-        let until = self.now + BLOCK_MAX;
+        let until = self.now + BLOCK;
         if self.tape.chance(1, 2) {
             // What comes in drops does not move its deadline.
-            for _ in 0..3 {
+            for _ in 0..2 {
                 self.now += 2 * SECOND;
                 self.deliver(&Frame::new(kind::CONTINUATION, 0, id, &[]));
                 self.turn()?;
-                self.pass_time(self.now, true)?;
+                self.pass_time(self.now, false)?;
             }
         }
-        self.pass_time(until, true)?;
+        // Who is in a block can say nothing else.
+        self.pass_time(until - 1, false)?;
+        if self
+            .conn
+            .error()
+            .is_some_and(|error| error.violation.is_some())
+        {
+            return Err(Fault::run("I-27: ends before the time for a header block"));
+        }
+        self.pass_time(until, false)?;
         self.has_to_be_over("a header block does not go on")
     }
 
@@ -162,8 +181,14 @@ impl World<'_> {
         self.marks.hit("held back");
         note!(self, "the peer opens no window any more");
         self.broken = true;
+        if self.tape.lane("slow").chance(1, 2) {
+            // Nothing but the window of the connection is in the way.
+            let wide = [&[0, 4][..], &BASE_MAX.to_be_bytes()].concat();
+            self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &wide));
+            self.want_much()?;
+        }
         let before = self.held_streams();
-        self.pass_time(self.now + SILENCE_MAX, true)?;
+        self.pass_time(self.now + HELD_MAX, true)?;
         // Another one may have got the place of one that was given up.
         let after = self.held_streams();
         match before.iter().find(|handle| after.contains(handle)) {
@@ -196,7 +221,8 @@ impl World<'_> {
             self.conn.drain();
             self.turn()?;
         }
-        self.pass_time(self.now + SILENCE_MAX, true)?;
+        let idle = u64::try_from(self.bounds.idle.as_nanos()).unwrap_or(u64::MAX);
+        self.pass_time(self.now + idle, true)?;
         self.has_to_be_over("nobody needs it")
     }
 }

@@ -439,7 +439,7 @@ impl World<'_> {
         }
         let text = last.map_or_else(
             || "a header block".into(),
-            |last| super::Short(last).to_string(),
+            |last| super::short::Short(last).to_string(),
         );
         Err(Fault::run(format!(
             "I-28: {text} has to lead to {answer:?}, and leads to {ends:?}, {:?}",

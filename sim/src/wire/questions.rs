@@ -51,6 +51,15 @@ impl Observer {
         (self.highest > last).then_some((self.highest, last))
     }
 
+    /// How many streams the peer takes at once, if it has said so; and how many of its own are open.
+    pub(crate) fn streams_max(&self) -> Option<u32> {
+        self.streams_max
+    }
+
+    pub(crate) fn open_streams(&self) -> u32 {
+        self.open
+    }
+
     /// Whether a GOAWAY was sent.
     pub(crate) fn has_left(&self) -> bool {
         self.goaway_sent.is_some()
