@@ -188,6 +188,30 @@ planted! {
     WaitingMistold,
     /// PRIORITY_UPDATE goes to a server that does not go by it.
     UrgencyUnasked,
+    /// A stream whose window an application has set follows the path again.
+    SetWindowFollows,
+    /// A byte now and then keeps a stream from being given up as held back.
+    DripsCount,
+    /// DATA that the window of the connection holds back may wait for ever.
+    ConnectionHoldsForEver,
+    /// A transport that takes some, and not all, runs out of time.
+    SlowWriterEnded,
+    /// What the transport takes of a connection that is over gives it no more time for the rest.
+    CloseUnmoved,
+    /// Padding is counted as bytes of a body.
+    PaddingCounted,
+    /// Frames that were on their way when their stream was reset are charged.
+    LateFramesCharged,
+    /// DATA that was sent explains no WINDOW_UPDATE.
+    UpdatesUnexplained,
+    /// Crumbs of a cookie are joined for an application that wants them as they came.
+    CrumbsJoined,
+    /// As many bytes are said to be needed as if none were there.
+    NeededTwice,
+    /// Interim responses of an application wait without bound.
+    InterimsUnbounded,
+    /// A connection without streams is asked for life.
+    UnusedAsked,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -95,7 +95,9 @@ impl Connection {
     pub fn inform(&mut self, stream: StreamHandle, head: ResponseHead) -> Result<(), SendError> {
         self.check_response(stream, &head)?;
         let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;
-        if !head.is_informational() || found.send.interims_waiting() >= INTERIMS_MAX {
+        let endless = self.plants.has(Planted::InterimsUnbounded);
+        let full = !endless && found.send.interims_waiting() >= INTERIMS_MAX;
+        if !head.is_informational() || full {
             return Err(SendError::OutOfOrder);
         }
         found.send.push_interim(head);
@@ -265,7 +267,9 @@ impl Connection {
         let Some(found) = self.streams.get_mut(stream).filter(|_| acked) else {
             return false;
         };
-        found.recv.set_window();
+        if !self.plants.has(Planted::SetWindowFollows) {
+            found.recv.set_window();
+        }
         found.recv.credit.resize(bytes.min(WINDOW_MAX));
         self.streams.settle(stream);
         true

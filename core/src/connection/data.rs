@@ -112,7 +112,6 @@ impl Connection {
             stream.recv.credit.release(u64::from(flow_len));
             return Err(fault(violation));
         }
-        self.stats.data_bytes_received += len as u64;
         let drawn = stream.recv.credit.is_drawn(4);
         // RFC 9113 §6.1: padding counts. It is nobody's to consume; neither is what nobody wants.
         let kept = if stream.recv.discards { 0 } else { len };
@@ -130,8 +129,15 @@ impl Connection {
         if end || due != stream.update_due() {
             self.streams.settle(handle);
         }
+        self.count_data(len, flow_len);
         self.measure_path(flow_len, drawn, now);
         Ok(())
+    }
+
+    fn count_data(&mut self, len: usize, flow_len: u32) {
+        let padded = self.plants.has(Planted::PaddingCounted);
+        let counted = if padded { flow_len as usize } else { len };
+        self.stats.data_bytes_received += counted as u64;
     }
 
     /// Whether DATA without a byte is charged for.
@@ -223,7 +229,9 @@ impl Connection {
     pub(super) fn expect_updates(&mut self, len: usize) {
         // A frame is at most 2^24 bytes long. A short one is worth a pair of updates, too.
         let pairs = 1 + u32::try_from(len).unwrap_or(u32::MAX) / BYTES_PER_UPDATES;
-        self.buckets.refund(Cause::WindowUpdate, 2 * pairs);
+        if !self.plants.has(Planted::UpdatesUnexplained) {
+            self.buckets.refund(Cause::WindowUpdate, 2 * pairs);
+        }
         // And a PING, by which who receives it measures the path, as gRPC's do for ever.
         self.buckets.refund(Cause::Ping, 1);
     }

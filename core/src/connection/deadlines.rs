@@ -116,7 +116,7 @@ impl Connection {
                 .set(Timer::KeepAlive, self.last_input.after(interval));
             return;
         }
-        if !self.awaits_peer() {
+        if !self.awaits_peer() && !self.plants.has(Planted::UnusedAsked) {
             return;
         }
         if !self.pings.pending(Purpose::KeepAlive) {
@@ -184,14 +184,17 @@ impl Connection {
 
     /// Resets the streams that a window has held back for too long.
     fn look_at_senders(&mut self, now: Timestamp) {
-        let closed = self.window.available(WINDOW_INITIAL) == 0;
+        let closed = self.window.available(WINDOW_INITIAL) == 0
+            && !self.plants.has(Planted::ConnectionHoldsForEver);
+        let drips = self.plants.has(Planted::DripsCount);
+        let moved_min = if drips { 1 } else { MOVED_MIN };
         let base = self.streams.initial_window();
         for handle in self.streams.handles() {
             let Some(stream) = self.streams.get_mut(handle) else {
                 continue;
             };
             let held = stream.send.data_waits() && (closed || stream.send.window.window(base) <= 0);
-            if stream.send.look(held, MOVED_MIN) >= LOOKS {
+            if stream.send.look(held, moved_min) >= LOOKS {
                 let stream = stream.id;
                 let violation = Violation::StreamStalled;
                 self.fault(Fault { violation, stream }, now);
@@ -272,8 +275,10 @@ impl Connection {
                 self.arm_ping(now);
             }
             self.written = out.taken();
-            self.timers.stop(Timer::WriteStall);
-            if self.is_over() {
+            if out.remaining() == 0 || !self.plants.has(Planted::SlowWriterEnded) {
+                self.timers.stop(Timer::WriteStall);
+            }
+            if self.is_over() && !self.plants.has(Planted::CloseUnmoved) {
                 self.timers.stop(Timer::HardClose);
             }
         }

@@ -61,7 +61,7 @@ impl Connection {
     /// Takes account of a frame on a stream that is gone: it is no fault, but it brings nothing either. Those that our own
     /// resets and our GOAWAY explain are free.
     pub(super) fn charge_late(&mut self, now: Timestamp) -> Result<(), Violation> {
-        if self.late_frames > 0 {
+        if self.late_frames > 0 && !self.plants.has(Planted::LateFramesCharged) {
             self.late_frames -= 1;
             return Ok(());
         }

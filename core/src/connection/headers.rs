@@ -56,7 +56,8 @@ impl Connection {
             return Ok(());
         }
         let verdict = self.hpack_in.finish().map_err(lost)?;
-        let join = self.config.join_cookies && self.role == Role::Server;
+        let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
+        let join = joins && self.role == Role::Server;
         let fields = self.sink.finish(join);
         // The frame decoder lets CONTINUATION pass only behind HEADERS.
         let Some(Block { stream, end_stream }) = self.block.take() else {

@@ -89,7 +89,7 @@ impl Connection {
             let handled = match self.decoder.peek(input) {
                 Ok(None) => {
                     return Input::NeedMore {
-                        at_least: self.decoder.needed(input),
+                        at_least: self.needed(input),
                     };
                 }
                 Ok(Some(head)) => self.take_frame(head, input, now),
@@ -104,6 +104,15 @@ impl Connection {
                 };
                 self.fault(fault, now);
             }
+        }
+    }
+
+    /// Bytes that have to follow `input` before anything further can happen.
+    fn needed(&self, input: &BytesMut) -> usize {
+        let needed = self.decoder.needed(input);
+        match self.plants.has(Planted::NeededTwice) {
+            true => needed + input.len(),
+            false => needed,
         }
     }
 
