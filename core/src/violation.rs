@@ -177,6 +177,7 @@ violations! {
     UnknownFrameFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends frames of unknown kinds too fast";
     GoAwayFlood Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer sends GOAWAY frames too fast";
     HeaderTotalTooLarge Stream REFUSED_STREAM "RFC 9113 §10.5" "the field sections of all streams together are larger than this side keeps";
+    HeaderTotalExceeded Stream ENHANCE_YOUR_CALM "RFC 9113 §10.5.1" "a response or trailers make the field sections of all streams together larger than this side keeps";
     HandshakeTimeout Connection PROTOCOL_ERROR "RFC 9113 §3.4" "the peer did not send its preface in time";
     SettingsTimeout Connection SETTINGS_TIMEOUT "RFC 9113 §6.5.3" "the peer did not acknowledge SETTINGS in time";
     HeaderBlockTimeout Connection ENHANCE_YOUR_CALM "RFC 9113 §10.5" "the peer did not finish a header block in time";

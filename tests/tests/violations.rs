@@ -253,19 +253,8 @@ fn abuse_and_silence(violation: Violation) -> Act {
         V::PriorityFlood => repeated(Server, 1_500, &wire::frame(kind::PRIORITY, 0, 1, &[0; 5])),
         V::UnknownFrameFlood => repeated(Server, 1_500, &wire::frame(0xbe, 0, 1, b"")),
         V::GoAwayFlood => repeated(Client, 1_500, &wire::goaway(3, 0)),
-        V::HeaderTotalTooLarge => {
-            let small = Config {
-                header_bytes_total_max: 4_096,
-                ..Config::default()
-            };
-            let long = "x".repeat(100);
-            let large = [GET, &[("a", &long[..]); 30]].concat();
-            let requests = [
-                wire::headers(5, &large, true),
-                wire::headers(7, &large, true),
-            ];
-            Under(Server, Box::new(small), requests.concat())
-        }
+        V::HeaderTotalTooLarge => totals(Server, GET, [5, 7]),
+        V::HeaderTotalExceeded => totals(Client, &[(":status", "200")], [1, 3]),
         V::HandshakeTimeout => Dead(Server),
         V::SettingsTimeout => Silence(Server, Vec::new()),
         V::HeaderBlockTimeout => Silence(Server, wire::frame(kind::HEADERS, 0, 5, &[])),
@@ -274,6 +263,18 @@ fn abuse_and_silence(violation: Violation) -> Act {
         V::WriteTimeout => Stuck(Server, wire::ping([0; 8], false)),
         other => panic!("nothing provokes {other:?}"),
     }
+}
+
+/// Two lists of which a connection keeps one.
+fn totals(role: Role, head: &[(&str, &str)], streams: [u32; 2]) -> Act {
+    let small = Config {
+        header_bytes_total_max: 4_096,
+        ..Config::default()
+    };
+    let long = "x".repeat(100);
+    let large = [head, &[("a", &long[..]); 30]].concat();
+    let messages = streams.map(|stream| wire::headers(stream, &large, true));
+    Under(role, Box::new(small), messages.concat())
 }
 
 fn act(violation: Violation) -> Act {

@@ -92,7 +92,7 @@ fn counter(defences: &mut Defences, violation: Violation) -> Option<&mut u64> {
         | V::UnknownFrameFlood
         | V::GoAwayFlood => &mut defences.floods,
         V::HeaderListTooLarge => &mut defences.header_lists_refused,
-        V::HeaderTotalTooLarge => &mut defences.header_totals_refused,
+        V::HeaderTotalTooLarge | V::HeaderTotalExceeded => &mut defences.header_totals_refused,
         V::ContinuationFlood | V::EmptyContinuationFlood | V::HeaderBlockTooLarge => {
             &mut defences.header_blocks_refused
         }

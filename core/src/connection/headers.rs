@@ -158,8 +158,12 @@ impl Connection {
             violation,
             stream: id,
         };
-        if over || !self.keeps_header_list(&fields) {
+        if over {
             return Err(fault(Violation::HeaderListTooLarge));
+        }
+        // Not as for a request: REFUSED_STREAM would say that nothing was done on a stream that is under way.
+        if !self.keeps_header_list(&fields) {
+            return Err(fault(Violation::HeaderTotalExceeded));
         }
         self.streams.add_header_bytes(handle, fields.bytes());
         let oddities = Oddities::of(&self.config);

@@ -136,7 +136,9 @@ fn of_limits(violation: Violation) -> Option<(Scope, ErrorCode)> {
     Some(match violation {
         // §7: "the peer is exhibiting a behavior that might be generating excessive load". HPACK stays in step, so that a
         // list that is too large costs its stream (§10.5.1).
-        V::HeaderListTooLarge | V::TooManyInformational => (Stream, ErrorCode::ENHANCE_YOUR_CALM),
+        V::HeaderListTooLarge | V::HeaderTotalExceeded | V::TooManyInformational => {
+            (Stream, ErrorCode::ENHANCE_YOUR_CALM)
+        }
         V::ContinuationFlood
         | V::EmptyContinuationFlood
         | V::HeaderBlockTooLarge
