@@ -3,6 +3,7 @@
 //!
 //! What happens under a connection's lock is written down there and told when the lock is free, by one thread at a time and
 //! in the order in which it happened: a subscriber may be slow, and may call back into the connection that it hears of.
+//! One that is too slow for what happens does not hear of all of it, and hears how much that was.
 
 pub(crate) use told::{StreamSpan, Watcher};
 
@@ -22,6 +23,14 @@ mod told {
 
     use crate::{error::Error, turn::Turn};
 
+    /// Notes that wait, before requests are left out: one read brings up to two thousand, of requests that are reset at
+    /// once, and whoever tells them is rarely more than two such reads behind. A request that has a span may add three
+    /// more whatever waits, because a span that was begun is ended; the limits on streams bound those.
+    const NOTES_MAX: usize = 4_096;
+    /// Bytes of a path that are told. The longest that people write are shorter; a head that a note holds whole would keep
+    /// up to 64 KiB for each of them.
+    const PATH_BYTES_MAX: usize = 1_024;
+
     /// Tells of a connection, from its first byte until the last handle of it is gone.
     #[derive(Clone, Debug)]
     pub(crate) struct Watcher(Arc<Watch>);
@@ -29,11 +38,19 @@ mod told {
     struct Watch {
         span: Span,
         /// What is to be told. Locked for a push or a pop and nothing else.
-        notes: Mutex<VecDeque<Note>>,
-        /// There may be something to tell. Read and written under the connection's lock.
+        notes: Mutex<Notes>,
+        /// There may be something to tell. Written under the lock of the notes: set with each push, and cleared by who finds
+        /// nothing there. So whoever has pushed reads that there is, unless it has been told already.
         due: AtomicBool,
         /// Whoever tells.
         turn: Turn<()>,
+    }
+
+    #[derive(Default)]
+    struct Notes {
+        waiting: VecDeque<Note>,
+        /// Requests that were left out since that was last told.
+        missed: u64,
     }
 
     /// A request's span. One of the peer's requests has it as soon as that was told.
@@ -43,12 +60,20 @@ mod told {
         Ready,
         PeerDrains,
         Closed(Option<ConnectionError>),
-        Received(Arc<Request>, RequestHead),
+        Received(Arc<Request>, Asked),
         Answered(Arc<Request>, u16),
         Ended(Arc<Request>, Result<(), StreamError>),
         Refused(Arc<Request>, Error),
         /// Nobody holds the stream any more.
         Gone(Arc<Request>),
+        /// So many requests were left out.
+        Missed(u64),
+    }
+
+    /// What is told of a request of the peer's.
+    struct Asked {
+        method: String,
+        path: String,
     }
 
     impl Watcher {
@@ -67,6 +92,9 @@ mod told {
 
         /// A request that this side makes, for whoever makes it. Tells at once: not for under the lock.
         pub(crate) fn sent(&self, parts: &http::request::Parts) -> StreamSpan {
+            if !self.takes_one_more() {
+                return StreamSpan::default();
+            }
             let (method, path) = (parts.method.as_str(), parts.uri.path());
             let span = debug_span!("http2_request", method, path, status = Empty);
             if span.is_disabled() {
@@ -86,12 +114,26 @@ mod told {
 
         /// A request of the peer's.
         pub(crate) fn received(&self, head: &RequestHead) -> StreamSpan {
-            if !is_wanted() {
+            if !self.takes_one_more() {
                 return StreamSpan::default();
             }
             let span = self.stream(OnceLock::new());
-            span.note(|request| Note::Received(request, head.clone()));
+            span.note(|request| Note::Received(request, Asked::of(head)));
             span
+        }
+
+        /// Whether one more request is to be told of. Counts those that somebody would have wanted to hear of.
+        fn takes_one_more(&self) -> bool {
+            if !is_wanted() {
+                return false;
+            }
+            let mut notes = self.notes();
+            let room = notes.waiting.len() < NOTES_MAX;
+            if !room {
+                notes.missed += 1;
+                self.0.due.store(true, Ordering::Relaxed);
+            }
+            room
         }
 
         fn stream(&self, span: OnceLock<Span>) -> StreamSpan {
@@ -110,7 +152,7 @@ mod told {
             self.note_if_wanted(Note::Closed(error.copied()));
         }
 
-        fn notes(&self) -> MutexGuard<'_, VecDeque<Note>> {
+        fn notes(&self) -> MutexGuard<'_, Notes> {
             self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
@@ -122,22 +164,34 @@ mod told {
 
         /// Also when nobody wants to hear any more: a span must not end under the lock.
         fn note(&self, note: Note) {
-            self.notes().push_back(note);
+            let mut notes = self.notes();
+            notes.waiting.push_back(note);
             self.0.due.store(true, Ordering::Relaxed);
+        }
+
+        /// The next thing to tell.
+        fn next(&self) -> Option<Note> {
+            let mut notes = self.notes();
+            let next = notes.waiting.pop_front().or_else(|| {
+                let missed = std::mem::take(&mut notes.missed);
+                (missed > 0).then_some(Note::Missed(missed))
+            });
+            if next.is_none() {
+                self.0.due.store(false, Ordering::Relaxed);
+            }
+            next
         }
 
         /// Who is to tell what was written down, once the lock is free.
         pub(crate) fn due(&self) -> Option<Self> {
-            let due = self.0.due.swap(false, Ordering::Relaxed);
+            let due = self.0.due.load(Ordering::Relaxed);
             due.then(|| self.clone())
         }
 
         /// Tells what was written down, or leaves that to who is at it.
         pub(crate) fn tell(&self) {
             self.0.turn.work(|()| {
-                loop {
-                    let next = self.notes().pop_front();
-                    let Some(note) = next else { break };
+                while let Some(note) = self.next() {
                     note.tell(&self.0.span);
                 }
             });
@@ -158,8 +212,8 @@ mod told {
                     debug!(parent: connection, %error, "the connection is over");
                 }
                 Self::Closed(None) => debug!(parent: connection, "the connection is over"),
-                Self::Received(request, head) => {
-                    let _ = request.0.set(span_of(connection, &head));
+                Self::Received(request, asked) => {
+                    let _ = request.0.set(asked.span(connection));
                 }
                 Self::Answered(request, status) => request.with(|span| {
                     span.record("status", status);
@@ -172,17 +226,32 @@ mod told {
                     debug!(parent: span, %error, retry = %error.retry(), "not taken");
                 }),
                 Self::Gone(request) => drop(request),
+                Self::Missed(requests) => {
+                    debug!(parent: connection, requests, "were left out: they come faster than they are told");
+                }
             }
         }
     }
 
-    /// The span of a request of the peer's. What stands behind the question mark of its path may be secret.
-    fn span_of(connection: &Span, head: &RequestHead) -> Span {
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let method = text(head.method());
-        let path = text(head.path().unwrap_or_default());
-        let path = path.split('?').next().unwrap_or_default();
-        debug_span!(parent: connection, "http2_request", method, path, status = Empty)
+    impl Asked {
+        /// What stands behind the question mark of a path may be secret.
+        fn of(head: &RequestHead) -> Self {
+            let path = head.path().unwrap_or_default();
+            let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+            let text = |bytes: &[u8]| {
+                let bytes = &bytes[..bytes.len().min(PATH_BYTES_MAX)];
+                String::from_utf8_lossy(bytes).into_owned()
+            };
+            Self {
+                method: text(head.method()),
+                path: text(path),
+            }
+        }
+
+        fn span(&self, connection: &Span) -> Span {
+            let Self { method, path } = self;
+            debug_span!(parent: connection, "http2_request", method, path, status = Empty)
+        }
     }
 
     impl Request {
