@@ -78,18 +78,18 @@ impl<T, S> Serve<T, S> {
 
     /// Announces the end: requests that are on their way are still served, then the connection ends, and with it this
     /// future.
-    pub fn graceful_shutdown(self: Pin<&mut Self>)
-    where
-        Self: Unpin,
-    {
+    pub fn graceful_shutdown(self: Pin<&mut Self>) {
         self.server.drain();
     }
 }
 
+/// Whatever the service is: it is cloned and never pinned.
+impl<T, S> Unpin for Serve<T, S> {}
+
 impl<T, S, B> Future for Serve<T, S>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Service<Request<RecvBody>, Response = Response<B>> + Clone + Send + Unpin + 'static,
+    S: Service<Request<RecvBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: Body + Send + 'static,

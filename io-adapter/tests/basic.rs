@@ -210,3 +210,44 @@ async fn nobody_is_promised_a_body_behind_head_and_304() {
         assert!(body.collect().await.unwrap().to_bytes().is_empty());
     }
 }
+
+/// A service that is not `Unpin`.
+#[derive(Clone)]
+struct Pinned(std::marker::PhantomPinned);
+
+impl Service<Request<RecvBody>> for Pinned {
+    type Response = support::Answer;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RecvBody>) -> Self::Future {
+        std::future::ready(Ok(echo(request)))
+    }
+}
+
+#[tokio::test]
+async fn what_serves_needs_nothing_more_of_a_service_than_its_signature_says() {
+    let (near, far) = tokio::io::duplex(65_536);
+    let service = Pinned(std::marker::PhantomPinned);
+    let mut serving = raddle_io::serve_connection(far, service, Config::default());
+    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    let answer = client.call(get("/"));
+    // By reference, as beside a signal to stop.
+    let answer = tokio::select! {
+        biased;
+        ended = &mut serving => panic!("{ended:?}"),
+        answer = answer => answer.unwrap(),
+    };
+    assert_eq!(answer.status(), 200);
+    drop((answer, client));
+    std::pin::Pin::new(&mut serving).graceful_shutdown();
+    serving.await.unwrap();
+}
