@@ -116,7 +116,8 @@ pub struct Config {
     /// places back, and no more are kept until it does. Off without `keep_alive_interval`, which ends the connection of
     /// a silent one.
     pub keep_reset_slots: bool,
-    /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead.
+    /// Time in which the transport has to take 1 KiB of the output, or all of it, before the connection counts as dead. What
+    /// it keeps in a buffer of its own is not taken: over TLS up to 64 KiB, which a path of 18 kbit/s carries in that time.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
     pub write_timeout: Duration,
     /// Time in which a stream that the peer's windows hold back has to send 1 KiB before it is reset; it may last half as

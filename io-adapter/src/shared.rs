@@ -47,6 +47,8 @@ pub(crate) struct Writer {
     out: Transmit,
     /// Bytes were written that the transport may keep in a buffer of its own.
     unflushed: bool,
+    /// The engine was told that it does.
+    kept: bool,
     failed: bool,
     /// The transport is a socket: the system says of a write that fails that it has taken nothing.
     is_socket: bool,
@@ -66,6 +68,7 @@ impl Shared {
                 io,
                 out: Transmit::new(),
                 unflushed: false,
+                kept: false,
                 failed: false,
                 is_socket,
             }),
@@ -176,10 +179,10 @@ impl Shared {
             let waker = if forgets { Waker::noop() } else { &driver };
             match writer.write(&mut Context::from_waker(waker)) {
                 Poll::Pending => {
-                    self.note_blocked(&writer.out);
+                    self.note_blocked(writer);
                     return;
                 }
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) => self.note_flushed(writer),
                 Poll::Ready(Err(error)) => {
                     writer.failed = true;
                     self.fail_writing(writer, error);
@@ -189,18 +192,33 @@ impl Shared {
         }
     }
 
-    /// Tells the engine what the transport did not take.
-    fn note_blocked(&self, out: &Transmit) {
+    /// Tells the engine what the transport did not take, or that it keeps what it took.
+    fn note_blocked(&self, writer: &mut Writer) {
         if planted::has(Planted::BlockedUnheard) {
             return;
         }
         let mut wakes = Vec::new();
         let mut state = self.lock();
         let now = self.now();
-        state.connection.handle_transport_blocked(out, now);
+        if writer.out.is_empty() {
+            writer.kept = true;
+            state
+                .connection
+                .handle_transport_unflushed(&writer.out, now);
+        } else {
+            state.connection.handle_transport_blocked(&writer.out, now);
+        }
         state.keep_alarm(&mut wakes);
         drop(state);
         wake_all(wakes);
+    }
+
+    /// Tells the engine that the transport does not keep it any more.
+    fn note_flushed(&self, writer: &mut Writer) {
+        if std::mem::take(&mut writer.kept) {
+            let (mut state, now) = (self.lock(), self.now());
+            state.connection.handle_transport_flushed(&writer.out, now);
+        }
     }
 
     /// Leaves it to the driver to end the connection: what has arrived and is not read yet may hold answers that are

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use raddle_io::{
-    Client, Config, Kind, Retry,
+    Client, Config, Kind, Retry, Violation,
     tls::{self, Connector, TlsStream, Trust},
 };
 use tokio::{
@@ -178,6 +178,43 @@ async fn v52_what_a_peer_does_not_read_is_kept_by_the_stream_and_not_by_tls() {
     let ended = tokio::time::timeout(Duration::from_secs(60), upload).await;
     assert!(ended.expect("the deadline for writing").is_err());
     drop(fixture.far);
+}
+
+#[tokio::test(start_paused = true)]
+async fn v52_a_peer_that_reads_nothing_is_not_alive_for_what_tls_keeps() {
+    for reads in [false, true] {
+        let mut fixture = connected().await;
+        let begun = tokio::time::Instant::now();
+        // It acknowledges our SETTINGS.
+        let ack = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+        fixture.far.write_all(&ack).await.unwrap();
+        // Less than TLS keeps, and more than the pipe below it takes.
+        let body = Full::new(Bytes::from(vec![7; 20 << 10]));
+        let request = Request::post("https://localhost/").body(body).unwrap();
+        let mut upload = tokio::spawn(fixture.client.call(request));
+        // It talks all the time, and is woken for it, though it does not read.
+        let mut ended = None;
+        while ended.is_none() && begun.elapsed() < Duration::from_secs(35) {
+            let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let _ = fixture.far.write_all(&ping).await;
+            let _ = fixture.far.flush().await;
+            if reads && begun.elapsed() >= Duration::from_secs(25) {
+                let _ = fixture.far.read(&mut [0; 16_384]).await;
+            }
+            let second = Duration::from_secs(1);
+            ended = tokio::time::timeout(second, &mut upload).await.ok();
+        }
+        let above = fixture.above.written.load(Ordering::Relaxed);
+        assert!(above > 20 << 10, "TLS took it all: {above}");
+        let Some(ended) = ended else {
+            assert!(reads, "the deadline for writing");
+            continue;
+        };
+        let error = ended.unwrap().unwrap_err();
+        assert!(!reads, "{error}");
+        assert_eq!(error.violation(), Some(Violation::WriteTimeout), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(32));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -269,13 +269,16 @@ impl Connection {
 
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.
     pub(super) fn note_written(&mut self, out: &Transmit, now: Timestamp) {
-        if out.remaining() == 0 || out.taken().saturating_sub(self.written) >= self.written_min() {
+        // How long a connection that is over waits for what the transport keeps is its owner's affair.
+        let kept = self.unflushed && !self.is_over();
+        let whole = out.remaining() == 0 && !kept;
+        if whole || out.taken().saturating_sub(self.written) >= self.written_min() {
             // The peer cannot answer what is still on its way to the transport.
             if self.written < self.ping_end && self.timers.is_set(Timer::KeepAliveAck) {
                 self.arm_ping(now);
             }
             self.written = out.taken();
-            if out.remaining() == 0 || !self.plants.has(Planted::SlowWriterEnded) {
+            if whole || !self.plants.has(Planted::SlowWriterEnded) {
                 self.timers.stop(Timer::WriteStall);
             }
             if self.is_over() && !self.plants.has(Planted::CloseUnmoved) {
@@ -289,13 +292,30 @@ impl Connection {
     /// called once all is written, also when nothing is to be appended.
     pub fn handle_transport_blocked(&mut self, out: &Transmit, now: Timestamp) {
         self.note_written(out, now);
-        if out.remaining() > 0 && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
+        let waits = out.remaining() > 0 || self.unflushed;
+        if waits && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
             self.timers
                 .set(Timer::WriteStall, now.after(self.config.write_timeout));
         }
         if out.remaining() > 0 && self.lifecycle == Lifecycle::Closing {
             self.arm_close(now);
         }
+    }
+
+    /// Tells that the transport keeps some of what it has taken, as a TLS session does whose socket takes no more. The deadline
+    /// of [`handle_transport_blocked`](Self::handle_transport_blocked) then runs even when `out` is empty, until
+    /// [`handle_transport_flushed`](Self::handle_transport_flushed): a peer that reads nothing is not alive for a buffer
+    /// between it and us. Such a buffer has its bound, so that taking 1 KiB more still counts.
+    pub fn handle_transport_unflushed(&mut self, out: &Transmit, now: Timestamp) {
+        self.unflushed = true;
+        self.handle_transport_blocked(out, now);
+    }
+
+    /// Tells that the transport keeps nothing any more of what it has taken. Needed only after
+    /// [`handle_transport_unflushed`](Self::handle_transport_unflushed).
+    pub fn handle_transport_flushed(&mut self, out: &Transmit, now: Timestamp) {
+        self.unflushed = false;
+        self.note_written(out, now);
     }
 
     /// Starts the last deadline of all, if it does not run yet.

@@ -53,7 +53,9 @@ const EVENTS_SPARE: usize = 4;
 /// One end of an HTTP/2 connection, without a socket, a clock or a task.
 ///
 /// Inputs are [`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout),
-/// [`handle_transport_blocked`](Self::handle_transport_blocked), [`handle_output_lost`](Self::handle_output_lost) and
+/// [`handle_transport_blocked`](Self::handle_transport_blocked),
+/// [`handle_transport_unflushed`](Self::handle_transport_unflushed),
+/// [`handle_transport_flushed`](Self::handle_transport_flushed), [`handle_output_lost`](Self::handle_output_lost) and
 /// [`handle_transport_end`](Self::handle_transport_end); they never fail, because what goes wrong comes out as an event
 /// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
 /// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
@@ -121,6 +123,8 @@ pub struct Connection {
     suspect: bool,
     /// How far the transport had come when a deadline for writing was last set.
     written: u64,
+    /// The transport keeps some of what it has taken.
+    unflushed: bool,
     /// Where the last PING of ours ends in the output, counted as `written`.
     ping_end: u64,
     /// When the PING of a drain was cut; never, before that.
@@ -217,6 +221,7 @@ impl Connection {
             last_input: now,
             suspect: false,
             written: 0,
+            unflushed: false,
             ping_end: 0,
             drain_asked: NEVER,
             idle_since: None,

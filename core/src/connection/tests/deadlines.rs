@@ -88,6 +88,27 @@ fn what_was_written_in_time_leaves_no_deadline() {
 }
 
 #[test]
+fn what_a_transport_keeps_for_itself_is_not_written() {
+    for flushed in [false, true] {
+        let (mut connection, mut out) = stuck(without_keep_alive());
+        out.advance(out.remaining());
+        connection.handle_transport_unflushed(&out, seconds(0));
+        // Whatever the driver is woken for.
+        for now in (1..=29).map(seconds) {
+            connection.poll_transmit(&mut out, now);
+            connection.handle_transport_unflushed(&out, now);
+            pass(&mut connection, now);
+        }
+        if flushed {
+            connection.handle_transport_flushed(&out, seconds(29));
+        }
+        pass(&mut connection, seconds(30));
+        let error = connection.error().and_then(|error| error.violation);
+        assert_eq!(error, (!flushed).then_some(Violation::WriteTimeout));
+    }
+}
+
+#[test]
 fn the_keep_alive_ends_a_connection_whose_ping_cannot_be_written() {
     let (mut connection, _) = stuck(Config {
         write_timeout: Duration::from_secs(1_000),
