@@ -2,7 +2,12 @@
 
 use core::fmt;
 
-use crate::{id::ErrorCode, violation::Violation};
+use bytes::Bytes;
+
+use crate::{
+    id::{ErrorCode, StreamId},
+    violation::Violation,
+};
 
 /// May this request be sent again?
 ///
@@ -46,6 +51,18 @@ impl ConnectionError {
     pub fn asks_for_calm(&self) -> bool {
         self.origin == Origin::Remote && self.code == ErrorCode::ENHANCE_YOUR_CALM
     }
+}
+
+/// What a GOAWAY says (RFC 9113 §6.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoAway {
+    /// The last stream that its sender may have acted on.
+    pub last: StreamId,
+    /// Why it goes; NO_ERROR where nothing is wrong.
+    pub code: ErrorCode,
+    /// What it says beside that: a sentence for a person, as a rule, and any bytes at all. Of the peer's no more than the
+    /// first 1,024 bytes are kept.
+    pub debug: Bytes,
 }
 
 /// Why a stream ended without being complete.
@@ -120,6 +137,17 @@ impl fmt::Display for ConnectionError {
         self.violation.map_or(Ok(()), |violation| {
             write!(f, ": {violation} ({})", violation.section())
         })
+    }
+}
+
+impl fmt::Display for GoAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GOAWAY with {}", self.code)?;
+        match self.debug.is_empty() {
+            true => Ok(()),
+            // The peer's bytes, and no line of a log may begin in them.
+            false => write!(f, ": \"{}\"", self.debug.escape_ascii()),
+        }
     }
 }
 

@@ -89,7 +89,7 @@ pub use connection::Gauges;
 #[doc(hidden)]
 pub use connection::{Audit, StreamAudit};
 pub use connection::{Connection, Input, Lifecycle, MemoryFootprint, TransportEnd, Waiting};
-pub use error::{ConnectionError, OpenError, Origin, Retry, SendError, StreamError};
+pub use error::{ConnectionError, GoAway, OpenError, Origin, Retry, SendError, StreamError};
 pub use event::{Event, Then};
 pub use frame::{FrameDump, FrameLog, describe_frame};
 pub use head::{

@@ -9,7 +9,7 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, Lifecycle, Role, Stats, StreamId, Then, Timestamp,
+    Config, Connection, ErrorCode, GoAway, Lifecycle, Role, Stats, StreamId, Then, Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -121,6 +121,20 @@ impl Client {
     #[must_use]
     pub fn peer_setting(&self, id: u16) -> Option<u32> {
         self.shared.lock().connection.peer_setting(id)
+    }
+
+    /// What the peer has said in a GOAWAY, if it has sent one; also after a graceful end, which is no error.
+    #[must_use]
+    pub fn goaway(&self) -> Option<GoAway> {
+        self.shared.lock().connection.peer_goaway().cloned()
+    }
+
+    /// Whether the server takes an extended CONNECT, which a request with [`Protocol`](crate::Protocol) is (RFC 8441 §3):
+    /// `None` before its SETTINGS have arrived, which [`Self::settled`] waits for, and then for good. While it is `None`
+    /// such a request is refused as it is when the answer is no.
+    #[must_use]
+    pub fn takes_extended_connect(&self) -> Option<bool> {
+        self.shared.lock().connection.takes_extended_connect()
     }
 
     /// Counters of the connection.
@@ -250,7 +264,7 @@ impl Client {
             let handle = state
                 .connection
                 .open(head, then)
-                .map_err(|(error, _)| Error::new(Kind::Open(error)))?;
+                .map_err(|(error, _)| state.told(Kind::Open(error)))?;
             state.track(handle, span.take().unwrap_or_default());
             if empty {
                 state.leave(handle, Half::Writer);

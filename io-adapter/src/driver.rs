@@ -356,7 +356,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
         Poll::Ready(match (state.connection.error(), &state.closed) {
             (None, _) => Ok(()),
             (Some(_), Some(error)) => Err(error.clone()),
-            (Some(error), None) => Err(Error::new(crate::Kind::Connection(error))),
+            (Some(error), None) => Err(state.told(crate::Kind::Connection(error))),
         })
     }
 }

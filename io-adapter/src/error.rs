@@ -3,7 +3,7 @@
 use std::{error, fmt, io, sync::Arc};
 
 use raddle_core::{
-    ConnectionError, ErrorCode, OpenError, Origin, Retry, SendError, StreamError, Violation,
+    ConnectionError, ErrorCode, GoAway, OpenError, Origin, Retry, SendError, StreamError, Violation,
 };
 
 /// An error of somebody else's, for instance of a body that we were given to send.
@@ -14,6 +14,7 @@ pub type BoxError = Box<dyn error::Error + Send + Sync>;
 pub struct Error {
     kind: Kind,
     source: Option<Arc<dyn error::Error + Send + Sync>>,
+    goaway: Option<Arc<GoAway>>,
 }
 
 /// What kind of failure it was.
@@ -53,14 +54,27 @@ pub enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            source: None,
+            goaway: None,
+        }
     }
 
     pub(crate) fn with_source(kind: Kind, source: impl Into<BoxError>) -> Self {
         Self {
             kind,
             source: Some(Arc::from(source.into())),
+            goaway: None,
         }
+    }
+
+    /// The same, on a connection whose peer has said this.
+    pub(crate) fn after(mut self, goaway: Option<&GoAway>) -> Self {
+        if self.goaway.is_none() {
+            self.goaway = goaway.cloned().map(Arc::new);
+        }
+        self
     }
 
     pub(crate) fn io(error: io::Error) -> Self {
@@ -123,6 +137,17 @@ impl Error {
         }
     }
 
+    /// What the peer said in a GOAWAY before this happened, if its connection had got one: the code, and debug data of up to
+    /// 1,024 bytes, which are the peer's and may be anything. It need not be the reason: a stream may fail by itself on a
+    /// connection that drains.
+    #[must_use]
+    pub fn goaway(&self) -> Option<&GoAway> {
+        let last = self.last_attempt();
+        let source = last.source.as_deref();
+        let inner = source.and_then(|source| source.downcast_ref::<Self>());
+        last.goaway.as_deref().or(inner.and_then(Self::goaway))
+    }
+
     /// The fault that we found in the peer's bytes, when that was the reason.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
@@ -149,16 +174,27 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f)?;
+        // A code stands there already; a sentence tells more.
+        match self.goaway.as_deref().filter(|said| !said.debug.is_empty()) {
+            Some(said) => write!(f, "; the peer had sent {said}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Connect => f.write_str("the connection could not be opened")?,
             Kind::ConnectTimeout => f.write_str("the connection could not be opened in time")?,
             Kind::Tls => f.write_str("TLS failed")?,
             Kind::Io => f.write_str("the transport failed")?,
-            Kind::Connection(error) => return error.fmt(f),
+            Kind::Connection(error) => return write!(f, "{error}"),
             Kind::Closed => f.write_str("the connection is closed; open another one")?,
-            Kind::Stream(error) => return error.fmt(f),
-            Kind::Open(error) => return error.fmt(f),
-            Kind::Send(error) => return error.fmt(f),
+            Kind::Stream(error) => return write!(f, "{error}"),
+            Kind::Open(error) => return write!(f, "{error}"),
+            Kind::Send(error) => return write!(f, "{error}"),
             Kind::Body => f.write_str("the body to be sent failed")?,
             Kind::Head(what) => return write!(f, "the message has no form in HTTP/2: {what}"),
             Kind::ResendBudgetSpent => f.write_str("too many requests were sent again of late")?,

@@ -125,7 +125,7 @@ pub use error::{BoxError, Error, Kind};
 pub use interim::{Informer, OnInformational};
 pub use pool::{Connect, Dialing, Pool, PoolConfig, PoolStats, PoolTarget, ResendBudget};
 pub use raddle_core as core;
-pub use raddle_core::{Config, ErrorCode, Origin, Retry, Stats, Violation};
+pub use raddle_core::{Config, ErrorCode, GoAway, Origin, Retry, Stats, Violation};
 pub use response::{Informational, ResponseFuture};
 pub use serve::{Serve, serve_connection};
 pub use server::{Responder, Server, accept};

@@ -10,8 +10,8 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, ResponseHead, Role, SendError, Stats, StreamHandle, Then,
-    Timestamp,
+    Config, Connection, ErrorCode, GoAway, ResponseHead, Role, SendError, Stats, StreamHandle,
+    Then, Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -120,6 +120,12 @@ impl Server {
     #[must_use]
     pub fn peer_setting(&self, id: u16) -> Option<u32> {
         self.shared.lock().connection.peer_setting(id)
+    }
+
+    /// What the client has said in a GOAWAY, if it has sent one.
+    #[must_use]
+    pub fn goaway(&self) -> Option<GoAway> {
+        self.shared.lock().connection.peer_goaway().cloned()
     }
 
     /// Counters of the connection.

@@ -245,7 +245,8 @@ impl Shared {
         let mut wakes = Vec::new();
         let mut state = self.lock();
         if let Some(error) = error.or_else(|| state.broken.take()) {
-            state.closed.get_or_insert(Error::io(error));
+            let error = Error::io(error).after(state.connection.peer_goaway());
+            state.closed.get_or_insert(error);
         }
         if writer.out.holds_request() {
             let out = std::mem::take(&mut writer.out);
@@ -303,7 +304,7 @@ impl Shared {
             Some(error) if error.kind() != Kind::Closed => {
                 Error::with_source(Kind::Closed, error.clone())
             }
-            _ => Error::new(Kind::Closed),
+            _ => state.told(Kind::Closed),
         }
     }
 
@@ -312,7 +313,7 @@ impl Shared {
         state
             .closed
             .clone()
-            .unwrap_or_else(|| Error::new(Kind::Closed))
+            .unwrap_or_else(|| state.told(Kind::Closed))
     }
 }
 

@@ -183,8 +183,13 @@ impl State {
             {
                 closed.clone()
             }
-            _ => Error::new(Kind::Stream(outcome)),
+            _ => self.told(Kind::Stream(outcome)),
         }
+    }
+
+    /// An error, with what the peer has said in a GOAWAY.
+    pub(crate) fn told(&self, kind: Kind) -> Error {
+        Error::new(kind).after(self.connection.peer_goaway())
     }
 
     fn forget_if_done(&mut self, handle: StreamHandle) {
@@ -398,8 +403,8 @@ impl State {
     }
 
     fn take_closed(&mut self, error: Option<ConnectionError>, wakes: &mut Vec<Waker>) {
-        self.closed
-            .get_or_insert(Error::new(error.map_or(Kind::Closed, Kind::Connection)));
+        let told = self.told(error.map_or(Kind::Closed, Kind::Connection));
+        self.closed.get_or_insert(told);
         wakes.extend(self.acceptor.take());
         wakes.extend(self.unsettled.all());
         wakes.extend(

@@ -130,6 +130,30 @@ async fn a_connect_may_carry_a_protocol_where_the_server_takes_it() {
     assert_eq!(error.retry(), Retry::Never);
 }
 
+// RFC 8441 §3
+#[tokio::test(start_paused = true)]
+async fn a_client_knows_whether_the_server_takes_them_once_its_settings_have_arrived() {
+    for takes in [true, false] {
+        let config = Config {
+            enable_connect_protocol: takes,
+            ..Config::default()
+        };
+        let (near, far) = tokio::io::duplex(65_536);
+        let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+        tokio::spawn(driver);
+        tokio::time::sleep(FAR).await;
+        // Nothing has arrived: nobody knows, and such a request is refused rather than kept.
+        assert_eq!(client.takes_extended_connect(), None);
+        let refused = client.clone().call(chat());
+        assert_eq!(refused.await.unwrap_err().kind(), DISABLED);
+        tokio::spawn(raddle_io::serve_connection(far, Echo(told), config));
+        client.settled().await.unwrap();
+        assert_eq!(client.takes_extended_connect(), Some(takes));
+        let answer = client.clone().call(chat());
+        assert_eq!(answer.await.is_ok(), takes);
+    }
+}
+
 /// A server's SETTINGS did not say that it takes extended CONNECT.
 const DISABLED: Kind = Kind::Open(OpenError::ConnectProtocolDisabled);
 /// From the end of a dial to the server's SETTINGS.

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Connection, GoAway, Lifecycle, priorities::merged_priority};
+use super::{Connection, Lifecycle, priorities::merged_priority};
 use crate::{
     config::WINDOW_MAX,
-    error::{ConnectionError, OpenError, Origin, SendError, StreamError},
+    error::{ConnectionError, GoAway, OpenError, Origin, SendError, StreamError},
     event::Then,
     head::{self, Answered, BodyLength, Fields, Oddities, RequestHead, ResponseHead},
     id::{ErrorCode, PingId, Role, StreamHandle},
@@ -17,8 +17,9 @@ use crate::{
 
 /// Interim responses of one stream that may wait for their frames.
 const INTERIMS_MAX: usize = 16;
-/// Bytes of debug data that our GOAWAY carries at most: enough for a sentence, and it fits any frame size.
-const DEBUG_MAX: usize = 1_024;
+/// Bytes of debug data that our GOAWAY carries at most, and that are kept of the peer's: enough for a sentence, and it fits
+/// any frame size.
+pub(super) const DEBUG_MAX: usize = 1_024;
 
 impl Connection {
     /// Opens a stream for a request (RFC 9113 §8.1). The request waits for its turn under the peer's limit of

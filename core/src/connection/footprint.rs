@@ -1,7 +1,7 @@
 //! What a connection costs in memory, by what it is kept for.
 
 use super::{Connection, StreamId};
-use crate::{event::Event, id::ErrorCode, priority::Priority, stream::Stream};
+use crate::{error::GoAway, event::Event, id::ErrorCode, priority::Priority, stream::Stream};
 
 /// Memory that a connection has allocated, in bytes, each byte under one name.
 ///
@@ -48,7 +48,11 @@ impl Connection {
             buffers: bodies + each(|stream| stream.send.body_footprint()),
             hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
             header_lists: lists.max(given) + room + each(|stream| stream.send.header_footprint()),
-            output: self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
+            output: self
+                .peer_goaway
+                .as_ref()
+                .map_or(0, |said| size_of::<GoAway>() + said.debug.len())
+                + self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
                 + self
                     .output
                     .goaway

@@ -1,10 +1,12 @@
 //! How a connection ends: by a fault, by its transport, by a deadline, or by draining.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
-use super::{Connection, GoAway, receive::Fault};
+use super::{Connection, commands::DEBUG_MAX, receive::Fault};
 use crate::{
-    error::{ConnectionError, Origin, StreamError},
+    error::{ConnectionError, GoAway, Origin, StreamError},
     event::Event,
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
@@ -170,7 +172,7 @@ impl Connection {
             };
             let retry = stream.retry(
                 role,
-                self.peer_goaway.is_some_and(|last| stream.id > last)
+                (self.peer_goaway.as_ref()).is_some_and(|said| stream.id > said.last)
                     || self.unsent_from.is_some_and(|first| stream.id >= first)
                     || self.plants.has(Planted::SentCountsAsSafe),
                 false,
@@ -199,15 +201,18 @@ impl Connection {
         &mut self,
         last: StreamId,
         code: ErrorCode,
+        debug: &[u8],
         now: Timestamp,
     ) -> Result<(), Violation> {
         self.buckets.charge(Cause::GoAway, now)?;
         // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next.
         let raises = self.plants.has(Planted::GoAwayRaised);
-        if !raises && self.peer_goaway.is_some_and(|before| last > before) {
+        let before = self.peer_goaway.as_deref();
+        if !raises && before.is_some_and(|before| last > before.last) {
             return Err(Violation::GoAwayLastStreamRaised);
         }
-        let first = self.peer_goaway.replace(last).is_none();
+        let first = before.is_none();
+        self.keep_goaway(last, code, debug);
         if self.lifecycle < Lifecycle::Draining && !self.plants.has(Planted::OpensAfterGoAway) {
             self.lifecycle = Lifecycle::Draining;
         }
@@ -249,6 +254,18 @@ impl Connection {
             self.events.push(Event::PeerDraining);
         }
         Ok(())
+    }
+
+    /// Keeps what a GOAWAY says; its reason only if none before it has named a fault, which is why the connection ends.
+    fn keep_goaway(&mut self, last: StreamId, code: ErrorCode, debug: &[u8]) {
+        match &mut self.peer_goaway {
+            Some(said) if said.code != ErrorCode::NO_ERROR => said.last = last,
+            said => {
+                // A copy: a slice would keep the whole buffer that it was read into.
+                let debug = Bytes::copy_from_slice(&debug[..debug.len().min(DEBUG_MAX)]);
+                *said = Some(Box::new(GoAway { last, code, debug }));
+            }
+        }
     }
 
     /// The first step of a drain that this side wants.

@@ -19,9 +19,7 @@ mod target;
 mod tests;
 mod transmit;
 
-use alloc::collections::VecDeque;
-
-use bytes::Bytes;
+use alloc::{boxed::Box, collections::VecDeque};
 
 pub use explain::Waiting;
 pub use footprint::{Gauges, MemoryFootprint};
@@ -32,7 +30,7 @@ pub use receive::Input;
 
 use crate::{
     config::{Config, WINDOW_INITIAL},
-    error::ConnectionError,
+    error::{ConnectionError, GoAway},
     flow::{Inbound, Outbound, Probe},
     frame,
     head::BlockSink,
@@ -101,8 +99,8 @@ pub struct Connection {
     next_id: Option<StreamId>,
     /// The highest stream that the peer opened.
     last_peer_id: StreamId,
-    /// The last stream of the peer's GOAWAY.
-    peer_goaway: Option<StreamId>,
+    /// What the peer's GOAWAY frames have said.
+    peer_goaway: Option<Box<GoAway>>,
     /// The first of the streams whose heads will never be written.
     unsent_from: Option<StreamId>,
     /// The last stream of the GOAWAY that we sent or will send.
@@ -154,13 +152,6 @@ struct Output {
     /// RST_STREAM frames for streams that never got into the table, or have left it.
     refusals: VecDeque<(StreamId, ErrorCode)>,
     goaway: Option<GoAway>,
-}
-
-#[derive(Debug)]
-struct GoAway {
-    last: StreamId,
-    code: ErrorCode,
-    debug: Bytes,
 }
 
 impl Connection {
@@ -254,6 +245,21 @@ impl Connection {
     #[must_use]
     pub fn error(&self) -> Option<ConnectionError> {
         self.error
+    }
+
+    /// What the peer said in its GOAWAY, if it has sent one. Of several it is the last stream of the last one, beside what
+    /// the first one said that names a fault, or else the last.
+    #[must_use]
+    pub fn peer_goaway(&self) -> Option<&GoAway> {
+        self.peer_goaway.as_deref()
+    }
+
+    /// Whether the peer takes an extended CONNECT (RFC 8441 §3), which [`open`](Self::open) is otherwise refused for; `None`
+    /// before its first SETTINGS have arrived. A peer that takes them goes on to.
+    #[must_use]
+    pub fn takes_extended_connect(&self) -> Option<bool> {
+        let remote = &self.remote;
+        remote.received.then_some(remote.connect_protocol)
     }
 
     /// The identifier of a stream; `None` before it has one, and after the stream is gone.

@@ -224,9 +224,9 @@ impl Connection {
                 ack: false,
                 payload,
             } => self.on_ping(payload, now).map_err(Fault::connection),
-            Frame::GoAway { last, code, .. } => {
-                self.on_goaway(last, code, now).map_err(Fault::connection)
-            }
+            Frame::GoAway { last, code, debug } => self
+                .on_goaway(last, code, &debug, now)
+                .map_err(Fault::connection),
             Frame::WindowUpdate { stream, increment } => {
                 self.on_window_update(stream, increment, now)
             }

@@ -2,9 +2,10 @@
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::{Connection, GoAway, Lifecycle};
+use super::{Connection, Lifecycle};
 use crate::{
     config::WINDOW_INITIAL,
+    error::GoAway,
     frame::{self, encode},
     head::{self, Field},
     id::{Role, StreamId},

@@ -5,6 +5,7 @@ mod by_hand;
 mod commands;
 mod deadlines;
 mod explain;
+mod goaways;
 mod heads;
 mod honest;
 mod idle;
