@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Request, Response};
+use http::{Request, Response, uri::Scheme};
 use http_body::Body;
 use raddle_core::{
     Config, Connection, ErrorCode, GoAway, Lifecycle, Role, Stats, StreamId, Then, Timestamp,
@@ -26,8 +26,9 @@ use crate::{
     planted::{self, Planted},
     response::ResponseFuture,
     settled,
-    shared::{Shared, is_socket},
+    shared::Shared,
     state::Half,
+    transport::{self, is_socket},
     upload::{Upload, run_or_spawn},
 };
 
@@ -40,6 +41,9 @@ use crate::{
 /// When writing fails, requests in it whose heads `io` was given may have been sent, unless `io` is a `TcpStream` or a
 /// `UnixStream` itself: those say how much they have taken, so that the requests are safe to send again.
 ///
+/// By the same token a request whose URI names no scheme is one for `http` over such a socket, and one for `https` over a
+/// [`TlsStream`](crate::tls::TlsStream) of it; over any other `io` it is refused, unless [`Client::scheme`] says what it is.
+///
 /// Cancel safe: it is ready at once. Dropping what it has returned closes `io`.
 ///
 /// # Errors
@@ -48,11 +52,17 @@ pub async fn connect<T>(io: T, config: Config) -> Result<(Client, Driver<T>), Er
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    Ok(start(io, is_socket::<T>(), config))
+    let scheme = transport::scheme::<T>();
+    Ok(start(io, is_socket::<T>(), scheme, config))
 }
 
-/// As [`connect`], for who knows whether `io` is a socket though its type does not tell.
-pub(crate) fn start<T>(io: T, is_socket: bool, config: Config) -> (Client, Driver<T>)
+/// As [`connect`], for who knows whether `io` is a socket, and of which scheme, though its type does not tell.
+pub(crate) fn start<T>(
+    io: T,
+    is_socket: bool,
+    scheme: Option<Scheme>,
+    config: Config,
+) -> (Client, Driver<T>)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -63,6 +73,7 @@ where
     let driver = Driver::new(Arc::clone(&shared), read);
     let client = Client {
         shared,
+        scheme,
         permit: false,
         ticket: None,
     };
@@ -78,6 +89,8 @@ where
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// Of requests whose URI names none.
+    scheme: Option<Scheme>,
     /// A stream may be opened.
     permit: bool,
     /// The place in the line for a permit.
@@ -85,6 +98,20 @@ pub struct Client {
 }
 
 impl Client {
+    /// Says what scheme a request has whose URI names none, as the one of an HTTP/1.1 request that is passed on: that of the
+    /// connection (RFC 9110 §7.1, RFC 9113 §8.3.1). It is for a transport whose type does not tell, see [`connect`], and
+    /// holds for this handle and what is cloned from it.
+    #[must_use]
+    pub fn scheme(mut self, scheme: Scheme) -> Self {
+        self.scheme = Some(scheme);
+        self
+    }
+
+    /// As [`Self::scheme`], where nothing is known yet.
+    pub(crate) fn suppose_scheme(&mut self, scheme: Scheme) {
+        self.scheme.get_or_insert(scheme);
+    }
+
     /// How many more streams could be opened at once.
     #[must_use]
     pub fn openable(&self) -> usize {
@@ -246,7 +273,7 @@ impl Client {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        let head = match convert::request_head(&parts) {
+        let head = match convert::request_head(&parts, self.scheme.as_ref()) {
             Ok(head) => head,
             Err(error) => return Err(Box::new((error, Request::from_parts(parts, body)))),
         };
@@ -324,6 +351,7 @@ impl Clone for Client {
         self.shared.lock().clients += 1;
         Self {
             shared: Arc::clone(&self.shared),
+            scheme: self.scheme.clone(),
             permit: false,
             ticket: None,
         }

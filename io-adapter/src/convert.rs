@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-    request, response,
+    request, response, uri::Scheme,
 };
 use raddle_core::{Field, Fields, FieldsBuilder, RequestHead, ResponseHead};
 
@@ -20,9 +20,13 @@ pub struct Protocol(pub String);
 
 /// The engine's head for a request.
 ///
-/// The URI gives scheme, authority and path; a `host` field gives the authority where the URI has none. Fields that
-/// belong to HTTP/1.1 connections are an error, rather than silently left out (RFC 9113 §8.2.2).
-pub(crate) fn request_head(parts: &request::Parts) -> Result<RequestHead, Error> {
+/// The URI gives scheme, authority and path; a `host` field gives the authority where the URI has none, and the connection
+/// the scheme, where it is known: a server may take `https` for a promise that nobody listens. Fields that belong to
+/// HTTP/1.1 connections are an error, rather than silently left out (RFC 9113 §8.2.2).
+pub(crate) fn request_head(
+    parts: &request::Parts,
+    connection: Option<&Scheme>,
+) -> Result<RequestHead, Error> {
     let uri = &parts.uri;
     let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
     let authority = uri
@@ -45,11 +49,11 @@ pub(crate) fn request_head(parts: &request::Parts) -> Result<RequestHead, Error>
         fields.push(b":protocol", protocol.as_bytes(), false);
     }
     if !tunnel {
-        fields.push(
-            b":scheme",
-            uri.scheme_str().unwrap_or("https").as_bytes(),
-            false,
-        );
+        // RFC 9113 §8.3.1: exactly one valid value, that of the target URI (RFC 9110 §7.1).
+        let scheme = uri.scheme().or(connection);
+        let unknown = "neither the URI nor the connection has a known scheme";
+        let scheme = scheme.ok_or_else(|| Error::new(Kind::Head(unknown)))?;
+        fields.push(b":scheme", scheme.as_str().as_bytes(), false);
     }
     if let Some(authority) = authority {
         fields.push(b":authority", authority, false);
@@ -189,12 +193,33 @@ mod tests {
         request_in
             .headers_mut()
             .append("x-list", HeaderValue::from_static("2"));
-        let head = request_head(&request_in.into_parts().0).expect("is well formed");
+        let head = request_head(&request_in.into_parts().0, None).expect("is well formed");
         assert_eq!(head.authority(), Some(&b"example.org:8443"[..]));
         let out = request(&head).expect("is well formed");
         assert_eq!(out.uri(), "https://example.org:8443/a?b=c");
         assert!(out.headers()["authorization"].is_sensitive());
         assert_eq!(out.headers().get_all("x-list").iter().count(), 2);
+    }
+
+    // RFC 9113 §8.3.1
+    #[test]
+    fn a_uri_without_a_scheme_has_that_of_the_connection() {
+        let head = |uri: &str, connection: Option<&Scheme>| {
+            let request = Request::get(uri).header("host", "a").body(());
+            let parts = request.expect("is well formed").into_parts().0;
+            request_head(&parts, connection)
+        };
+        for scheme in [Scheme::HTTP, Scheme::HTTPS] {
+            let own = head("/x", Some(&scheme)).expect("is well formed");
+            assert_eq!(own.scheme(), Some(scheme.as_str().as_bytes()));
+            // A proxy asks for `https` over a bare connection to a backend, and is taken at its word.
+            let named = head("https://a/x", Some(&scheme)).expect("is well formed");
+            assert_eq!(named.scheme(), Some(&b"https"[..]));
+        }
+        let unknown = head("/x", None).expect_err("nobody knows");
+        assert!(matches!(unknown.kind(), Kind::Head(_)), "{unknown}");
+        let named = head("http://a/x", None).expect("is well formed");
+        assert_eq!(named.scheme(), Some(&b"http"[..]));
     }
 
     // RFC 9113 §8.2.2
@@ -204,13 +229,13 @@ mod tests {
             .header("connection", "close")
             .body(())
             .expect("is well formed");
-        assert!(request_head(&request.into_parts().0).is_err());
+        assert!(request_head(&request.into_parts().0, None).is_err());
     }
 
     #[test]
     fn a_tunnel_has_neither_scheme_nor_path() {
         let request = Request::connect("a:443").body(()).expect("is well formed");
-        let head = request_head(&request.into_parts().0).expect("is well formed");
+        let head = request_head(&request.into_parts().0, None).expect("is well formed");
         assert_eq!(
             (head.scheme(), head.path(), head.authority()),
             (None, None, Some(&b"a:443"[..]))

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use raddle_core::Config;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -65,6 +65,13 @@ impl Target {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self.https {
+            true => Scheme::HTTPS,
+            false => Scheme::HTTP,
+        }
     }
 
     /// The host, an IPv6 address in brackets.
@@ -146,7 +153,8 @@ impl Dialer {
             let io = self.open(target).await?;
             let config = self.config_for(target);
             // Without TLS it is the socket itself.
-            let (client, driver) = client::start(io, !target.https, config);
+            let scheme = Some(target.scheme());
+            let (client, driver) = client::start(io, !target.https, scheme, config);
             let (calm, target) = (self.calm.clone(), target.clone());
             let begun = Instant::now();
             // What else its result is is told by the requests on the connection.

@@ -112,6 +112,7 @@ mod sync;
 mod tests;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod transport;
 mod turn;
 mod upload;
 mod watch;

@@ -24,8 +24,9 @@ use crate::{
     driver::Driver,
     error::{BoxError, Error, Kind},
     guard::put,
-    shared::{Shared, is_socket},
+    shared::Shared,
     state::{Half, State},
+    transport::is_socket,
     upload::{Upload, run_or_spawn},
 };
 

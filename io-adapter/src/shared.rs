@@ -10,7 +10,6 @@
 //! which lets the tasks that it has woken run first and then writes for all of them at once.
 
 use std::{
-    any::TypeId,
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, PoisonError},
@@ -372,14 +371,4 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
-}
-
-/// Whether `T` is a socket of the system's, by whatever name it came here.
-pub(crate) fn is_socket<T: 'static>() -> bool {
-    let it = TypeId::of::<T>();
-    #[cfg(unix)]
-    if it == TypeId::of::<tokio::net::UnixStream>() {
-        return true;
-    }
-    it == TypeId::of::<tokio::net::TcpStream>()
 }

@@ -48,6 +48,7 @@ adapter! {
     slots "../src/slots.rs"
     state "../src/state.rs"
     sync "support/loom_sync.rs"
+    transport "../src/transport.rs"
     turn "../src/turn.rs"
     upload "../src/upload.rs"
     watch "../src/watch.rs"

@@ -116,8 +116,11 @@ impl Inner {
         self: &Arc<Self>,
         target: &Target,
         token: u64,
-        result: Result<Client, Error>,
+        mut result: Result<Client, Error>,
     ) {
+        if let Ok(client) = &mut result {
+            client.suppose_scheme(target.scheme());
+        }
         let mut state = self.lock();
         match &result {
             Ok(_) => state.stats.opened += 1,
