@@ -124,7 +124,7 @@ pub use dial::{Dialer, Target, Transport};
 pub use driver::Driver;
 pub use error::{BoxError, Error, Kind};
 pub use interim::{Informer, OnInformational};
-pub use pool::{Connect, Dialing, Pool, PoolConfig, PoolStats, PoolTarget, ResendBudget};
+pub use pool::{Connect, Dialing, Pool, PoolConfig, PoolStats, PoolTarget, PoolWait, ResendBudget};
 pub use raddle_core as core;
 pub use raddle_core::{Config, ErrorCode, GoAway, Origin, Retry, Stats, Violation};
 pub use response::{Informational, ResponseFuture};

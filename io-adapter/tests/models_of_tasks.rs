@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -393,13 +394,16 @@ fn pool_of(fails: bool) -> (Pool, Arc<AtomicUsize>) {
     (Pool::new(dials, config), begun)
 }
 
+/// Longer than anything here takes.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
 fn target() -> Target {
     Target::of(&Uri::from_static("http://test")).unwrap()
 }
 
 /// Waits for a place and gives it back.
 fn pass(pool: &Pool) -> Result<(), Error> {
-    block_on(pool.acquire(&target(), true)).map(drop)
+    block_on(pool.acquire(&target(), true, WAIT_MAX)).map(drop)
 }
 
 #[test]
@@ -413,7 +417,7 @@ fn two_who_need_a_connection_share_one_dial_and_one_stream() {
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         assert_eq!((pool.stats().connections, pool.stats().streams), (1, 0));
         // The stream is free for whoever comes next.
-        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true))).is_ready());
+        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true, WAIT_MAX))).is_ready());
     });
 }
 
@@ -435,12 +439,12 @@ fn who_begins_a_dial_and_goes_takes_nothing_from_who_stays() {
         let (pool, begun) = pool_of(false);
         let other = pool.clone();
         let leaving = sync::thread(move || {
-            let _left = poll_once(&mut Box::pin(other.acquire(&target(), true)));
+            let _left = poll_once(&mut Box::pin(other.acquire(&target(), true, WAIT_MAX)));
         });
         pass(&pool).unwrap();
         leaving.join().unwrap();
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         assert_eq!((pool.stats().connections, pool.stats().streams), (1, 0));
-        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true))).is_ready());
+        assert!(poll_once(&mut Box::pin(pool.acquire(&target(), true, WAIT_MAX))).is_ready());
     });
 }

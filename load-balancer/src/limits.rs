@@ -37,8 +37,9 @@ pub struct Limits {
     pub backends_max: usize,
     /// From the start of a dial until the connection can be used, TLS included.
     pub dial: Duration,
-    /// How long a request waits for a connection to a backend and a free stream on it, before it is tried elsewhere. Longer
-    /// than `dial`.
+    /// How long a request waits in all for connections to backends and free streams on them, however many of them it tries.
+    /// The first gets as much as it needs of that; what has room at once is asked even when nothing is left. Longer than
+    /// `dial`.
     pub backend_wait: Duration,
     /// How long a backend may be silent before its response head arrives. Starts anew with each piece of the request
     /// body, so that a long upload is not cut.

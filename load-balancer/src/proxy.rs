@@ -7,9 +7,9 @@ use std::sync::{
 
 use http::{Request, Response, Uri, uri};
 use raddle_io::{
-    Error, Informer, Kind, OnInformational, Pool, PoolTarget, RecvBody, Retry, Target,
+    Error, Informer, Kind, OnInformational, Pool, PoolTarget, PoolWait, RecvBody, Retry, Target,
 };
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
 use crate::{
@@ -85,6 +85,7 @@ impl Proxy {
         self.earn();
         let (mut tried, mut full) = (Vec::new(), Vec::new());
         let mut refusal = None;
+        let begun = Instant::now();
         for attempt in 0..self.limits.attempts_max {
             let Some(backend) = self.backends.choose(&tried, &full) else {
                 refusal.get_or_insert_with(|| Refusal::NoneHealthy(self.backends.retry_after()));
@@ -99,6 +100,9 @@ impl Proxy {
             let mut head = head.clone();
             head.uri = uri_for(&head.uri, authority.as_ref(), backend.target())?;
             head.extensions.insert(PoolTarget(backend.target().clone()));
+            // One budget for all attempts: with none left, what has room at once is still asked.
+            let wait = self.limits.backend_wait.saturating_sub(begun.elapsed());
+            head.extensions.insert(PoolWait(wait));
             if let Some(passed_on) = &passed_on {
                 head.extensions.insert(passed_on.clone());
             }
@@ -121,13 +125,16 @@ impl Proxy {
         Err(refusal.unwrap_or(Refusal::Unreachable))
     }
 
-    /// One attempt on one backend.
+    /// One attempt on one backend, whose [`PoolWait`] is among the request's extensions.
     async fn send(
         &self,
         request: Request<RequestBody>,
         replay: &Replay,
         backend: &Chosen,
     ) -> Result<Response<RecvBody>, Failed> {
+        let wait = request.extensions().get::<PoolWait>().copied();
+        // What would have stayed unreachable for longer than a dial takes is; of anything else nobody knows.
+        let hurried = wait.is_some_and(|PoolWait(wait)| wait < self.limits.dial);
         let mut pool = self.pool.clone();
         let mut answer = std::pin::pin!(pool.call(request));
         loop {
@@ -138,11 +145,11 @@ impl Proxy {
             };
             tokio::select! {
                 biased;
-                result = &mut answer => return self.judge(result, backend),
+                result = &mut answer => return self.judge(result, backend, hurried),
                 () = sleep_until(due) => {}
             }
             // Something may have moved since the alarm was set.
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             match replay.silence() {
                 Silence::Backend(since) if since + self.limits.response_head <= now => {
                     return Err(Failed::Answer(Refusal::Timeout));
@@ -159,6 +166,7 @@ impl Proxy {
         &self,
         result: Result<Response<RecvBody>, Error>,
         backend: &Chosen,
+        hurried: bool,
     ) -> Result<Response<RecvBody>, Failed> {
         let error = match result {
             Ok(response) => {
@@ -168,6 +176,7 @@ impl Proxy {
             Err(error) => error,
         };
         let refusal = match error.kind() {
+            Kind::ConnectTimeout if hurried => return Err(Failed::Elsewhere),
             Kind::Connect | Kind::ConnectTimeout | Kind::Tls => {
                 backend.unreachable(&error);
                 Refusal::Unreachable

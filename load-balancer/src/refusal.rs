@@ -53,7 +53,7 @@ impl Refusal {
             Self::Unreachable => "no backend could be reached",
             Self::Broken => "the backend ended the request before it answered",
             Self::NoneHealthy(_) => "no backend is healthy",
-            Self::Busy => "every backend connection is busy",
+            Self::Busy => "every backend is busy, and no stream came free in time",
             Self::Timeout => "the backend did not answer in time",
         }
     }

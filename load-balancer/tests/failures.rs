@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
 use raddle_io::{
     Config, Dialing, Error, ErrorCode, Pool, RecvBody, Responder, Target, serve_connection,
 };
@@ -20,7 +21,10 @@ use raddle_lb::{
 };
 use tokio::{
     io::DuplexStream,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        Notify,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
     time::{Instant, sleep, timeout},
 };
 
@@ -246,6 +250,101 @@ async fn a_full_backend_is_waited_for_once() {
     );
     answer(held);
     assert_eq!(first.await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_full_backends_together_are_waited_for_once() {
+    let limits = Limits::default();
+    let (proxy, mut at_backend) = narrow_backends(3, limits.clone());
+    let first = [ask(&proxy), ask(&proxy), ask(&proxy)];
+    let mut held = Vec::new();
+    for _ in &first {
+        held.push(next(&mut at_backend).await);
+    }
+    let start = Instant::now();
+    let refused = get(&proxy).await;
+    let waited = start.elapsed();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+    assert!(
+        waited >= limits.backend_wait && waited < limits.backend_wait + Duration::from_secs(1),
+        "{waited:?}"
+    );
+    let text = refused.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(
+        text,
+        "raddle: every backend is busy, and no stream came free in time\n"
+    );
+    // One that gets room meanwhile is asked though nothing of the time is left.
+    let waiting = ask(&proxy);
+    sleep(limits.backend_wait / 2).await;
+    answer(held.remove(0));
+    answer(next(&mut at_backend).await);
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK);
+    held.into_iter().for_each(answer);
+    for asked in first {
+        assert_eq!(asked.await.unwrap(), StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_time_left_to_dial_marks_nobody_as_down() {
+    let limits = Limits {
+        backend_connections_max: 1,
+        ..Limits::default()
+    };
+    let (asked, mut at_backend) = unbounded_channel();
+    let (dials, leaves) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let leaving = Arc::clone(&leaves);
+    let connect = move |target: Target| -> Dialing {
+        // The second backend leaves when it is told to, and takes long to come back.
+        let second = target.host() == "backend1";
+        let comes_back = second && dials.fetch_add(1, Ordering::Relaxed) > 0;
+        let leaves = [Arc::default(), Arc::clone(&leaving)][usize::from(second)].clone();
+        let asked = asked.clone();
+        Box::pin(async move {
+            if comes_back {
+                sleep(Limits::default().dial / 2).await;
+            }
+            let (near, far) = tokio::io::duplex(65_536);
+            tokio::spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = Notify::notified(&leaves) => {}
+                    () = hand_on(far, target, asked) => {}
+                }
+            });
+            let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+            tokio::spawn(driver);
+            client.settled().await?;
+            Ok(client)
+        })
+    };
+    let (tell, mut told) = unbounded_channel();
+    let proxy = telling_proxy(2, &limits, connect, move |line| {
+        tell.send(line.to_owned()).unwrap();
+    });
+    let first = [ask(&proxy), ask(&proxy)];
+    let held = [next(&mut at_backend).await, next(&mut at_backend).await];
+    // It waits at the first backend for all of its time, and the second one has no connection when that is over.
+    let waiting = ask(&proxy);
+    sleep(limits.backend_wait / 2).await;
+    leaves.notify_one();
+    let [stays, goes] = held;
+    assert_eq!(goes.0.host(), "backend1");
+    sleep(DIAL).await;
+    answer(goes);
+    assert_eq!(waiting.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    // That is no fault of the second one's, and whoever has the time for it gets there.
+    assert!(told.try_recv().is_err());
+    let patient = ask(&proxy);
+    let asked = next(&mut at_backend).await;
+    assert_eq!(asked.0.host(), "backend1");
+    answer(asked);
+    answer(stays);
+    for asked in first.into_iter().chain([patient]) {
+        assert_eq!(asked.await.unwrap(), StatusCode::OK);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -145,6 +145,12 @@ impl Default for PoolConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolTarget(pub Target);
 
+/// How long a request may wait for a stream each time that it is sent, where that is less than [`PoolConfig::wait_max`]. A
+/// proxy that has several places to send it to puts what is left of its own time among the request's extensions. With
+/// nothing left it takes a stream that is free, and waits for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolWait(pub Duration);
+
 /// What a pool holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStats {

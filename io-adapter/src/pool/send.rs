@@ -1,6 +1,6 @@
 //! A request of a pool: sent, and sent again where its verdict, its body and the budget allow it.
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use bytes::{Buf, Bytes};
 use http::{Request, Response, request::Parts};
@@ -9,7 +9,7 @@ use http_body_util::Full;
 use raddle_core::Retry;
 use tower_service::Service;
 
-use super::{Inner, Pool, PoolTarget};
+use super::{Inner, Pool, PoolTarget, PoolWait};
 use crate::{
     body::RecvBody,
     client::Client,
@@ -22,8 +22,14 @@ use crate::{
 
 impl Pool {
     /// A connection to `target` that keeps a place for one stream, for a request that is made for the first time or not.
-    pub(crate) async fn acquire(&self, target: &Target, is_new: bool) -> Result<Client, Error> {
-        self.inner.acquire(target, is_new).await
+    /// It is waited for no longer than `wait_max`.
+    pub(crate) async fn acquire(
+        &self,
+        target: &Target,
+        is_new: bool,
+        wait_max: Duration,
+    ) -> Result<Client, Error> {
+        self.inner.acquire(target, is_new, wait_max).await
     }
 
     pub(super) async fn send<B>(self, request: Request<B>) -> Result<Response<RecvBody>, Error>
@@ -36,13 +42,18 @@ impl Pool {
             Some(PoolTarget(target)) => target.clone(),
             None => Target::of(request.uri())?,
         };
+        let own = request.extensions().get::<PoolWait>();
+        let most = self.inner.config.wait_max;
+        let wait_max = own.map_or(most, |PoolWait(own)| most.min(*own));
         let (mut is_new, mut resends) = (true, 0);
         let (parts, body) = request.into_parts();
         let copy = copy_of(&body);
         let (whole, mut body) = (body.is_end_stream(), Some(body));
         loop {
-            let client = self.acquire(&target, std::mem::take(&mut is_new)).await?;
-            let result = self.attempt(client, &target, &parts, &mut body).await;
+            let is_new = std::mem::take(&mut is_new);
+            let client = self.acquire(&target, is_new, wait_max).await?;
+            let wait = (&target, wait_max);
+            let result = self.attempt(client, wait, &parts, &mut body).await;
             let error = match result {
                 Err(error) if may_be_sent_again(&error) => error,
                 result => return result,
@@ -63,7 +74,7 @@ impl Pool {
     async fn attempt<B>(
         &self,
         mut client: Client,
-        target: &Target,
+        (target, wait_max): (&Target, Duration),
         parts: &Parts,
         body: &mut Option<B>,
     ) -> Result<Response<RecvBody>, Error>
@@ -73,7 +84,7 @@ impl Pool {
         B::Error: Into<BoxError>,
     {
         if parts.extensions.get::<Protocol>().is_some() {
-            self.inner.settled(&client, target).await?;
+            settled(&client, target, wait_max).await?;
         }
         let mut response = match body.take() {
             Some(first) => match client.open(Request::from_parts(parts.clone(), first)) {
@@ -102,16 +113,15 @@ fn may_be_sent_again(error: &Error) -> bool {
     (error.retry() == Retry::Safe && !waited) || planted
 }
 
-impl Inner {
-    /// Waits for the SETTINGS of the peer, which say whether it takes an extended CONNECT (RFC 8441 §3).
-    async fn settled(&self, client: &Client, target: &Target) -> Result<(), Error> {
-        let wait_max = self.config.wait_max;
-        match tokio::time::timeout(wait_max, client.settled()).await {
-            Ok(settled) => settled,
-            Err(_) => Err(overdue(target, wait_max)),
-        }
+/// Waits for the SETTINGS of the peer, which say whether it takes an extended CONNECT (RFC 8441 §3).
+async fn settled(client: &Client, target: &Target, wait_max: Duration) -> Result<(), Error> {
+    match tokio::time::timeout(wait_max, client.settled()).await {
+        Ok(settled) => settled,
+        Err(_) => Err(overdue(target, wait_max)),
     }
+}
 
+impl Inner {
     /// Takes a resend out of the budget of a request's origin, for a request that failed with `error`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::{
     future::{pending, poll_fn},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -19,7 +20,7 @@ use crate::{
 
 impl Inner {
     /// A connection to `target` that keeps a place for one stream; for a request that is made for the first time when it
-    /// `is_new`.
+    /// `is_new`. It is waited for no longer than `wait_max`.
     ///
     /// Cancel safe: the place, and those in the lines, are given up.
     ///
@@ -30,6 +31,7 @@ impl Inner {
         self: &Arc<Self>,
         target: &Target,
         is_new: bool,
+        wait_max: Duration,
     ) -> Result<Client, Error> {
         let mut line = Line::new(is_new);
         let wait = match self.choose(target, &mut line)? {
@@ -37,7 +39,6 @@ impl Inner {
             Choice::Failing(error) => return Err(error),
             Choice::Wait(wait) => wait,
         };
-        let wait_max = self.config.wait_max;
         match tokio::time::timeout(wait_max, self.wait(target, &mut line, wait)).await {
             Ok(waited) => waited,
             // There was no connection to wait for, only a dial.
