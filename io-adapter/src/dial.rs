@@ -148,7 +148,36 @@ impl Dialer {
     ///
     /// # Errors
     /// [`Kind::Connect`], [`Kind::ConnectTimeout`] or [`Kind::Tls`]; nothing was sent then.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn dial(&self, target: &Target) -> Result<Client, Error> {
+        let (client, driver) = self.connect(target).await?;
+        // What else its result is is told by the requests on the connection.
+        tokio::spawn(driver);
+        Ok(client)
+    }
+
+    /// Opens a connection. Its driver is to be spawned, as that of [`connect`](crate::connect): for who wants to know when
+    /// it ends, or to end it, by dropping it.
+    ///
+    /// Cancel safe: a connection that is not complete is closed.
+    ///
+    /// # Errors
+    /// As [`Dialer::dial`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(
+        &self,
+        target: &Target,
+    ) -> Result<
+        (
+            Client,
+            impl Future<Output = Result<(), Error>> + Send + use<>,
+        ),
+        Error,
+    > {
         let dial = async {
             let io = self.open(target).await?;
             let config = self.config_for(target);
@@ -157,12 +186,12 @@ impl Dialer {
             let (client, driver) = client::start(io, !target.https, scheme, config);
             let (calm, target) = (self.calm.clone(), target.clone());
             let begun = Instant::now();
-            // What else its result is is told by the requests on the connection.
-            tokio::spawn(async move {
+            let driver = async move {
                 let ended = driver.await;
-                calm.note(target, ended.err().as_ref(), begun.elapsed());
-            });
-            Ok(client)
+                calm.note(target, ended.as_ref().err(), begun.elapsed());
+                ended
+            };
+            Ok((client, driver))
         };
         match tokio::time::timeout(self.timeout, dial).await {
             Ok(result) => result,

@@ -18,7 +18,7 @@ use raddle_io::{Config, RecvBody, serve_connection, tls};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -91,24 +91,32 @@ impl Echo {
             };
             let _ = io.set_nodelay(true);
             let (tls, name) = (self.tls.clone(), Arc::clone(&self.name));
-            let mut guard = guard.clone();
+            let work = shake_and_serve(io, tls, name, guard.clone());
+            let guard = guard.clone();
             tokio::spawn(async move {
-                match tls {
-                    None => serve(io, name, guard).await,
-                    Some(config) => {
-                        let accepted = tokio::select! {
-                            biased;
-                            () = guard.begun() => return,
-                            accepted = timeout(HANDSHAKE, tls::accept(config, io)) => accepted,
-                        };
-                        if let Ok(Ok((io, true))) = accepted {
-                            serve(io, name, guard).await;
-                        }
-                    }
-                }
+                guard.until_over(work).await;
                 drop(place);
             });
         }
+    }
+}
+
+async fn shake_and_serve(
+    io: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    name: Arc<str>,
+    mut guard: Guard,
+) {
+    let Some(config) = tls else {
+        return serve(io, name, guard).await;
+    };
+    let accepted = tokio::select! {
+        biased;
+        () = guard.begun() => return,
+        accepted = timeout(HANDSHAKE, tls::accept(config, io)) => accepted,
+    };
+    if let Ok(Ok((io, true))) = accepted {
+        serve(io, name, guard).await;
     }
 }
 
@@ -120,7 +128,11 @@ where
         concurrent_streams_max: 250,
         ..Config::default()
     };
-    let mut serving = std::pin::pin!(serve_connection(io, EchoService { name }, config));
+    let service = EchoService {
+        name,
+        _guard: Some(guard.clone()),
+    };
+    let mut serving = std::pin::pin!(serve_connection(io, service, config));
     tokio::select! {
         biased;
         _ = &mut serving => return,
@@ -133,13 +145,18 @@ where
 #[derive(Clone, Debug)]
 pub struct EchoService {
     name: Arc<str>,
+    /// Held for as long as a request is worked on.
+    _guard: Option<Guard>,
 }
 
 impl EchoService {
     /// A service that calls itself `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.into() }
+        Self {
+            name: name.into(),
+            _guard: None,
+        }
     }
 
     async fn answer(self, request: Request<RecvBody>) -> Response<AnyBody> {

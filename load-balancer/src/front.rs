@@ -95,22 +95,23 @@ impl Front {
                     continue;
                 }
             };
+            let from = Client {
+                address: address.ip(),
+                encrypted: true,
+            };
+            let service = ProxyService::new(Arc::clone(&self.proxy), from);
             let connection = Connection {
                 tls: Arc::clone(&self.tls),
                 limits: self.limits.clone(),
-                service: ProxyService::new(
-                    Arc::clone(&self.proxy),
-                    Client {
-                        address: address.ip(),
-                        encrypted: true,
-                    },
-                ),
+                // Each request has a task of its own, which ends with its connection, though a moment later.
+                service: service.guarded(guard.clone()),
                 guard: guard.clone(),
             };
             // Frames are gathered before they are written; a delay here would be for nothing.
             let _ = io.set_nodelay(true);
+            let guard = guard.clone();
             tokio::spawn(async move {
-                connection.serve(io).await;
+                guard.until_over(connection.serve(io)).await;
                 drop(place);
             });
         }
@@ -185,13 +186,26 @@ impl Connection {
 pub struct ProxyService {
     proxy: Arc<Proxy>,
     client: Client,
+    /// Held for as long as a request is worked on.
+    guard: Option<Guard>,
 }
 
 impl ProxyService {
     /// What answers the requests of `client`.
     #[must_use]
     pub fn new(proxy: Arc<Proxy>, client: Client) -> Self {
-        Self { proxy, client }
+        Self {
+            proxy,
+            client,
+            guard: None,
+        }
+    }
+
+    /// The same; whoever ends the process waits for its requests.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     async fn answer(&self, request: Request<AnyBody>) -> Response<AnyBody> {

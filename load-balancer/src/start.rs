@@ -6,9 +6,10 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
-use raddle_io::{Dialer, Pool, Target, tls};
+use raddle_io::{Connect, Dialer, Dialing, Error, Pool, Target, tls};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
@@ -16,7 +17,12 @@ use rustls::{
 use tokio::net::TcpListener;
 
 use crate::{
-    backends::Backends, echo::Echo, front::Front, limits::Limits, proxy::Proxy, shutdown::Shutdown,
+    backends::Backends,
+    echo::Echo,
+    front::Front,
+    limits::Limits,
+    proxy::Proxy,
+    shutdown::{Guards, Shutdown},
 };
 
 /// What a load balancer is to do.
@@ -64,9 +70,15 @@ pub struct Running {
     pub proxy: Arc<Proxy>,
     /// The front ends first: its last requests need the backends.
     front: Shutdown,
+    /// Connections to backends.
+    links: Shutdown,
     embedded: Shutdown,
     limits: Limits,
 }
+
+/// How long connections to backends, and the embedded backends, may take to say goodbye once no request is left. The adapter
+/// reads on for a second, for what the other side has not said yet.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Starts a load balancer in tasks of the current runtime.
 ///
@@ -76,7 +88,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let limits = options.limits;
     let tls = server_tls(options.certificate.as_ref(), true)?;
     let listener = listen(options.listen).await?;
-    let (front_end, embedded_end) = (Shutdown::default(), Shutdown::default());
+    let [front_end, links_end, embedded_end] = std::array::from_fn(|_| Shutdown::default());
     let mut backends = options.backends;
     if backends.is_empty() {
         for _ in 0..2 {
@@ -99,7 +111,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .timeout(limits.dial);
     let proxy = Arc::new(Proxy::new(
         Backends::new(backends.clone(), &limits),
-        Pool::new(dialer, limits.pool_config()),
+        Pool::new(Links::new(dialer, links_end.guards()), limits.pool_config()),
         limits.clone(),
     ));
     let front = Front::new(listener, tls, Arc::clone(&proxy), limits.clone());
@@ -112,21 +124,52 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         backends,
         proxy,
         front: front_end,
+        links: links_end,
         embedded: embedded_end,
         limits,
     })
 }
 
 impl Running {
-    /// Takes no more clients, lets the requests in progress finish within the limit, and ends. Answers whether they
-    /// all did.
+    /// Takes no more clients, lets the requests in progress finish within [`Limits::drain`], and ends. Answers whether they
+    /// all did; those that did not are cut, and two seconds later so is whatever a backend keeps from ending. Nothing of
+    /// it goes on after that, and nothing when this is dropped.
     pub async fn finish(self) -> bool {
-        let limit = self.limits.drain;
-        let drained = tokio::time::timeout(limit, self.front.finish()).await;
+        let drained = self.front.finish(self.limits.drain).await;
         self.proxy.pool().drain();
-        // Their connections have nothing left but the goodbye.
-        let _ = tokio::time::timeout(limit, self.embedded.finish()).await;
-        drained.is_ok()
+        tokio::join!(
+            biased;
+            self.links.finish(GOODBYE),
+            self.embedded.finish(GOODBYE)
+        );
+        drained
+    }
+}
+
+/// Connections to backends, each of them with a guard.
+struct Links {
+    dialer: Dialer,
+    guards: Guards,
+}
+
+impl Links {
+    fn new(dialer: Dialer, guards: Guards) -> Self {
+        Self { dialer, guards }
+    }
+}
+
+impl Connect for Links {
+    fn connect(&self, target: Target) -> Dialing {
+        let (dialer, guard) = (self.dialer.clone(), self.guards.guard());
+        Box::pin(async move {
+            let over = || Error::connect("the load balancer ends");
+            let guard = guard.ok_or_else(over)?;
+            let dialed = guard.clone().until_over(dialer.connect(&target)).await;
+            let dialed = dialed.ok_or_else(over)?;
+            let (client, driver) = dialed?;
+            tokio::spawn(guard.until_over(driver));
+            Ok(client)
+        })
     }
 }
 

@@ -260,3 +260,57 @@ async fn a_drain_waits_for_what_is_in_progress() {
     assert!(running.finish().await);
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
 }
+
+/// A backend that reads and never answers, and that ends nothing either.
+async fn dumb() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Of a thread and a runtime of its own: its tasks are none of the load balancer's.
+    let listener = listener.into_std().unwrap();
+    listener.set_nonblocking(false).unwrap();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        while let Ok((mut io, _)) = listener.accept() {
+            use std::io::Write;
+            // SETTINGS.
+            io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+            held.push(io);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn after_the_hard_deadline_nothing_lives_on() {
+    // Its own backends, and one that never lets go.
+    for backends in [Vec::new(), vec![dumb().await]] {
+        let limits = Limits {
+            drain: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let before = metrics.num_alive_tasks();
+        let running = balancer(backends, limits).await;
+        let uri = format!("https://{}/delay/60000", running.address);
+        let dialer = Dialer::new(Config::default()).tls(tls::Connector::new(tls::Trust::Anyone));
+        let target = target(&uri);
+        let (mut client, driver) = dialer.connect(&target).await.unwrap();
+        let mut driver = std::pin::pin!(driver);
+        let request = Request::get(uri).body(Full::<Bytes>::default()).unwrap();
+        let mut answer = std::pin::pin!(client.call(request));
+        let proxy = std::sync::Arc::clone(&running.proxy);
+        // Until the request is at its backend.
+        while proxy.pool().stats().streams == 0 {
+            tokio::select! {
+                biased;
+                ended = &mut driver => panic!("{ended:?}"),
+                answer = &mut answer => panic!("{answer:?}"),
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+        }
+        // A client that is not polled takes no part in the end.
+        assert!(!running.finish().await, "it was cut");
+        assert_eq!(metrics.num_alive_tasks(), before);
+        drop(proxy);
+    }
+}

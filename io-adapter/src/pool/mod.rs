@@ -24,6 +24,7 @@ use std::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::sync::Notify;
 use tower_service::Service;
 
 use crate::{
@@ -181,6 +182,8 @@ struct Inner {
     config: PoolConfig,
     spread_seed: u64,
     state: Mutex<State>,
+    /// Tells the reaper that there may be nothing left to look after.
+    ends: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -204,6 +207,7 @@ impl Pool {
             spread_seed: seed_of(&config),
             config,
             state: Mutex::default(),
+            ends: Arc::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -236,6 +240,13 @@ impl Pool {
         for client in origins.into_values().flat_map(Origin::into_clients) {
             client.drain();
         }
+        self.inner.ends.notify_one();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.ends.notify_one();
     }
 }
 

@@ -10,16 +10,21 @@ use super::{
 };
 
 /// One for a pool, for as long as it has connections: one for each connection would outlive it by up to the time that a
-/// connection may be idle.
+/// connection may be idle. It ends with the pool, and when that is drained.
 pub(super) struct Reaper(Weak<Inner>);
 
 impl Reaper {
     /// Begins in a task of its own.
     pub(super) fn start(inner: &Arc<Inner>) {
         let mut reaper = Self(Arc::downgrade(inner));
+        let ends = Arc::clone(&inner.ends);
         tokio::spawn(async move {
             while let Some(next) = reaper.reap() {
-                sleep_until(next).await;
+                tokio::select! {
+                    biased;
+                    () = ends.notified() => {}
+                    () = sleep_until(next) => {}
+                }
             }
         });
     }

@@ -60,7 +60,7 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     // What has not finished by then is cut, and all of it by a second signal.
     tokio::select! {
         biased;
-        _ = tokio::time::timeout(DRAIN, shutdown.finish()) => {}
+        _ = shutdown.finish(DRAIN) => {}
         () = signals.next() => {}
     }
     Ok(())
