@@ -58,6 +58,9 @@ pub(crate) struct Timers {
 
 /// The last moment that can be written down, which never comes: a deadline there is none.
 pub(crate) const NEVER: Timestamp = Timestamp(u64::MAX);
+/// Where a timer stands that was set for a moment which cannot be written down: it is set, and never due. Whoever sets
+/// what is not set would otherwise be asked to for ever.
+const BEYOND: Timestamp = Timestamp(u64::MAX - 1);
 
 impl Default for Timers {
     fn default() -> Self {
@@ -86,7 +89,7 @@ impl Timer {
 
 impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Timestamp) {
-        self.slots[timer as usize] = at;
+        self.slots[timer as usize] = at.min(BEYOND);
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
@@ -110,12 +113,12 @@ impl Timers {
 
     /// The nearest deadline.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.slots.iter().min().copied().filter(|at| *at < NEVER)
+        self.slots.iter().min().copied().filter(|at| *at < BEYOND)
     }
 
     /// Takes one timer that is due, in the fixed order of [`Timer`].
     pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timer> {
-        let due = |timer: &Timer| self.is_set(*timer) && self.slots[*timer as usize] <= now;
+        let due = |timer: &Timer| self.slots[*timer as usize] <= now.min(Timestamp(BEYOND.0 - 1));
         let timer = Timer::ALL.into_iter().find(due)?;
         self.stop(timer);
         Some(timer)

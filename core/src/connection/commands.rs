@@ -56,6 +56,8 @@ impl Connection {
         send.length = length;
         let handle = self.streams.insert(Stream::new(send, recv, answered));
         self.streams.settle(handle);
+        // `Openable` is due when that changes, also for a caller who polls no event in between.
+        self.starved |= self.openable() == 0;
         Ok(handle)
     }
 

@@ -70,11 +70,18 @@ impl Connection {
             return;
         }
         self.idle_since = None;
-        if let Some(interval) = self.silence()
-            && !self.timers.is_set(Timer::KeepAlive)
+        if self.wants_keep_alive()
+            && let Some(interval) = self.silence()
         {
             self.timers.set(Timer::KeepAlive, now.after(interval));
         }
+    }
+
+    /// Whether silence is to be waited for from now on.
+    pub(super) fn wants_keep_alive(&self) -> bool {
+        self.config.keep_alive_interval.is_some()
+            && !self.timers.is_set(Timer::KeepAlive)
+            && self.awaits_peer()
     }
 
     /// How long a silence leads to a PING; `None` when none does.
@@ -174,12 +181,18 @@ impl Connection {
 
     /// Starts to look after streams that are held back, when there are some.
     pub(super) fn arm_stall(&mut self, now: Timestamp) {
-        if let Some(timeout) = self.config.stall_timeout
-            && !self.timers.is_set(Timer::Stall)
-            && self.streams.any_waits()
+        if self.wants_stall()
+            && let Some(timeout) = self.config.stall_timeout
         {
             self.timers.set(Timer::Stall, now.after(timeout / 2));
         }
+    }
+
+    /// Whether streams that are held back are to be looked after from now on.
+    pub(super) fn wants_stall(&self) -> bool {
+        self.config.stall_timeout.is_some()
+            && !self.timers.is_set(Timer::Stall)
+            && self.streams.any_waits()
     }
 
     /// Resets the streams that a window has held back for too long.

@@ -10,7 +10,7 @@ use crate::{
     planted::Planted,
     settings::Local,
     stream::{RecvHalf, RecvState, SendHalf, Stream},
-    time::Timestamp,
+    time::{Timer, Timestamp},
     violation::Violation,
 };
 
@@ -56,6 +56,8 @@ impl Connection {
             return Ok(());
         }
         let verdict = self.hpack_in.finish().map_err(lost)?;
+        // The next one, of which a part may come in the same input, has its own time.
+        self.timers.stop(Timer::HeaderBlock);
         let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
         let join = joins && self.role == Role::Server;
         let fields = self.sink.finish(join);

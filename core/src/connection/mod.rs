@@ -117,6 +117,8 @@ pub struct Connection {
     timers: Timers,
     /// When the peer was last heard of.
     last_input: Timestamp,
+    /// Bytes of a frame's beginning that were left in the input.
+    unfinished: usize,
     /// Whether a silence has led to a PING, and nothing at all has come since.
     suspect: bool,
     /// How far the transport had come when a deadline for writing was last set.
@@ -210,6 +212,7 @@ impl Connection {
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
             last_input: now,
+            unfinished: 0,
             suspect: false,
             written: 0,
             unflushed: false,

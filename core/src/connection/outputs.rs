@@ -1,12 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{
-    event::Event,
-    limits::Cause,
-    streams::Queue,
-    time::{Timer, Timestamp},
-};
+use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -60,13 +55,11 @@ impl Connection {
     }
 
     /// Whether a deadline is to begin, which [`poll_transmit`](Self::poll_transmit) does: who polls that only when
-    /// there is something to append has to ask this, too. So it is with DATA behind a window that was closed before.
+    /// there is something to append has to ask this, too. So it is with DATA behind a window that was closed before, and
+    /// with a request that waits for a place where no stream is open.
     #[must_use]
     pub fn wants_deadline(&self) -> bool {
-        self.config.stall_timeout.is_some()
-            && !self.timers.is_set(Timer::Stall)
-            && self.lifecycle < Lifecycle::Closing
-            && self.streams.any_waits()
+        self.lifecycle < Lifecycle::Closing && (self.wants_stall() || self.wants_keep_alive())
     }
 
     fn connection_wants(&self) -> bool {

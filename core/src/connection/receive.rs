@@ -32,16 +32,22 @@ pub enum Input {
 }
 
 impl Connection {
-    /// Reads whole frames from the front of `input`. What stays in it belongs in front of the next bytes.
+    /// Reads whole frames from the front of `input`. What stays in it belongs in front of the next bytes; a call without
+    /// any changes nothing.
     ///
     /// Never fails: a fault of the peer becomes an event, and an answer in the output (RFC 9113 §5.4).
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
-        if !input.is_empty() {
+        // The beginning of a frame that is offered once more is no sign of life.
+        if input.len() > self.unfinished {
             self.last_input = now;
             self.suspect = false;
         }
         let before = input.len();
         let verdict = self.read_frames(input, now);
+        self.unfinished = match verdict {
+            Input::NeedMore { .. } => input.len(),
+            Input::EventsFull | Input::Closed => 0,
+        };
         // One for the call: input in crumbs is more work than the same in one piece.
         self.stats.work_units += 1 + (before - input.len()) as u64;
         match self.decoder.open_block() {

@@ -10,6 +10,7 @@ mod heads;
 mod honest;
 mod idle;
 mod joined;
+mod moments;
 mod normal;
 mod pair;
 mod priorities;

@@ -2,18 +2,20 @@
 
 use std::{vec, vec::Vec};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     by_hand::{
-        PING, POST, PREFACE, WINDOW_UPDATE, frame, head, millis, ready, seconds, settings, update,
+        OK, PING, POST, PREFACE, WINDOW_UPDATE, frame, head, millis, ready, seconds, settings,
+        update,
     },
     get,
     pair::End,
     post,
 };
 use crate::{
-    Config, ConnectionError, Event, OpenError, RequestHead, ResponseHead, Role, Then, Violation,
+    Config, ConnectionError, Event, OpenError, RequestHead, ResponseHead, Role, Then, Transmit,
+    Violation,
 };
 
 const DATA: u8 = 0;
@@ -143,6 +145,20 @@ fn what_is_openable_is_taken_and_a_full_queue_says_when_it_has_room() {
     assert!(client.take_events().contains(&Event::Openable));
     assert_eq!(client.connection.openable(), openable);
     client.connection.open(get("/"), Then::End).unwrap();
+}
+
+// A caller who opens, writes and reads, and only then looks for events.
+#[test]
+fn a_place_that_came_free_is_told_to_whoever_took_the_last_one() {
+    let mut client = client(Config::default(), 1);
+    client.connection.open(get("/"), Then::End).unwrap();
+    assert_eq!(client.connection.openable(), 0);
+    let mut out = Transmit::new();
+    client.connection.poll_transmit(&mut out, seconds(0));
+    let mut answer = BytesMut::from(&head(1, OK, true)[..]);
+    client.connection.handle_input(&mut answer, seconds(1));
+    assert!(client.take_events().contains(&Event::Openable));
+    assert_eq!(client.connection.openable(), 1);
 }
 
 // RFC 9113 §6.9: an increment has 31 bits. A window below zero may be owed more.
