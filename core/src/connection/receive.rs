@@ -336,9 +336,14 @@ impl Connection {
             let raised = self.remote.initial_window.saturating_sub(base);
             let _ = self.window.grow(raised, crate::config::WINDOW_INITIAL);
         }
-        // RFC 9113 §6.9.2: a window that leaves 31 bits is a connection error.
-        if !self.streams.move_base(self.remote.initial_window) {
-            return Err(Violation::InitialWindowOverflow);
+        // RFC 9113 §6.5.3 and §6.9.2: entries count in order, and each of them that lets a window leave 31 bits is a
+        // connection error, whatever follows it.
+        for setting in settings.iter() {
+            if let Setting::InitialWindowSize(bytes) = setting
+                && !self.streams.move_base(bytes)
+            {
+                return Err(Violation::InitialWindowOverflow);
+            }
         }
         if first {
             self.timers.stop(Timer::Handshake);

@@ -42,6 +42,19 @@ fn a_new_initial_window_must_not_overflow_any_stream() {
     }
 }
 
+// RFC 9113 §6.5.3: entries are processed in the order in which they stand.
+#[test]
+fn an_initial_window_that_overflows_is_an_error_whatever_follows_it() {
+    for role in ROLES {
+        let (mut hand, _) = open(role);
+        hand.says(wire::window_update(1, 1));
+        hand.says(wire::settings(&[(4, WINDOW_MAX - 1), (4, 10)]));
+        hand.lives();
+        hand.says(wire::settings(&[(4, WINDOW_MAX), (4, 10)]));
+        hand.ends_with(Violation::InitialWindowOverflow);
+    }
+}
+
 #[test]
 fn data_stops_at_the_window_and_goes_on_with_updates() {
     for role in ROLES {
