@@ -203,13 +203,15 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Gone`] when the stream has ended; [`SendError::OutOfOrder`] before the head or after the end;
-    /// [`SendError::Malformed`] for fields that trailers must not have, or a body short of its content-length.
+    /// [`SendError::Malformed`] for fields that trailers must not have, a body short of its content-length, and on a tunnel
+    /// or what a CONNECT request may still make one.
     pub fn send_trailers(&mut self, stream: StreamHandle, fields: Fields) -> Result<(), SendError> {
         let limit = self.remote.header_list_size as usize;
         let oddities = Oddities::of(&self.config);
+        let client = self.role == Role::Client;
         let found = self.sending(stream)?;
-        // RFC 9113 §8.5: a tunnel carries DATA only.
-        if found.tunnel {
+        // RFC 9113 §8.5: a tunnel carries DATA only. What a client has asked to be one may be one before they are sent.
+        if found.tunnel || (client && found.answered == Answered::Connect) {
             return Err(SendError::Malformed(Violation::TunnelFieldSection));
         }
         if fields.list_size() > limit {

@@ -65,6 +65,24 @@ fn a_client_of_ours_makes_tunnels_of_the_same_shape() {
     assert_eq!(hand.outcome(stream), Some(Ok(())));
 }
 
+// Behind bytes that a window holds back they would leave when it is a tunnel.
+#[test]
+fn what_may_become_a_tunnel_gets_no_trailers() {
+    let mut hand = Hand::client();
+    hand.says(wire::settings(&[(4, 0)]));
+    let head = RequestHead::connect(b"test:443").finish();
+    let stream = hand.end.connection.open(head, Then::More).unwrap();
+    hand.send(stream, b"up", Then::More);
+    let fields = Fields::from_iter([(&b"a"[..], &b"b"[..])]);
+    let refused = Err(SendError::Malformed(Violation::TunnelFieldSection));
+    assert_eq!(hand.end.connection.send_trailers(stream, fields), refused);
+    hand.frames();
+    hand.says(wire::headers(1, OK, false));
+    hand.says(wire::window_update(1, 100));
+    let sent: Vec<_> = hand.frames().iter().map(|frame| frame.kind).collect();
+    assert_eq!(sent, [kind::DATA]);
+}
+
 #[test]
 fn a_tunnel_carries_no_fields_either_way() {
     let trailers = wire::headers(1, &[("a", "b")], true);
