@@ -51,7 +51,8 @@ pub(crate) fn request_head(
     if !tunnel {
         // RFC 9113 §8.3.1: exactly one valid value, that of the target URI (RFC 9110 §7.1).
         let scheme = uri.scheme().or(connection);
-        let unknown = "neither the URI nor the connection has a known scheme";
+        let unknown =
+            "neither the URI nor the connection has a known scheme; give it to Client::scheme";
         let scheme = scheme.ok_or_else(|| Error::new(Kind::Head(unknown)))?;
         fields.push(b":scheme", scheme.as_str().as_bytes(), false);
     }
