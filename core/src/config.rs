@@ -58,7 +58,8 @@ pub struct Config {
     pub settings_more: Vec<(u16, u32)>,
     /// Bytes of the header lists that all streams in the table have brought, as they lie in memory. A list of up to
     /// 2 KiB is taken even beyond it. 1 MiB, because one list of the largest size can be made of twenty bytes on the
-    /// wire, and a hundred streams that are held open would make six times as much of them.
+    /// wire, and a hundred streams that are held open would make six times as much of them. Beyond it a server refuses
+    /// requests, and a client ends the streams whose responses are: more is for who expects long lists on many streams.
     pub header_bytes_total_max: usize,
     /// HPACK table in bytes, both for what we announce and for what we are willing to keep as the encoder. 4,096 is what
     /// HPACK starts with: it holds the fields that repeat, and a larger one pays on few connections.

@@ -10,8 +10,8 @@ use super::{
     post,
 };
 use crate::{
-    Config, ErrorCode, Event, Fields, Lifecycle, ResponseHead, Role, SendError, StreamHandle, Then,
-    Violation,
+    Config, ErrorCode, Event, Fields, Lifecycle, ResponseHead, Retry, Role, SendError,
+    StreamHandle, Then, Violation,
 };
 
 const GOAWAY: u8 = 7;
@@ -169,4 +169,64 @@ fn a_keep_alive_of_no_time_asks_each_millisecond() {
     open(&mut end, seconds(1));
     let due = end.connection.poll_timeout().unwrap();
     assert!(due > seconds(1), "time passes");
+}
+
+/// HEADERS of a response with one field of 16,000 bytes, and a body to come.
+fn large_answer(stream: u32) -> std::vec::Vec<u8> {
+    // The length by RFC 7541 §5.1: 127 fill the prefix.
+    let rest = 16_000 - 127;
+    let field = [
+        0,
+        1,
+        b'x',
+        0x7f,
+        (rest as u8 & 0x7f) | 0x80,
+        (rest >> 7) as u8,
+    ];
+    head(
+        stream,
+        &[super::by_hand::OK, &field, &[b'v'; 16_000]].concat(),
+        false,
+    )
+}
+
+#[test]
+fn large_answers_to_everything_at_once_cost_those_beyond_the_total_and_no_other() {
+    let mut end = ready(Role::Client, Config::default(), &[(3, 100)]);
+    let asked: std::vec::Vec<_> = (0..100).map(|_| open(&mut end, seconds(0))).collect();
+    let (mut answered, mut refused) = (std::vec::Vec::new(), 0);
+    for n in 0..100 {
+        end.input(&large_answer(2 * n + 1), seconds(0));
+        for event in end.take_events() {
+            match event {
+                Event::Response { stream, .. } => answered.push((stream, 2 * n + 1)),
+                Event::Failed { error, .. } => {
+                    assert_eq!(error.violation, Some(Violation::HeaderTotalExceeded));
+                    assert_eq!(error.code, ErrorCode::ENHANCE_YOUR_CALM);
+                    // It may have been acted on: a GET may be made again, and a POST not.
+                    assert_eq!(error.retry, Retry::IfIdempotent);
+                    refused += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((answered.len() + refused, asked.len()), (100, 100));
+    assert_eq!(answered.len(), 65, "of a mebibyte");
+    assert_eq!(violation(&end), None);
+    end.output(seconds(0));
+    // What waits for nobody but itself goes on, and makes room as it ends.
+    for &(_, id) in &answered {
+        end.input(&frame(0, 1, id, b"body"), seconds(1));
+    }
+    end.take_events();
+    answered
+        .iter()
+        .for_each(|&(stream, _)| end.connection.release(stream, 4));
+    end.output(seconds(1));
+    for n in 0..refused as u32 {
+        open(&mut end, seconds(1));
+        end.input(&large_answer(201 + 2 * n), seconds(1));
+        assert!(matches!(end.take_events()[..], [Event::Response { .. }]));
+    }
 }
