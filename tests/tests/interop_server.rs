@@ -42,7 +42,7 @@ impl Serving {
     /// Ends every connection: a stream that the client has left and we have not would hold this up.
     async fn finish(self) {
         let limit = Duration::from_secs(10);
-        within(limit, "the server's end", self.shutdown.finish()).await;
+        assert!(self.shutdown.finish(limit).await, "the server's end");
     }
 }
 
