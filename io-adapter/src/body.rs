@@ -51,6 +51,12 @@ pub(crate) fn push_piece(pieces: &mut VecDeque<Bytes>, data: Bytes) {
 /// What is taken out gives its credit back to the peer, so that a reader who stops stops the sender as well, and
 /// nobody else. Dropped before its end, it resets a client's stream with CANCEL, and on a server it lets the rest of
 /// the upload pass unread.
+///
+/// A body that does not come to its end ends with an [`Error`] and nothing behind it: half of one never looks whole.
+/// [`Kind::Stream`](crate::Kind::Stream) says who ended it, [`Kind::Io`](crate::Kind::Io) that the transport did. A message
+/// that does not keep its content-length is such a failure as well, so that [`Body::size_hint`] is exact where it is known.
+///
+/// Cancel safe: a part that was not handed out comes with the next poll, by whichever task.
 #[derive(Debug)]
 pub struct RecvBody {
     /// `None` for a body that was empty from the start.

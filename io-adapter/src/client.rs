@@ -42,7 +42,7 @@ use crate::{
 /// `UnixStream` itself: those say how much they have taken, so that the requests are safe to send again.
 ///
 /// By the same token a request whose URI names no scheme is one for `http` over such a socket, and one for `https` over a
-/// [`TlsStream`](crate::tls::TlsStream) of it; over any other `io` it is refused, unless [`Client::scheme`] says what it is.
+/// `tls::TlsStream` of it; over any other `io` it is refused, unless [`Client::scheme`] says what it is.
 ///
 /// Cancel safe: it is ready at once. Dropping what it has returned closes `io`.
 ///
@@ -85,7 +85,11 @@ where
 ///
 /// `poll_ready` answers `Ready` when a stream may be opened at once and keeps that place for the next `call`; callers
 /// are served in the order in which they asked. A `call` without it waits inside the engine instead, up to
-/// [`Config::open_queue_max`].
+/// [`Config::open_queue_max`]. `poll_ready` fails with [`Kind::Closed`] when the connection takes no requests any more.
+///
+/// A request fails with [`Kind::Head`] or [`Kind::Open`] when it was not taken, with [`Kind::Closed`] when it came too late,
+/// and else with what ended its stream; [`Error::retry`] says whether it may be sent again. A body of the request's that
+/// fails is [`Kind::Body`].
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -138,7 +142,7 @@ impl Client {
     }
 
     /// Takes no more requests and ends the connection after those in progress. Those that wait for a stream fail with
-    /// `Retry::Safe`.
+    /// `Retry::Safe`. It does not wait for that end, which is the driver's; a second call changes nothing.
     pub fn drain(&self) {
         self.shared.command(|state| state.connection.drain());
     }
@@ -164,7 +168,7 @@ impl Client {
         self.shared.lock().connection.takes_extended_connect()
     }
 
-    /// Counters of the connection.
+    /// Counters of the connection, from its beginning on.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.lock().connection.stats()

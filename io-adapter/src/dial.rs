@@ -74,7 +74,7 @@ impl Target {
         }
     }
 
-    /// The host, an IPv6 address in brackets.
+    /// The host in lower case, an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -135,7 +135,7 @@ impl Dialer {
         self
     }
 
-    /// Gives up after `timeout`.
+    /// Gives up after `timeout`, in which name, TCP and TLS have to be done together. 10 s by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -210,6 +210,9 @@ impl Dialer {
     ///
     /// # Errors
     /// As [`Dialer::dial`], without the limit in time.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn open(&self, target: &Target) -> Result<Box<dyn Transport>, Error> {
         let connect = |error| Error::with_source(Kind::Connect, error);
         let host = target.host.trim_start_matches('[').trim_end_matches(']');

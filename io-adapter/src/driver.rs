@@ -50,8 +50,15 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Drives one connection; a future that is to be spawned, and that ends with the connection.
 ///
-/// Its result is `Ok` after a graceful end. Dropping it closes the transport, and every stream fails with a verdict on
-/// whether its request may be sent again.
+/// Its result is `Ok` after a graceful end, and else the error that ended the connection: [`Kind::Io`](crate::Kind::Io) for the
+/// transport, [`Kind::Connection`](crate::Kind::Connection) for a fault of either side. Some seconds may pass between
+/// the end of the last stream and that of the driver, in which a slow transport gets the last bytes and the peer's are read.
+///
+/// Cancel safe in that it may be polled by reference. Dropping it closes the transport, and every stream fails with a verdict
+/// on whether its request may be sent again.
+///
+/// # Panics
+/// When polled outside of a tokio runtime whose time is enabled.
 #[must_use = "a connection does nothing until its driver is polled"]
 #[derive(Debug)]
 pub struct Driver<T> {

@@ -45,7 +45,10 @@ impl Informer {
 pub struct OnInformational(Arc<dyn Fn(Response<()>) + Send + Sync>);
 
 impl OnInformational {
-    /// Calls `tell` with each of them. No lock is held meanwhile.
+    /// Calls `tell` with each of them, from the task that waits for the response. No lock is held meanwhile.
+    ///
+    /// # Panics
+    /// A panic of `tell` is the request's: it unwinds through whoever awaits that.
     pub fn new(tell: impl Fn(Response<()>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }

@@ -26,7 +26,9 @@ use crate::{
 /// A TCP socket is best given `set_nodelay(true)` first, as for [`connect`](crate::connect).
 ///
 /// A request that its client gives up takes its task with it. A service that fails resets the stream with
-/// INTERNAL_ERROR.
+/// INTERNAL_ERROR, and so does one that panics, of which no other request hears.
+///
+/// [`Config::concurrent_streams_max`] bounds how many requests are worked on at once.
 pub fn serve_connection<T, S, B>(io: T, service: S, config: Config) -> Serve<T, S>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -46,7 +48,8 @@ where
     }
 }
 
-/// A connection that is being served; a future that ends with it.
+/// A connection that is being served; a future that ends with it, as a [`Driver`] does: with `Ok` after a graceful end, and
+/// else with the error that ended the connection.
 ///
 /// Cancel safe in the sense that it may be polled from a `select!` by reference, beside a signal to stop. Dropped, it
 /// closes the transport, and the tasks of its requests end.

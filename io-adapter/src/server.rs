@@ -129,13 +129,14 @@ impl Server {
         self.shared.lock().connection.peer_goaway().cloned()
     }
 
-    /// Counters of the connection.
+    /// Counters of the connection, from its beginning on.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.lock().connection.stats()
     }
 
-    /// Announces the end: requests that are on their way are still served, then the connection ends (RFC 9113 §6.8).
+    /// Announces the end: requests that are on their way are still served, then the connection ends (RFC 9113 §6.8). It does
+    /// not wait for that; a second call changes nothing.
     pub fn drain(&self) {
         self.shared.command(|state| state.connection.drain());
     }
@@ -238,7 +239,11 @@ impl Responder {
         .await
     }
 
-    /// Sends the response with a body that is there already.
+    /// Sends the response with a body that is there already. It returns at once; what the peer does not take yet is sent by a
+    /// task. A head that has no form in HTTP/2 resets the stream with INTERNAL_ERROR.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, for a body that the engine does not take whole.
     pub fn respond_full(mut self, response: Response<Bytes>) {
         let (parts, body) = response.into_parts();
         // A head that cannot be sent leaves the stream unanswered, which the drop of `self` tells the peer.
@@ -278,7 +283,8 @@ impl Responder {
         })
     }
 
-    /// Resets the stream instead of answering.
+    /// Resets the stream instead of answering. REFUSED_STREAM tells the client that nothing was done, so that it may send the
+    /// request again.
     pub fn reset(mut self, code: ErrorCode) {
         self.abandon(code);
     }

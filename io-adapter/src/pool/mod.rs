@@ -171,7 +171,15 @@ pub struct PoolStats {
     pub resends_denied: u64,
 }
 
-/// A client for any number of origins. Clones share the connections.
+/// A client for any number of origins. Clones share the connections; with the last of them those end after the requests in
+/// progress.
+///
+/// Beside the errors of a [`Client`] a request may fail with [`Kind::Connect`], [`Kind::ConnectTimeout`] or [`Kind::Tls`] when
+/// there is no connection, with [`Kind::PoolExhausted`] when none had room in time, and with [`Kind::ResendBudgetSpent`].
+/// Nothing was done then. A URI without scheme or host, in a request without [`PoolTarget`], is [`Kind::Head`].
+///
+/// # Panics
+/// When a request of its is polled outside of a tokio runtime.
 #[derive(Clone)]
 pub struct Pool {
     inner: Arc<Inner>,
@@ -234,7 +242,7 @@ impl Pool {
         }
     }
 
-    /// Closes every connection after the requests in progress. New requests open new ones.
+    /// Closes every connection after the requests in progress. New requests open new ones. It does not wait for the end.
     pub fn drain(&self) {
         let origins = std::mem::take(&mut self.inner.lock().origins);
         for client in origins.into_values().flat_map(Origin::into_clients) {
