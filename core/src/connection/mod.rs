@@ -156,6 +156,16 @@ struct Output {
     goaway: Option<GoAway>,
 }
 
+/// What of a frame is judged from its head.
+fn frame_limits(config: &Config) -> frame::Limits {
+    frame::Limits {
+        max_frame_size: config.frame_size_max,
+        header_list_bytes_max: config.header_list_bytes_max,
+        continuations_spare: config.continuations_spare,
+        settings_entries_max: config.settings_entries_max,
+    }
+}
+
 impl Connection {
     /// A connection whose transport has just been opened, at the moment `now`.
     #[must_use]
@@ -169,12 +179,7 @@ impl Connection {
             error: None,
             drains: false,
             closed_due: false,
-            decoder: frame::Decoder::new(frame::Limits {
-                max_frame_size: config.frame_size_max,
-                header_list_bytes_max: config.header_list_bytes_max,
-                continuations_spare: config.continuations_spare,
-                settings_entries_max: config.settings_entries_max,
-            }),
+            decoder: frame::Decoder::new(frame_limits(&config)),
             preface_left: match role {
                 Role::Server => frame::PREFACE.len() as u8,
                 Role::Client => 0,
