@@ -40,7 +40,13 @@ struct Told {
 #[derive(Clone)]
 struct Slow {
     told: Arc<Told>,
-    stuck: Arc<Mutex<Option<(Sender<()>, Receiver<()>)>>>,
+    stuck: Arc<Mutex<Option<Stuck>>>,
+}
+
+/// Tells that it has come, and waits until it may go on.
+struct Stuck {
+    begun: Sender<()>,
+    goes_on: Receiver<()>,
 }
 
 impl Visit for Slow {
@@ -72,7 +78,7 @@ impl Subscriber for Slow {
 
     fn event(&self, event: &Event<'_>) {
         let stuck = self.stuck.lock().unwrap().take();
-        if let Some((begun, goes_on)) = stuck {
+        if let Some(Stuck { begun, goes_on }) = stuck {
             begun.send(()).unwrap();
             goes_on.recv_timeout(LONG).unwrap();
         }
@@ -103,7 +109,7 @@ async fn what_a_subscriber_is_too_slow_for_is_counted_and_not_kept() {
     let (go_on, goes_on) = channel();
     let slow = Slow {
         told: Arc::default(),
-        stuck: Arc::new(Mutex::new(Some((begun, goes_on)))),
+        stuck: Arc::new(Mutex::new(Some(Stuck { begun, goes_on }))),
     };
     let told = Arc::clone(&slow.told);
     let mut first = client.clone();
