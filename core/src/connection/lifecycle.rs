@@ -63,13 +63,13 @@ impl Connection {
             return;
         }
         let idle = !self.streams.any_open() && self.decoder.open_block().is_none();
-        let error = ConnectionError {
+        // What the peer gave as its reason tells more than that it has gone, also to the streams.
+        let error = self.error.unwrap_or(ConnectionError {
             origin: Origin::Transport,
             code: ErrorCode::INTERNAL_ERROR,
             violation: None,
-        };
+        });
         let clean = end == TransportEnd::Eof && idle && self.remote.received;
-        // What the peer gave as its reason tells more than that it has gone.
         let told = self.error.or((!clean).then_some(error));
         self.fail_connection(told, error, Bytes::new());
         self.output.goaway = None;

@@ -67,12 +67,20 @@ fn g06_a_verdict_is_not_taken_back_when_the_last_stream_rises() {
 fn g07_an_error_and_the_end_in_one_read_or_two_are_the_same() {
     let verdicts = [false, true].map(|apart| {
         let (mut hand, streams) = asking::<3>();
-        hand.says(wire::goaway(3, 2));
+        hand.says(wire::goaway(3, 11));
         if apart {
             hand.frames();
         }
         transport_ends(&mut hand, TransportEnd::Eof);
-        streams.map(|stream| hand.failure(stream).retry)
+        streams.map(|stream| {
+            let error = hand.failure(stream);
+            // The peer has said why, before it went.
+            assert_eq!(
+                (error.origin, error.code),
+                (Origin::Remote, ErrorCode::ENHANCE_YOUR_CALM)
+            );
+            error.retry
+        })
     });
     use Retry::{IfIdempotent, Safe};
     assert_eq!(verdicts, [[IfIdempotent, IfIdempotent, Safe]; 2]);
