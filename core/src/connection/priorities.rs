@@ -40,7 +40,8 @@ pub(super) fn merged_priority(priority: Priority, fields: &Fields) -> Option<Pri
 
 impl Connection {
     /// Changes how urgently the stream's body is sent (RFC 9218). A client also tells a server that has said that it
-    /// goes by such priorities (SETTINGS_NO_RFC7540_PRIORITIES), by a PRIORITY_UPDATE frame.
+    /// goes by such priorities (SETTINGS_NO_RFC7540_PRIORITIES), by a PRIORITY_UPDATE frame; before the server's SETTINGS
+    /// have come, once they have.
     pub fn prioritize(&mut self, stream: StreamHandle, priority: Priority) {
         // RFC 9218 §2.1.1: to a server that has not said so, the frame would mean nothing.
         let asked = self.remote.no_rfc7540_priorities == Some(true)
@@ -51,6 +52,19 @@ impl Connection {
             found.priority = priority;
             found.prioritized = true;
             self.streams.settle(stream);
+        }
+    }
+
+    /// The server has said that it goes by priorities: it is told of those that were set before.
+    pub(super) fn tell_priorities(&mut self) {
+        if self.role == Role::Server || self.remote.no_rfc7540_priorities != Some(true) {
+            return;
+        }
+        for handle in self.streams.handles() {
+            if let Some(stream) = self.streams.get_mut(handle) {
+                stream.priority_due |= stream.prioritized && !stream.is_closed();
+            }
+            self.streams.settle(handle);
         }
     }
 

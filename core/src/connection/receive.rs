@@ -350,6 +350,7 @@ impl Connection {
             if self.lifecycle == Lifecycle::Handshake {
                 self.lifecycle = Lifecycle::Open;
             }
+            self.tell_priorities();
             self.events.push(Event::Ready);
         }
         Ok(())

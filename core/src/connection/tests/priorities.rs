@@ -4,7 +4,10 @@ use std::vec::Vec;
 
 use bytes::{BufMut, BytesMut};
 
-use super::pair::{End, Pair};
+use super::{
+    by_hand::settings,
+    pair::{End, Pair},
+};
 use crate::{
     Config, Event, Lifecycle, Priority, RequestHead, Role, StreamHandle, Then, Timestamp,
     frame::encode, id::StreamId,
@@ -188,4 +191,28 @@ fn a_client_tells_a_server_that_goes_by_it_and_no_other() {
         client.output(NOW).is_empty(),
         "a server that says nothing gets no frame"
     );
+}
+
+#[test]
+fn what_was_said_before_the_servers_settings_is_told_behind_them() {
+    for (entry, told) in [((9, 1), 2), ((9, 0), 0), ((3, 100), 0)] {
+        let mut client = End::new(Role::Client, Config::default());
+        let [urgent, _, waiting] = [(); 3].map(|()| {
+            let opened = client.connection.open(request(&[]), Then::More);
+            client.output(NOW);
+            opened.unwrap()
+        });
+        let priority = Priority {
+            urgency: 1,
+            incremental: true,
+        };
+        for stream in [urgent, waiting] {
+            client.connection.prioritize(stream, priority);
+        }
+        assert!(client.output(NOW).is_empty());
+        client.input(&settings(&[entry]), NOW);
+        let bytes = client.output(NOW);
+        let updates = bytes.windows(6).filter(|window| window == b"u=1, i");
+        assert_eq!(updates.count(), told, "{entry:?}");
+    }
 }
