@@ -32,8 +32,9 @@ pub enum Input {
 }
 
 impl Connection {
-    /// Reads whole frames from the front of `input`. What stays in it belongs in front of the next bytes; a call without
-    /// any changes nothing.
+    /// Reads whole frames from the front of `input`. What stays in it belongs in front of the next bytes. It may be offered
+    /// again before those have come: behind [`Input::EventsFull`] it is read on, and the beginning of a frame changes
+    /// nothing, nor does it count as a sign of life twice.
     ///
     /// Never fails: a fault of the peer becomes an event, and an answer in the output (RFC 9113 §5.4).
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
