@@ -1,5 +1,7 @@
 //! What the caller may do. No clock: a command takes effect with the next `poll_transmit`.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use super::{Connection, Lifecycle, priorities::merged_priority};
@@ -398,7 +400,7 @@ impl Connection {
             .map_or(self.last_peer_id, |last| last.min(self.last_peer_id));
         self.our_goaway = Some(last);
         let debug = debug.slice(..debug.len().min(DEBUG_MAX));
-        self.output.goaway = Some(GoAway { last, code, debug });
+        self.output.goaway = Some(Box::new(GoAway { last, code, debug }));
     }
 
     /// The debug data of a GOAWAY that answers a violation.

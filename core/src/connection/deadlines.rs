@@ -283,7 +283,7 @@ impl Connection {
     /// Moves the deadline of what waits to be written when the transport has taken a good part of it.
     pub(super) fn note_written(&mut self, out: &Transmit, now: Timestamp) {
         // How long a connection that is over waits for what the transport keeps is its owner's affair.
-        let kept = self.unflushed && !self.is_over();
+        let kept = self.output.unflushed && !self.is_over();
         let whole = out.remaining() == 0 && !kept;
         if whole || out.taken().saturating_sub(self.written) >= self.written_min() {
             // The peer cannot answer what is still on its way to the transport.
@@ -305,7 +305,7 @@ impl Connection {
     /// called once all is written, also when nothing is to be appended.
     pub fn handle_transport_blocked(&mut self, out: &Transmit, now: Timestamp) {
         self.note_written(out, now);
-        let waits = out.remaining() > 0 || self.unflushed;
+        let waits = out.remaining() > 0 || self.output.unflushed;
         if waits && !self.is_over() && !self.timers.is_set(Timer::WriteStall) {
             self.timers
                 .set(Timer::WriteStall, now.after(self.config.write_timeout));
@@ -320,14 +320,14 @@ impl Connection {
     /// [`handle_transport_flushed`](Self::handle_transport_flushed): a peer that reads nothing is not alive for a buffer
     /// between it and us. Such a buffer has its bound, so that taking 1 KiB more still counts.
     pub fn handle_transport_unflushed(&mut self, out: &Transmit, now: Timestamp) {
-        self.unflushed = true;
+        self.output.unflushed = true;
         self.handle_transport_blocked(out, now);
     }
 
     /// Tells that the transport keeps nothing any more of what it has taken. Needed only after
     /// [`handle_transport_unflushed`](Self::handle_transport_unflushed).
     pub fn handle_transport_flushed(&mut self, out: &Transmit, now: Timestamp) {
-        self.unflushed = false;
+        self.output.unflushed = false;
         self.note_written(out, now);
     }
 

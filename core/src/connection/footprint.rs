@@ -57,7 +57,7 @@ impl Connection {
                     .output
                     .goaway
                     .as_ref()
-                    .map_or(0, |goaway| goaway.debug.len())
+                    .map_or(0, |goaway| size_of::<GoAway>() + goaway.debug.len())
                 + self.pings.memory_footprint(),
         }
     }

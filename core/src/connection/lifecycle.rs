@@ -297,11 +297,11 @@ impl Connection {
             }
             // RFC 9113 §6.8: first a GOAWAY that excludes no stream; the second follows when the peer has seen it.
             Role::Server => {
-                self.output.goaway = Some(GoAway {
+                self.output.goaway = Some(Box::new(GoAway {
                     last: StreamId::MAX,
                     code: ErrorCode::NO_ERROR,
                     debug: Bytes::new(),
-                });
+                }));
                 let at_once = self.plants.has(Planted::DrainAtOnce);
                 if at_once || self.pings.request(Purpose::Drain).is_none() {
                     self.drain_second_phase();

@@ -123,8 +123,6 @@ pub struct Connection {
     suspect: bool,
     /// How far the transport had come when a deadline for writing was last set.
     written: u64,
-    /// The transport keeps some of what it has taken.
-    unflushed: bool,
     /// Where the last PING of ours ends in the output, counted as `written`.
     ping_end: u64,
     /// When the PING of a drain was cut; never, before that.
@@ -151,9 +149,11 @@ pub struct Connection {
 #[derive(Debug, Default)]
 struct Output {
     preface_sent: bool,
+    /// The transport keeps some of what it has taken.
+    unflushed: bool,
     /// RST_STREAM frames for streams that never got into the table, or have left it.
     refusals: VecDeque<(StreamId, ErrorCode)>,
-    goaway: Option<GoAway>,
+    goaway: Option<Box<GoAway>>,
 }
 
 /// What of a frame is judged from its head.
@@ -220,7 +220,6 @@ impl Connection {
             unfinished: 0,
             suspect: false,
             written: 0,
-            unflushed: false,
             ping_end: 0,
             drain_asked: NEVER,
             idle_since: None,

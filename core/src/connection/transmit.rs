@@ -66,7 +66,8 @@ impl Connection {
         if !self.output.preface_sent {
             self.transmit_preface(out);
         }
-        if let Some(GoAway { last, code, debug }) = self.output.goaway.take() {
+        if let Some(goaway) = self.output.goaway.take() {
+            let GoAway { last, code, debug } = *goaway;
             out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
         }
         if out.remaining() == 0 {
@@ -108,7 +109,8 @@ impl Connection {
         while let Some(payload) = self.pings.take_answer() {
             out.write_inline(|inline| encode::ping(inline, true, payload));
         }
-        if let Some(GoAway { last, code, debug }) = self.output.goaway.take() {
+        if let Some(goaway) = self.output.goaway.take() {
+            let GoAway { last, code, debug } = *goaway;
             out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
         }
         // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
