@@ -80,7 +80,8 @@
 //! and every request a span `http2_request` with its method, path and status, at the level of debugging; an event at the
 //! end of each says how it ended, and whether the request may be sent again.
 //! They are told when the connection's lock is free, in their order, by whichever thread comes first: a subscriber may call
-//! back into the connection that it hears of, and one that is slow holds up that thread alone.
+//! back into the connection that it hears of, and one that is slow holds up that thread alone. What it is too slow for is not
+//! kept: once thousands of notes of a connection wait, its next requests have no span, and an event says how many they were.
 #![forbid(unsafe_code)]
 
 mod addresses;
