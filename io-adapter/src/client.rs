@@ -30,6 +30,7 @@ use crate::{
     state::Half,
     transport::{self, is_socket},
     upload::{Upload, run_or_spawn},
+    usage::Usage,
 };
 
 /// Starts HTTP/2 as a client on `io`, which is open and, for TLS, has agreed on `h2`.
@@ -174,13 +175,11 @@ impl Client {
         self.shared.lock().connection.stats()
     }
 
-    /// Asserts what holds between any two calls. For simulation: it walks all streams.
-    ///
-    /// # Panics
-    /// When something does not hold.
+    /// What the connection has in use, for simulation.
     #[doc(hidden)]
-    pub fn check(&self) {
-        self.shared.lock().check();
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::new(&self.shared)
     }
 
     /// Sends a PING and waits for its answer (RFC 9113 §6.7).

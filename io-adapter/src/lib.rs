@@ -116,6 +116,7 @@ pub mod tls;
 mod transport;
 mod turn;
 mod upload;
+mod usage;
 mod watch;
 
 pub use body::RecvBody;
@@ -131,3 +132,5 @@ pub use raddle_core::{Config, ErrorCode, GoAway, Origin, Retry, Stats, Violation
 pub use response::{Informational, ResponseFuture};
 pub use serve::{Serve, serve_connection};
 pub use server::{Responder, Server, accept};
+#[doc(hidden)]
+pub use usage::Usage;

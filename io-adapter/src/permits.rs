@@ -56,6 +56,16 @@ impl Permits {
         openable.saturating_sub(self.out + self.waiting.len())
     }
 
+    /// Permits that were given out and not used yet.
+    pub(crate) fn given(&self) -> usize {
+        self.out
+    }
+
+    /// Who stands in line for one.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Takes a permit without standing in line. Answers whether there was one for somebody who would come last.
     pub(crate) fn try_acquire(&mut self, openable: usize) -> bool {
         let free = self.free(openable) > 0;

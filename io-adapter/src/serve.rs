@@ -19,6 +19,7 @@ use crate::{
     error::{BoxError, Error},
     interim::Informer,
     server::{self, Responder, Server},
+    usage::Usage,
 };
 
 /// Serves every request that comes over `io` with a clone of `service`, each in a task of its own.
@@ -77,6 +78,13 @@ impl<T, S> Serve<T, S> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.server.stats()
+    }
+
+    /// What the connection has in use, for simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.server.usage()
     }
 
     /// Announces the end: requests that are on their way are still served, then the connection ends, and with it this

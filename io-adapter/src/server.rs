@@ -28,6 +28,7 @@ use crate::{
     state::{Half, State},
     transport::is_socket,
     upload::{Upload, run_or_spawn},
+    usage::Usage,
 };
 
 /// Starts HTTP/2 as a server on `io`, which is open and, for TLS, has agreed on `h2`.
@@ -133,6 +134,13 @@ impl Server {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.lock().connection.stats()
+    }
+
+    /// What the connection has in use, for simulation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::new(&self.shared)
     }
 
     /// Announces the end: requests that are on their way are still served, then the connection ends (RFC 9113 §6.8). It does
