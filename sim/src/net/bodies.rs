@@ -15,11 +15,12 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use raddle_io::{BoxError, RecvBody};
-use tokio::time::Sleep;
+use tokio::{sync::oneshot, time::Sleep};
 
 use super::{
     book::Book,
     handles::Caller,
+    leftovers::Counted,
     plan::millis,
     request::{Fate, Request},
 };
@@ -41,6 +42,9 @@ pub(super) struct Parts {
     touched: Arc<AtomicBool>,
     /// Calls the connection whenever it is asked for something.
     caller: Option<Caller>,
+    /// What it waits for before it gives anything.
+    gate: Option<oneshot::Receiver<()>>,
+    counted: Option<Counted>,
 }
 
 impl Parts {
@@ -58,7 +62,22 @@ impl Parts {
             },
             touched: Arc::default(),
             caller: None,
+            gate: None,
+            counted: None,
         }
+    }
+
+    /// The same, which is one of those that are in use.
+    pub(super) fn counted(mut self, book: &Book) -> Self {
+        self.counted = Some(book.one_body());
+        self
+    }
+
+    /// Lets it have nothing to give before what is answered is gone.
+    pub(super) fn gate(&mut self) -> oneshot::Sender<()> {
+        let (opens, gate) = oneshot::channel();
+        self.gate = Some(gate);
+        opens
     }
 
     /// Whether somebody has asked for something, by then.
@@ -103,6 +122,10 @@ impl Body for Parts {
         self.touched.store(true, Ordering::Relaxed);
         if let Some(caller) = &self.caller {
             caller.call();
+        }
+        if let Some(gate) = &mut self.gate {
+            let _ = ready!(Pin::new(gate).poll(cx));
+            self.gate = None;
         }
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
@@ -222,6 +245,7 @@ impl Book {
     /// The server does not get the rest of a request.
     pub(super) fn upload_failed(&self, n: u64, error: &raddle_io::Error) {
         self.note(format_args!("#{n} upload failed: {error}"));
+        self.has_the_code_of_a_failed_body(n, error);
         self.accused("our server", error.violation());
     }
 }

@@ -13,7 +13,9 @@ use http::HeaderMap;
 use raddle_core::{Retry, Role, Violation};
 use tokio::runtime::Handle;
 
-use super::{course::Course, lull::Clock, plan::Plan, races::Fates};
+use super::{
+    course::Course, delivery::Deliveries, leftovers::InUse, lull::Clock, plan::Plan, races::Fates,
+};
 use crate::{
     faulty::{Clog, Fuse, Style},
     oracle::{Ends, Oracle, Way},
@@ -33,6 +35,8 @@ pub(super) struct Book {
     pub(super) working: Arc<AtomicU32>,
     /// What has passed one connection.
     pub(super) course: Arc<Mutex<Course>>,
+    /// What has to be gone at the end.
+    pub(super) in_use: Arc<InUse>,
     /// What the network does not know of the time.
     pub(super) clock: Arc<Clock>,
     pages: Arc<Mutex<Pages>>,
@@ -54,8 +58,8 @@ pub(super) struct Pages {
     pub(super) marks: Marks,
     /// The first thing that was wrong.
     fault: Option<Fault>,
-    /// Blows when the server's host dies.
-    server_fuse: Fuse,
+    /// Of the first server's host, one for each time that it has started. It blows when the host dies.
+    server_fuses: Vec<Fuse>,
     /// Whether each side has had a socket.
     client_socket: bool,
     server_socket: bool,
@@ -67,10 +71,23 @@ pub(super) struct Pages {
     clogs: Vec<(u64, Clog)>,
     /// What becomes of the pool's connections.
     pub(super) fates: Fates,
+    /// What the pool was asked for, and what it has made of that.
+    pub(super) deliveries: Deliveries,
+    /// How many interim responses each request has had.
+    pub(super) interims: BTreeMap<u64, u64>,
+    /// Those who stand in line for a place, in the order in which they came.
+    pub(super) line: Vec<u64>,
     /// The ends that are recorded already: of several connections the first is.
     witnessed: Vec<Role>,
     /// The runtimes of the hosts that run.
     pub(super) hosts: BTreeMap<&'static str, Handle>,
+}
+
+impl Pages {
+    /// Those of all sockets.
+    fn fuses(&self) -> impl Iterator<Item = &Fuse> {
+        self.server_fuses.iter().chain([&self.other_fuse])
+    }
 }
 
 impl Book {
@@ -79,9 +96,11 @@ impl Book {
             plan: Arc::new(plan),
             working: Arc::default(),
             course: Arc::default(),
+            in_use: Arc::default(),
             clock: Arc::default(),
             pages: Arc::new(Mutex::new(Pages {
                 trace,
+                server_fuses: vec![Fuse::default()],
                 ..Pages::default()
             })),
         };
@@ -143,6 +162,7 @@ impl Book {
     /// The client ends request `n` with `verdict`.
     pub(super) fn failed(&self, n: u64, verdict: Retry, why: &str) {
         self.ends_by_itself(n, false);
+        self.one_less();
         self.note(format_args!("#{n} failed: {why}; {verdict}"));
         self.ask(|oracle| oracle.failed(n, verdict));
         let troubled = self.plan.cut.is_some()
@@ -163,6 +183,7 @@ impl Book {
     pub(super) fn give_up(&self, n: u64) {
         self.mark("reset by client");
         self.gives_up_in_a_dial(n);
+        self.one_less();
         self.tell(n, "is given up", |oracle| {
             oracle.gave_up(n)?;
             oracle.failed(n, Retry::Never)
@@ -232,26 +253,10 @@ impl Book {
         }
     }
 
-    /// So many interim responses came before the response of request `n`.
-    pub(super) fn interims(&self, n: u64, count: u64) {
-        if count > 0 {
-            note!(self, "#{} had {} interim responses", n, count);
-            self.mark("interim");
-        }
-        // Services have no way to send them, and servers of the h2 crate send none here.
-        let sent = match self.plan.accepts && !self.plan.h2_server {
-            true => self.plan.requests[n as usize].interims,
-            false => 0,
-        };
-        if count != sent {
-            let what = format!("I-04: {count} interim responses came of {sent}");
-            self.fault(Fault::of(n, what));
-        }
-    }
-
     /// The response is whole for the client, and so the request is at its end.
     pub(super) fn complete(&self, n: u64) {
         self.ends_by_itself(n, true);
+        self.one_less();
         self.whole(n, Way::Down);
         self.tell(n, "is complete", |oracle| oracle.complete(n));
     }
@@ -290,7 +295,8 @@ impl Book {
 
     /// Ends the server's streams when its host dies.
     pub(super) fn server_fuse(&self) -> Fuse {
-        self.open().server_fuse.clone()
+        let pages = self.open();
+        pages.server_fuses.last().cloned().unwrap_or_default()
     }
 
     /// One that nobody blows.
@@ -327,7 +333,7 @@ impl Book {
 
     /// The server's host starts again.
     pub(super) fn new_server_fuse(&self) {
-        self.open().server_fuse = Fuse::default();
+        self.open().server_fuses.push(Fuse::default());
     }
 
     /// Adds a connection of the pool's.
@@ -366,7 +372,7 @@ impl Book {
     /// How much has happened. Bytes that pass a socket count, although they may be nothing to anybody yet.
     pub(super) fn happened(&self) -> u64 {
         let pages = self.open();
-        pages.trace.events() + pages.server_fuse.moved() + pages.other_fuse.moved()
+        pages.trace.events() + pages.fuses().map(Fuse::moved).sum::<u64>()
     }
 
     /// Whether something was wrong already.
@@ -384,12 +390,12 @@ impl Book {
         let pages = self.open();
         let judged = match (&pages.fault, run) {
             (Some(fault), _) => Err(fault.clone()),
-            (None, _) if pages.server_fuse.has_spun() || pages.other_fuse.has_spun() => Err(
-                Fault::run("I-23: writes again and again to a transport that takes nothing"),
-            ),
-            (None, _) if pages.server_fuse.is_unread() || pages.other_fuse.is_unread() => Err(
-                Fault::run("I-25: what had arrived when a write failed was not read"),
-            ),
+            (None, _) if pages.fuses().any(Fuse::has_spun) => Err(Fault::run(
+                "I-23: writes again and again to a transport that takes nothing",
+            )),
+            (None, _) if pages.fuses().any(Fuse::is_unread) => Err(Fault::run(
+                "I-25: what had arrived when a write failed was not read",
+            )),
             (None, Err(what)) => {
                 let unended: Vec<_> = pages.oracle.unended().collect();
                 Err(Fault::run(format!("{what}; unended: {unended:?}")))
@@ -398,10 +404,10 @@ impl Book {
         };
         let ends: Ends = judged?;
         let mut marks = pages.marks.clone();
-        if pages.server_fuse.has_taken_nothing() || pages.other_fuse.has_taken_nothing() {
+        if pages.fuses().any(Fuse::has_taken_nothing) {
             marks.hit("H05");
         }
-        if pages.server_fuse.has_come_back() || pages.other_fuse.has_come_back() {
+        if pages.fuses().any(Fuse::has_come_back) {
             marks.hit("J08");
         }
         Ok(Outcome {

@@ -9,23 +9,31 @@ use std::{
     time::Duration,
 };
 
-use raddle_core::Role;
-use raddle_io::Error;
+use raddle_core::{Config, Role};
+use raddle_io::{Error, Usage};
 
 use super::{book::Book, plan::millis};
 use crate::outcome::Fault;
 
 /// How late a deadline may be kept, in milliseconds: the clocks are set forward by half a second, and a step is 50 ms.
-const LATE_MAX: u64 = 1_000;
+pub(super) const LATE_MAX: u64 = 1_000;
 /// For how long what a peer may still send has to be read behind our end, in milliseconds, and the most bytes of it.
 const LINGERS_MIN: u64 = 500;
 const LINGERS_BYTES: usize = 1024 * 1024;
+/// The longest that it is read, in milliseconds.
+const LINGERS_MAX: u64 = 1_000;
 
 /// What has passed.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     /// The host that the pool talks to here.
     pub(super) host: &'static str,
+    /// When it was made, and when it had its last stream.
+    pub(super) made: Duration,
+    pub(super) used: Duration,
+    /// Streams so far, and from when on it should have no more.
+    pub(super) opened: u64,
+    pub(super) spent: Option<Duration>,
     /// Streams that have not ended, and since when there is one.
     pub(super) open: BTreeSet<u32>,
     waits_since: Duration,
@@ -46,8 +54,19 @@ pub(super) struct Course {
     /// The transport takes nothing for now, and when it last took something again.
     blocked: bool,
     freed: Duration,
-    /// A read or write has failed.
+    /// Since when a write waits.
+    pub(super) stuck: Option<Duration>,
+    /// From when on it is to end, and so to say that it will.
+    leaves: Option<Duration>,
+    /// From when on nobody has had its transport.
+    pub(super) dropped: Option<Duration>,
+    /// A read or write has failed, and when a write did.
     pub(super) failed: bool,
+    pub(super) unwritten: Option<Duration>,
+    /// The peer has said that it takes no more.
+    pub(super) told: bool,
+    /// What our end has in use.
+    pub(super) usage: Option<Usage>,
     /// The peer's way has ended, and whether nothing was in progress then.
     ended: Option<bool>,
     /// When our way was to end, whether it has, and the bytes that came after that.
@@ -62,11 +81,36 @@ impl Course {
             self.waits_since = now;
         }
         self.open.insert(stream);
+        self.opened += 1;
+        self.used = now;
     }
 
-    pub(super) fn resets(&mut self, stream: u32) {
+    pub(super) fn closes(&mut self, stream: u32, now: Duration) {
+        // What is left of a stream that has ended is no use of it.
+        if self.open.remove(&stream) {
+            self.used = now;
+        }
+    }
+
+    pub(super) fn resets(&mut self, stream: u32, now: Duration) {
         self.resets = true;
-        self.open.remove(&stream);
+        self.closes(stream, now);
+    }
+
+    /// Our side of it was told to let it end.
+    pub(super) fn is_to_go(&mut self, now: Duration) {
+        self.leaves.get_or_insert(now);
+    }
+
+    /// Whether a connection was made in vain: nothing could be sent before its peer said that it takes nothing.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.told && self.opened == 0 && !self.blocked && self.freed == Duration::ZERO
+    }
+
+    /// Whether nothing can be seen here that would keep it from taking requests.
+    pub(super) fn is_up(&self) -> bool {
+        let ends = self.goes || self.leaves.is_some() || self.shut_from.is_some();
+        !(ends || self.failed || self.blocked || self.dropped.is_some() || self.ended.is_some())
     }
 
     /// One of both says GOAWAY, with `last` where that ends streams of ours.
@@ -121,10 +165,21 @@ impl Course {
         asks && now > from + interval + millis(LATE_MAX)
     }
 
+    /// Whether it was told to let the connection end, and says nothing of that.
+    fn stays(&self, now: Duration) -> bool {
+        let over = self.goes || self.failed || self.ended.is_some() || self.shut_from.is_some();
+        let late = |leaves| now > leaves + millis(LATE_MAX);
+        !over && !self.blocked && late(self.freed) && self.leaves.is_some_and(late)
+    }
+
     /// What is wrong with how it ends, well or not.
     fn judge(&self, well: bool, now: Duration) -> Option<&'static str> {
+        if self.unwritten.is_some_and(|at| now > at + millis(LATE_MAX)) {
+            return Some("it goes on although nothing can be written");
+        }
         if self.failed {
-            return None;
+            let cut = !self.open.is_empty() && !self.goes && self.shut_from.is_none();
+            return (well && cut).then_some("streams were open, and its failure is no error");
         }
         match self.shut_from {
             // What the transport does not take may be left to it.
@@ -134,6 +189,9 @@ impl Course {
                 let lingers = now >= from + millis(LINGERS_MIN) || self.late > LINGERS_BYTES;
                 if well && self.shut && self.ended.is_none() && !lingers {
                     return Some("it does not read on behind its end");
+                }
+                if now > from + millis(LINGERS_MAX + LATE_MAX) {
+                    return Some("it reads on for too long");
                 }
             }
         }
@@ -163,16 +221,57 @@ impl Book {
         }
     }
 
-    /// I-27: whoever waits asks in time whether the peer lives.
-    pub(super) fn keeps_time(&self, role: Role, now: Duration) {
-        let config = match role {
+    /// A write waits, or does not any more.
+    pub(super) fn is_stuck(&self, stuck: bool) {
+        let since = stuck.then(|| self.now());
+        let before = &mut self.course().stuck;
+        *before = since.and(before.or(since));
+    }
+
+    /// I-27: nobody waits for ever for a transport that takes nothing.
+    fn writes_in_time(&self, role: Role, now: Duration) {
+        // What is left of a connection that is over gets some time more.
+        let config = self.config(role);
+        let late = config.write_timeout + 2 * config.close_timeout + millis(LATE_MAX);
+        let stuck = self.course().stuck.is_some_and(|from| now > from + late);
+        if stuck && !self.plan.tls {
+            self.fault(Fault::run(format!(
+                "I-27: the {role:?} waits too long for its transport"
+            )));
+        }
+    }
+
+    fn config(&self, role: Role) -> &Config {
+        match role {
             Role::Client => &self.plan.client,
             Role::Server => &self.plan.server,
-        };
+        }
+    }
+
+    /// I-27: whoever waits asks in time whether the peer lives.
+    pub(super) fn keeps_time(&self, role: Role, now: Duration) {
         let late = |interval| self.course().is_late(interval, now);
-        if config.keep_alive_interval.is_some_and(late) {
+        if self.config(role).keep_alive_interval.is_some_and(late) {
             self.fault(Fault::run(format!(
                 "I-27: the {role:?} asks too late whether its peer lives"
+            )));
+        }
+        if self.course().stays(now) {
+            self.fault(Fault::run(format!(
+                "I-14: the {role:?} was to drain, and says nothing of it"
+            )));
+        }
+    }
+
+    /// I-20: what clients have given up is not kept, but for what the application works on.
+    pub(super) fn holds_no_more(&self) {
+        let course = self.course();
+        let streams = course.usage.as_ref().map_or(0, Usage::streams);
+        let open = course.open.len();
+        drop(course);
+        if streams > open + self.plan.server.concurrent_streams_max as usize {
+            self.fault(Fault::run(format!(
+                "I-20: the server holds {streams} streams, of which {open} are open"
             )));
         }
     }
@@ -188,6 +287,7 @@ impl Book {
     pub(super) fn has_its_end(&self, role: Role, end: &Result<(), Error>) {
         let now = self.now();
         self.keeps_time(role, now);
+        self.writes_in_time(role, now);
         let wrong = self.course().judge(end.is_ok(), now);
         if let Some(what) = wrong {
             self.fault(Fault::run(format!("the {role:?}'s connection: {what}")));

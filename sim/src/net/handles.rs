@@ -11,23 +11,62 @@ use raddle_io::{Client, Error};
 use tokio::task::yield_now;
 use tower_service::Service;
 
-use super::{bodies::Parts, book::Book, plan::millis};
+use super::{bodies::Parts, book::Book, course::LATE_MAX, plan::millis};
+use crate::outcome::Fault;
 
 /// How often, with how many handles each time, and with how many milliseconds between, handles come and go at once.
 const STORMS: u64 = 8;
 const HANDLES: usize = 20;
 const LULL: u64 = 7;
+/// How often, with how many milliseconds between, it is asked whether the peer lives, and for how long an answer is waited
+/// for.
+const ASKS: u64 = 6;
+const ASKS_AFTER: u64 = 150;
+const ANSWER_MAX: u64 = 30_000;
 
 /// Asks whether there is a place for one stream.
 fn poll_place(client: &mut Client, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
     Service::<http::Request<Parts>>::poll_ready(client, cx)
 }
 
+/// A place in the line of those who ask for a place, which is left when this is dropped.
+struct InLine<'a>(&'a Book, u64);
+
+impl<'a> InLine<'a> {
+    fn new(book: &'a Book) -> Self {
+        let line = &mut book.open().line;
+        let own = line.last().map_or(0, |last| last + 1);
+        line.push(own);
+        Self(book, own)
+    }
+
+    /// I-24: who is given a place takes it from nobody who came before.
+    fn is_given(&self, client: &Client) {
+        let is_ahead = |other: &&u64| **other < self.1;
+        let ahead = self.0.open().line.iter().filter(is_ahead).count();
+        let short = client.openable() < client.usage().places() + ahead;
+        if short && !client.is_closed() {
+            let what = format!("I-24: a place is given past {ahead} who came before");
+            self.0.fault(Fault::run(what));
+        }
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.open().line.retain(|&other| other != self.1);
+    }
+}
+
 /// Asks for a place for one stream.
 pub(super) async fn place(client: &mut Client, book: &Book) -> Result<(), Error> {
+    let line = InLine::new(book);
     let mut asked = false;
     poll_fn(|cx| {
         let place = poll_place(client, cx);
+        if matches!(place, Poll::Ready(Ok(()))) {
+            line.is_given(client);
+        }
         let waits = place.is_pending() && !client.is_closed();
         if waits && !std::mem::replace(&mut asked, true) && client.openable() == 1 {
             // It is there, and somebody else's.
@@ -70,6 +109,31 @@ pub(super) async fn storm(client: Client, book: Book) {
         }
         book.handles_went();
         tokio::time::sleep(millis(LULL)).await;
+    }
+}
+
+/// Asks again and again whether the peer lives. It answers, or the connection ends. Whose question is lost without a trace
+/// has no answer.
+pub(super) async fn asks(client: Client, book: Book) {
+    for _ in 0..ASKS {
+        tokio::time::sleep(millis(ASKS_AFTER)).await;
+        let from = book.now();
+        let answer = tokio::time::timeout(millis(2 * ANSWER_MAX), client.ping()).await;
+        let now = book.now();
+        let late = now > from + millis(ANSWER_MAX) && !book.disturbed();
+        let gone = book.course().dropped;
+        if late || gone.is_some_and(|at| now > at.max(from) + millis(LATE_MAX)) {
+            return book.fault(Fault::run("I-22: nobody hears what becomes of a PING"));
+        }
+        match answer {
+            Ok(Ok(())) => book.mark("asked"),
+            Ok(Err(error)) if !client.is_closed() => {
+                book.fault(Fault::run(format!(
+                    "I-14: a PING fails for no reason: {error}"
+                )));
+            }
+            _ => return,
+        }
     }
 }
 

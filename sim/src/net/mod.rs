@@ -7,18 +7,24 @@
 mod bodies;
 mod book;
 mod course;
+mod delivery;
+mod dials;
 mod frames;
 mod h2_peer;
 mod handles;
+mod interims;
+mod leftovers;
 mod lull;
 mod plan;
 mod pool_client;
+mod pool_plan;
 mod races;
 mod raddle_client;
 mod raddle_server;
 mod request;
 mod socket;
 mod tap;
+mod verdicts;
 mod weather;
 
 use std::{cell::Cell, net::Ipv4Addr, time::UNIX_EPOCH};
@@ -31,6 +37,7 @@ use turmoil::net::{TcpListener, TcpStream};
 use self::{
     book::Book,
     plan::{Cut, Plan, millis},
+    request::{Answer, Fate},
     socket::Socket,
     weather::{CLIENT, SERVERS},
 };
@@ -133,6 +140,12 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
         request.part_max = request.part_max.max(1_000);
     }
     plan.h2_client = pairing == Pairing::OurServer;
+    for request in &mut plan.requests {
+        // Nobody there has enough of an answer.
+        if plan.h2_client && request.down_fate == Fate::Stays {
+            request.down_fate = Fate::Ends;
+        }
+    }
     plan.h2_server = pairing == Pairing::OurClient;
     // It waits for ever for a socket to shut down.
     plan.client_style.stays_open &= !plan.h2_client;
@@ -162,6 +175,10 @@ fn spare_h2(plan: &mut Plan, pairing: Pairing) {
         plan.style(role).fails_after = Some(after);
     }
     if pairing == Pairing::OurClient {
+        for request in &mut plan.requests {
+            // It reads the whole before it echoes.
+            request.waits &= request.answer != Answer::Echo;
+        }
         // Trailers that were on their way for a request that it refused are taken as a fault of the connection, contrary
         // to RFC 9113 §5.1.
         plan.client.concurrent_streams_assumed = plan.server.concurrent_streams_max;
@@ -240,9 +257,10 @@ async fn connect(book: Book, pairing: Pairing, mut tape: Tape) -> turmoil::Resul
         }
     };
     match pairing {
-        Pairing::OurServer => h2_peer::run_client(socket, book).await,
-        _ => raddle_client::run(socket, book).await,
+        Pairing::OurServer => h2_peer::run_client(socket, book.clone()).await,
+        _ => raddle_client::run(socket, book.clone()).await,
     }
+    book.nothing_is_in_use().await;
     Ok(())
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use raddle_core::{Config, Role};
 
-use super::request::{Answer, Request};
+use super::{
+    pool_plan::PoolPlan,
+    request::{Answer, Request},
+};
 use crate::{faulty::Style, options::unusual, tape::Tape};
 
 /// The most bytes of a body.
@@ -60,18 +63,15 @@ pub(super) struct Plan {
     pub(super) storm: bool,
     /// Whether the client's patience ends when a step of the network begins, which is when messages arrive.
     pub(super) on_time: bool,
+    /// Whether our server's services say something before they answer.
+    pub(super) informs: bool,
+    /// Whether our server's services are ready for a request only some time after they are asked.
+    pub(super) holds_back: bool,
+    /// Whether a task of the client's asks again and again whether its peer lives.
+    pub(super) asks: bool,
+    /// Whether our server drains by letting go of what takes requests.
+    pub(super) lets_go: bool,
     pub(super) pool: PoolPlan,
-}
-
-/// What a run with a pool has besides.
-#[derive(Debug)]
-pub(super) struct PoolPlan {
-    pub(super) servers: u64,
-    pub(super) connections_max: usize,
-    /// When connections are stalled one by one, with how many milliseconds between, and released in another order.
-    pub(super) swizzle: Option<(u64, u64)>,
-    /// Milliseconds after which a connection that nobody uses is let go.
-    pub(super) idle_max: u64,
 }
 
 /// How a connection breaks, and after how many milliseconds or bytes.
@@ -133,18 +133,21 @@ impl Plan {
             leaves: false,
             storm: false,
             on_time: false,
-            pool: PoolPlan {
-                servers: tape.between(1, 3),
-                connections_max: tape.pick(&[4, 1, 2, 8]),
-                swizzle: tape
-                    .chance(1, 3)
+            informs: false,
+            holds_back: false,
+            asks: false,
+            lets_go: false,
+            pool: PoolPlan::new(
+                tape.between(1, 3),
+                tape.pick(&[4, 1, 2, 8]),
+                tape.chance(1, 3)
                     .then(|| (moment(tape), tape.between(1, 300))),
-                idle_max: 90_000,
-            },
+            ),
         }
         .within_rounds()
         .with_patience(tape)
         .widened(tape)
+        .deepened(tape)
         .with_failing_socket()
     }
 
@@ -186,7 +189,7 @@ impl Plan {
         } = self;
         format!(
             "{} requests of {} workers; tick {tick} ms, latency {latency:?} ms, sockets of {} messages, TLS {tls}; \
-             holds {:?}, cut {:?}, starts again after {:?} ms, drain {:?}; {:?}; accepts {}, driver apart {}, keeper {}, leaves {}; \
+             holds {:?}, cut {:?}, starts again after {:?} ms, drain {:?}; {:?}; accepts {}, driver apart {}, keeper {}, leaves {}, informs {}, holds back {}, asks {}, lets go {}; \
              client: {}, {:?}; server: {}, {:?}",
             self.requests.len(),
             self.workers,
@@ -200,6 +203,10 @@ impl Plan {
             self.driver_apart,
             self.keeper,
             self.leaves,
+            self.informs,
+            self.holds_back,
+            self.asks,
+            self.lets_go,
             unusual(&self.client),
             self.client_style,
             unusual(&self.server),
@@ -255,6 +262,25 @@ impl Plan {
         if self.tls && tape.chance(1, 6) {
             self.alpn = Some(tape.pick(&[&[], &[b"http/1.1"]]));
         }
+        tape.lane("main");
+        self
+    }
+
+    /// What came later still.
+    fn deepened(mut self, tape: &mut Tape) -> Self {
+        tape.lane("deeper");
+        self.informs = tape.chance(1, 2);
+        self.holds_back = tape.chance(1, 3);
+        self.asks = tape.chance(1, 4);
+        self.lets_go = tape.chance(1, 2);
+        let unusual = tape.chance(1, 3);
+        for request in &mut self.requests {
+            request.watches = tape.chance(1, 3);
+            if unusual {
+                request.deepen(tape);
+            }
+        }
+        self.pool.bound(tape);
         tape.lane("main");
         self
     }

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use raddle_core::{Retry, Role};
-use raddle_io::{Client, Connect, Dialing, Error, Kind, Pool, PoolConfig, Protocol, Target};
+use raddle_core::{ErrorCode, Origin, Role};
+use raddle_io::{Client, Connect, Dialing, Error, Kind, OnInformational, Pool, Protocol, Target};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -35,6 +35,8 @@ const PAUSE: u64 = 2_000;
 
 /// Milliseconds in which a connection ends that nobody wants any more when it is there.
 const LATE_MAX: u64 = 60_000;
+/// How often somebody looks whether they have, in milliseconds.
+const LOOK_EVERY: u64 = 100;
 
 /// Opens the pool's connections over the simulated network.
 struct Dialer {
@@ -47,14 +49,47 @@ struct Dialer {
 impl Connect for Dialer {
     fn connect(&self, target: Target) -> Dialing {
         let book = self.book.clone();
-        let tape = self.tape.lock().expect("nobody panics here").fork();
+        let mut tape = self.tape.lock().expect("nobody panics here").fork();
         let first = !self.dialed.swap(true, Ordering::Relaxed);
         Box::pin(async move {
-            let era = book.dial_begins(target.host());
-            let opened = open(&book, tape, &target, first, era).await;
-            book.dial_ends(target.host(), era, opened.is_ok());
+            let mut dial = Dial {
+                era: book.dial_begins(target.host()),
+                host: target.host().to_owned(),
+                opened: false,
+                book: book.clone(),
+            };
+            not_at_all(&book, &mut tape).await?;
+            let opened = open(&book, tape, &target, first, dial.era).await;
+            dial.opened = opened.is_ok();
             opened
         })
+    }
+}
+
+/// Fails, or has no end, as connectors of one's own may.
+async fn not_at_all(book: &Book, tape: &mut Tape) -> Result<(), Error> {
+    tape.lane("dials");
+    let fails = tape.chance(book.dials_fail(), 100);
+    let hangs = tape.chance(1, 4);
+    tape.lane("main");
+    match (fails, hangs) {
+        (false, _) => Ok(()),
+        (true, false) => Err(Error::connect("it was to fail")),
+        (true, true) => std::future::pending().await,
+    }
+}
+
+/// A dial that is under way, which the pool may give up.
+struct Dial {
+    era: u32,
+    host: String,
+    opened: bool,
+    book: Book,
+}
+
+impl Drop for Dial {
+    fn drop(&mut self) {
+        self.book.dial_ends(&self.host, self.era, self.opened);
     }
 }
 
@@ -101,20 +136,13 @@ async fn open(
 }
 
 pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
-    let config = PoolConfig {
-        connections_max: book.plan.pool.connections_max,
-        wait_max: millis(60_000),
-        idle_max: millis(book.plan.pool.idle_max),
-        spread_seed: Some(0),
-        ..PoolConfig::default()
-    };
     tokio::spawn(weather::swizzle(book.clone(), tape.fork()));
     let dialer = Dialer {
         book: book.clone(),
         tape: Mutex::new(tape),
         dialed: AtomicBool::new(false),
     };
-    let pool = Pool::new(dialer, config);
+    let pool = Pool::new(dialer, book.plan.pool.config());
     if let Some((Role::Client, after)) = book.plan.drain {
         let (pool, book) = (pool.clone(), book.clone());
         tokio::spawn(async move {
@@ -130,6 +158,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
         workers.spawn(work(pool.clone(), worker, book.clone()));
     }
     while workers.join_next().await.is_some() {}
+    book.has_delivered(pool.stats());
     last(&pool, &book).await;
     idle(&pool, &book).await;
     let stats = pool.stats();
@@ -145,7 +174,25 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     if stats.opened > 1 {
         book.mark("several connections");
     }
+    book.pool_goes();
+    drop(pool);
+    no_connection_stays(&book).await;
+    book.nothing_is_in_use().await;
     Ok(())
+}
+
+/// I-16: without the pool its connections end.
+async fn no_connection_stays(book: &Book) {
+    for _ in 0..LATE_MAX / LOOK_EVERY {
+        if book.connections() == 0 {
+            return;
+        }
+        sleep(millis(LOOK_EVERY)).await;
+    }
+    book.fault(Fault::run(format!(
+        "I-16: {} connections are left behind the pool",
+        book.connections()
+    )));
 }
 
 /// What nobody uses is let go.
@@ -166,12 +213,8 @@ async fn idle(pool: &Pool, book: &Book) {
 /// I-03: when all is well again, the pool is, too.
 async fn last(pool: &Pool, book: &Book) {
     // What lasts is what it is.
-    let lasts = match book.plan.cut {
-        None | Some(Cut::Partition(..)) => false,
-        Some(Cut::ServerCrashes(_)) => book.plan.bounce.is_none(),
-        Some(_) => true,
-    };
-    if lasts {
+    book.dials_succeed();
+    if book.is_broken_for_good() {
         return;
     }
     if book.disturbed() {
@@ -185,11 +228,7 @@ async fn last(pool: &Pool, book: &Book) {
         match timeout(millis(PAUSE * 5), answer).await {
             // It has no such request, and says so by a reset.
             Ok(Ok(_)) => return,
-            Ok(Err(error))
-                if matches!(error.kind(), Kind::Stream(_)) && error.retry() != Retry::Safe =>
-            {
-                return;
-            }
+            Ok(Err(error)) if is_unknown_there(&error) => return,
             Ok(Err(error)) => why = error.to_string(),
             Err(_) => why = "no answer in time".into(),
         }
@@ -198,6 +237,14 @@ async fn last(pool: &Pool, book: &Book) {
     book.fault(Fault::run(format!(
         "I-03: all is well again, but not for the pool: {why}"
     )));
+}
+
+/// Whether a server has said that it has no such request.
+fn is_unknown_there(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Stream(error) if error.origin == Origin::Remote && error.code == ErrorCode::INTERNAL_ERROR
+    )
 }
 
 /// Makes every request whose turn is with this worker.
@@ -213,8 +260,8 @@ async fn work(pool: Pool, worker: usize, book: Book) {
 
 async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
     let n = request.n;
-    let host = weather::SERVERS[(n % book.plan.pool.servers) as usize];
-    let body = Parts::new(request.up(), Way::Up, request);
+    let host = book.host_of(n);
+    let mut body = Parts::new(request.up(), Way::Up, request).counted(book);
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://{host}/{n}"));
@@ -224,17 +271,28 @@ async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
             .extension(Protocol("echo".to_owned())),
         false => head,
     };
+    let head = match request.watches {
+        true => head.extension(interims_to(n, book)),
+        false => head,
+    };
     let has_body = !body.is_empty();
-    let (touched, resent) = (body.touched(), pool.stats().resent);
+    let asked = book.asks(n, has_body, body.touched(), pool.stats());
     book.asks_the_pool(host);
-    match pool.call(head.body(body).expect("the head is plain")).await {
+    let gate = request.waits.then(|| body.gate());
+    let answer = pool.call(head.body(body).expect("the head is plain")).await;
+    drop(gate);
+    match answer {
         Ok(response) => read(n, response, book).await,
         Err(error) => {
             book.not_sent_again(&error, has_body);
-            if !touched.load(Ordering::Relaxed) && pool.stats().resent == resent {
-                book.has_not_left(n, &error);
-            }
+            book.owes_a_reason(&asked, &error, pool.stats());
             failed(n, &error, book);
         }
     }
+}
+
+/// Has the interim responses to request `n` told as they come.
+fn interims_to(n: u64, book: &Book) -> OnInformational {
+    let book = book.clone();
+    OnInformational::new(move |head| book.interim(n, &head))
 }

@@ -6,15 +6,14 @@ use std::{
     time::Duration,
 };
 
-use raddle_core::{ErrorCode, Origin, Retry, Role, Violation};
+use raddle_core::{Retry, Role, Violation};
 use raddle_io::Kind;
 
 use super::{
     book::Book,
     course::{self, Course},
-    plan::Cut,
-    request::{Answer, Fate, Wanted},
-    weather,
+    plan::{Cut, millis},
+    request::{Answer, Fate},
 };
 use crate::outcome::Fault;
 
@@ -54,6 +53,23 @@ pub(super) struct Fates {
     left: usize,
 }
 
+impl Fates {
+    /// What has passed the pool's connections.
+    pub(super) fn courses(&self) -> impl Iterator<Item = &Mutex<Course>> {
+        self.courses.iter().map(|course| &**course)
+    }
+
+    /// Connections of the pool's that have been opened and have not ended.
+    fn connections(&self) -> usize {
+        self.connections.values().sum()
+    }
+
+    /// Requests that the pool was asked for, and streams that it has opened.
+    pub(super) fn requests(&self) -> (u64, u64) {
+        (self.asked, self.opened)
+    }
+}
+
 impl Book {
     /// A dial of the pool's begins; there is never more than one to a host. Answers its era.
     pub(super) fn dial_begins(&self, host: &str) -> u32 {
@@ -70,17 +86,19 @@ impl Book {
             pages.marks.hit("P11");
         }
         drop(pages);
-        if many {
+        // An origin that gives way is not known any more, nor is its dial.
+        if many && !self.plan.pool.evicts() {
             self.fault(Fault::run(format!("two dials to {host} at once")));
         }
+        self.may_dial(host);
         era
     }
 
     /// A dial that began in this era ends, with a connection or without.
     pub(super) fn dial_ends(&self, host: &str, era: u32, opened: bool) {
-        let servers = self.plan.pool.servers;
+        self.has_dialed(host, opened);
         let mut pages = self.open();
-        let asks = |n: &u64| weather::SERVERS[(n % servers) as usize] == host;
+        let asks = |n: &u64| self.host_of(*n) == host;
         // While there was none before, all of them wait for this one.
         if pages.oracle.unended().filter(asks).count() > 1 && !pages.fates.met.contains(host) {
             pages.marks.hit(if opened { "P01" } else { "P03" });
@@ -97,6 +115,11 @@ impl Book {
         }
     }
 
+    /// Connections of the pool's that have not ended.
+    pub(super) fn connections(&self) -> usize {
+        self.open().fates.connections()
+    }
+
     /// Whether the pool has drained since a dial of this era began.
     pub(super) fn is_late(&self, era: u32) -> bool {
         self.open().fates.era != era
@@ -104,8 +127,12 @@ impl Book {
 
     /// The pool is about to drain.
     pub(super) fn pool_drains(&self) {
+        let now = self.now();
         let mut pages = self.open();
         pages.fates.era += 1;
+        for course in pages.fates.courses() {
+            course::read(course).is_to_go(now);
+        }
         let dials = std::mem::take(&mut pages.fates.dials);
         if dials.values().any(|&dials| dials > 0) {
             pages.marks.hit("P10");
@@ -126,7 +153,7 @@ impl Book {
 
     /// Request `n` of the pool's is given up while its host is dialed.
     pub(super) fn gives_up_in_a_dial(&self, n: u64) {
-        let host = weather::SERVERS[(n % self.plan.pool.servers) as usize];
+        let host = self.host_of(n);
         let mut pages = self.open();
         if self.plan.pooled && pages.fates.dials.get(host).is_some_and(|&dials| dials > 0) {
             pages.marks.hit("P02");
@@ -142,7 +169,7 @@ impl Book {
             return;
         }
         let mut pages = self.open();
-        let asks = |n: &u64| weather::SERVERS[(n % pool.servers) as usize] == host;
+        let asks = |n: &u64| self.host_of(*n) == host;
         let asked = pages.oracle.unended().filter(asks).count();
         let fates = &pages.fates;
         let grown = fates.connections.get(host) == Some(&pool.connections_max)
@@ -235,46 +262,9 @@ impl Book {
         }
     }
 
-    /// The answer to request `n` has this status.
-    pub(super) fn is_directed(&self, n: u64, status: u16) {
-        let request = &self.plan.requests[n as usize];
-        if status != request.status() {
-            self.fault(Fault::of(n, format!("I-04: another status: {status}")));
-        }
-        if request.misdirected.is_some() {
-            self.mark("P14");
-        }
-    }
-
-    /// Request `n` of ours fails with `error`, by what the server has said or not.
-    pub(super) fn has_a_code(&self, n: u64, error: &raddle_io::Error) {
-        let wanted = self.plan.requests[n as usize].misdirected == Some(Wanted::Http1);
-        match error.reason() {
-            Some(ErrorCode::HTTP_1_1_REQUIRED) if wanted => self.mark("P14"),
-            Some(ErrorCode::HTTP_1_1_REQUIRED) => {
-                self.fault(Fault::of(n, "I-14: HTTP/1.1 is wanted, and nobody said so"));
-            }
-            // Services of ours have no code of their own.
-            Some(ErrorCode::INTERNAL_ERROR)
-                if wanted && error.origin() == Some(Origin::Remote) && self.plan.accepts =>
-            {
-                self.fault(Fault::of(n, "I-14: the code of a reset is another"));
-            }
-            _ => {}
-        }
-    }
-
     /// Whether GOAWAY has come.
     pub(super) fn was_told_to_go(&self) -> bool {
         self.open().fates.told_to_go
-    }
-
-    /// GOAWAY came between a request's place and its use. Nothing was sent of it.
-    pub(super) fn is_too_late<T>(&self, n: u64, answer: &Result<T, raddle_io::Error>) {
-        self.mark("P04");
-        if !matches!(answer, Err(error) if error.retry() == Retry::Safe) {
-            self.fault(Fault::of(n, "I-03: made behind GOAWAY, and not safe"));
-        }
     }
 
     /// What a server that does not speak HTTP/2 offers instead, when this one is such a one: the first is.
@@ -303,7 +293,9 @@ impl Book {
 
     /// This connection has our end here.
     pub(super) fn has_a_course(&self, role: Role, host: &'static str) {
+        let now = self.now();
         let mut course = self.course();
+        (course.made, course.used) = (now, now);
         course.host = host;
         course.limit = self.plan.client.concurrent_streams_assumed as usize;
         drop(course);
@@ -324,6 +316,10 @@ impl Book {
                 "a pool does not choose the connection with the most room",
             ));
         }
+        let spent = self.course().spent;
+        if spent.is_some_and(|at| now > at + millis(course::LATE_MAX)) {
+            self.fault(Fault::run("a pool uses a connection that is spent"));
+        }
         self.course().opens(stream, now);
     }
 
@@ -331,14 +327,13 @@ impl Book {
     /// long as nothing that cannot be seen from here may have a place, too.
     fn chooses(&self, host: &str) {
         let now = self.now();
-        let plan = &self.plan;
+        let lasting = self.plan.cut.is_none() && self.is_lasting();
         let mut pages = self.open();
         let fates = &mut pages.fates;
         let alone = fates.chosen.replace(now) != Some(now);
         // Without resets every request has its stream: nobody waits, and nothing is sent again.
         let served = fates.opened == fates.asked;
         fates.asked += 1;
-        let lasting = plan.cut.is_none() && plan.drain.is_none() && plan.pool.idle_max > 10_000;
         if !(lasting && alone && served) {
             fates.best = None;
             return;
@@ -393,15 +388,6 @@ impl Book {
     pub(super) fn not_sent_again(&self, error: &raddle_io::Error, has_body: bool) {
         if matches!(error.kind(), Kind::Stream(_)) && error.retry() == Retry::Safe {
             self.mark(if has_body { "P08" } else { "P07" });
-        }
-    }
-
-    /// The pool fails request `n`, of which nobody has asked for its body, and has made none again meanwhile.
-    pub(super) fn has_not_left(&self, n: u64, error: &raddle_io::Error) {
-        let refused = matches!(error.kind(), Kind::Closed | Kind::Open(_));
-        let drains = matches!(self.plan.drain, Some((Role::Client, _)));
-        if refused && error.retry() == Retry::Safe && !drains {
-            self.fault(Fault::of(n, "I-06: it has not left, and is not made again"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Our client: it makes the requests of the plan.
 
 use std::{
+    error::Error as _,
     future::{Future, poll_fn},
     pin::Pin,
     task::Poll,
@@ -29,9 +30,6 @@ use crate::{oracle::Way, outcome::Fault};
 const END_MAX: u64 = 60_000;
 /// How long a place is kept without a look, in milliseconds.
 const KEPT: u64 = 100;
-/// How often, and for how long, streams are looked for that nobody uses any more, in milliseconds.
-const LEFT: u64 = 100;
-const LEFT_MAX: u64 = 30_000;
 
 pub(super) async fn run(io: Socket, book: Book) {
     let (client, driver) = match raddle_io::connect(io, book.plan.client.clone()).await {
@@ -41,12 +39,14 @@ pub(super) async fn run(io: Socket, book: Book) {
     let watched = book.clone();
     let mut driver = tokio::spawn(async move {
         let end = driver.await;
+        let impatient = end.as_ref().is_err_and(is_impatient);
         if let Err(error) = &end {
             watched.accused("our client", error.violation());
             watched.connection_failed(error);
         }
         watched.has_its_end(Role::Client, &end);
         watched.note(format_args!("our client's driver ends: {end:?}"));
+        impatient
     });
     if let Some(Cut::ClientDrops(after)) = book.plan.cut {
         let (driver, book) = (driver.abort_handle(), book.clone());
@@ -64,6 +64,7 @@ pub(super) async fn run(io: Socket, book: Book) {
             tokio::time::sleep(millis(after)).await;
             book.note(format_args!("the client drains"));
             book.mark("drain by client");
+            book.course().is_to_go(book.now());
             client.drain();
         });
     }
@@ -75,14 +76,22 @@ pub(super) async fn run(io: Socket, book: Book) {
     if book.plan.storm {
         tokio::spawn(handles::storm(client.clone(), book.clone()));
     }
+    let asker = (book.plan.asks && !book.plan.leaves)
+        .then(|| Handed::spawn(handles::asks(client.clone(), book.clone())));
     let client = (!book.plan.leaves).then_some(client);
     while workers.join_next().await.is_some() {}
     drop(keeper);
-    if let Some(client) = client {
-        nothing_is_left(&client, &book).await;
+    if let Some(asker) = asker {
+        // Each of its questions has an end.
+        let _ = asker.await;
     }
-    if timeout(millis(END_MAX), &mut driver).await.is_err() {
-        book.fault(Fault::run("I-21: our client's driver does not end"));
+    if let Some(client) = client {
+        book.no_stream_is_held(Role::Client, &client.usage()).await;
+    }
+    match timeout(millis(END_MAX), &mut driver).await {
+        // It may have been dropped.
+        Ok(ended) => book.has_sent_what_failed(ended.unwrap_or(false)),
+        Err(_) => book.fault(Fault::run("I-21: our client's driver does not end")),
     }
 }
 
@@ -107,19 +116,10 @@ async fn keep(mut client: Client, book: Book) {
     }
 }
 
-/// Behind the last request no stream is left.
-async fn nothing_is_left(client: &Client, book: &Book) {
-    for _ in 0..LEFT_MAX / LEFT {
-        client.check();
-        if client.streams() == 0 {
-            return;
-        }
-        tokio::time::sleep(millis(LEFT)).await;
-    }
-    book.fault(Fault::run(format!(
-        "I-16: {} streams are left behind the last request",
-        client.streams()
-    )));
+/// Whether a deadline of ours is the reason, or whatever else our side finds.
+fn is_impatient(error: &Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref());
+    error.violation().is_some() || source.is_some_and(is_impatient)
 }
 
 /// Makes every request whose turn is with this worker.
@@ -154,6 +154,16 @@ pub(super) async fn in_time(request: &Request, exchange: impl Future<Output = ()
         book.is_about_to_give_up();
         drop(exchange);
         book.give_up(request.n);
+    }
+}
+
+/// Takes the interim responses to request `n` as they come.
+async fn watch(n: u64, response: &mut raddle_io::ResponseFuture, book: &Book) {
+    while let Some(interim) = response.informational().await {
+        match interim {
+            Ok(head) => book.interim(n, &head),
+            Err(error) => book.fault(Fault::of(n, format!("I-04: no interim response: {error}"))),
+        }
     }
 }
 
@@ -197,7 +207,8 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
         tokio::time::sleep(millis(request.dawdle)).await;
     }
     let late = !told && book.was_told_to_go();
-    let mut body = Parts::new(request.up(), Way::Up, request);
+    let mut body = Parts::new(request.up(), Way::Up, request).counted(book);
+    let gate = request.waits.then(|| body.gate());
     // Who has the last handle shares it with nobody.
     let caller = (request.calls_back && !last).then(|| Caller::new(&client, book));
     if let Some(caller) = &caller {
@@ -207,16 +218,20 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://server/{n}"));
     let whole = head.body(body).expect("the head is plain");
-    let response = client.call(whole);
+    let mut response = client.call(whole);
     drop(client);
     if last {
         book.lets_go();
+    }
+    if request.watches {
+        watch(n, &mut response, book).await;
     }
     let answer = match (request.handed_over, caller) {
         (true, _) => handed_over(response, book).await,
         (false, Some(caller)) => caller.waits(response).await,
         (false, None) => response.await,
     };
+    drop(gate);
     if late {
         book.is_too_late(n, &answer);
     }
@@ -228,9 +243,9 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
 
 pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book) {
     let (head, mut body) = response.into_parts();
-    book.head(n, &head);
     let interims = head.extensions.get::<raddle_io::Informational>();
-    book.interims(n, interims.map_or(0, |interims| interims.0.len() as u64));
+    book.interims(n, interims.map_or(&[], |interims| &interims.0));
+    book.head(n, &head);
     let drops = book.plan.requests[n as usize].drops;
     if drops == Some(Half::Body) && !body.is_end_stream() {
         drop(body);
@@ -264,6 +279,10 @@ pub(super) fn failed(n: u64, error: &Error, book: &Book) {
         let plan = &book.plan;
         if !refused && !plan.pooled && plan.cut.is_none() && plan.drain.is_none() {
             book.fault(Fault::of(n, format!("I-03: not even tried: {error}")));
+        }
+        if !refused && !plan.pooled && book.course().is_up() && !is_impatient(error) {
+            let what = format!("I-03: not even tried while all was well: {error}");
+            book.fault(Fault::of(n, what));
         }
     }
     book.failed(n, error.retry(), &error.to_string());

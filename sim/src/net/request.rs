@@ -35,6 +35,12 @@ pub(super) struct Request {
     pub(super) dawdle: u64,
     /// Whether what the client has wakers and bodies do calls the connection.
     pub(super) calls_back: bool,
+    /// Whether the client takes interim responses as they come.
+    pub(super) watches: bool,
+    /// Whether the client's body has nothing to give before the answer has begun.
+    pub(super) waits: bool,
+    /// Whether a server that takes requests one by one gives its answer in one piece.
+    pub(super) full: bool,
     /// What becomes of the client's body, and of the server's.
     pub(super) up_fate: Fate,
     pub(super) down_fate: Fate,
@@ -84,6 +90,13 @@ pub(super) enum Answer {
     Never,
 }
 
+impl Answer {
+    /// Whether nothing is answered before the request is whole.
+    pub(super) fn reads(self) -> bool {
+        matches!(self, Self::Sized(..))
+    }
+}
+
 impl Request {
     pub(super) fn draw(tape: &mut Tape, n: u64, body_max: usize, resets: bool) -> Self {
         let post = tape.chance(1, 2);
@@ -115,6 +128,9 @@ impl Request {
             drops: None,
             dawdle: 0,
             calls_back: false,
+            watches: false,
+            waits: false,
+            full: false,
             up_fate: Fate::Ends,
             down_fate: Fate::Ends,
             up_message: OnceLock::new(),
@@ -142,6 +158,19 @@ impl Request {
             // Who takes requests one by one is not told of one that is given up.
             (7, _) if self.give_up.is_some() && !accepts => self.answer = Answer::Never,
             (4 | 7, Answer::Unread(_)) if self.up > 0 => self.up_fate = Fate::Stays,
+            _ => {}
+        }
+    }
+
+    /// Lets its two messages depend on each other, or never end.
+    pub(super) fn deepen(&mut self, tape: &mut Tape) {
+        match (tape.below(6), self.answer) {
+            (0 | 1, Answer::Echo | Answer::Unread(_)) => self.waits = true,
+            (2, Answer::Sized(..) | Answer::Unread(_)) if self.down_fate == Fate::Ends => {
+                // Who listens to it has enough at some time.
+                (self.down_fate, self.drops) = (Fate::Stays, Some(Half::Body));
+            }
+            (3 | 4, Answer::Sized(..) | Answer::Unread(_)) => self.full = true,
             _ => {}
         }
     }

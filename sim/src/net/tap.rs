@@ -21,6 +21,7 @@ use crate::wire::kind;
 
 /// Codes (RFC 9113 §7).
 const NO_ERROR: u32 = 0;
+const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 /// Cancels in a row, without a word from the server, that are many.
 const CANCELS_MANY: u32 = 3;
@@ -113,7 +114,7 @@ impl<T> Tap<T> {
                 let stream = self.streams.entry(frame.stream).or_default();
                 stream.sent_end |= frame.flags & END_STREAM != 0;
                 if stream.sent_end && stream.received_end {
-                    self.book.course().open.remove(&frame.stream);
+                    self.book.course().closes(frame.stream, now);
                 }
             }
             kind::PING if frame.flags & ACK == 0 => self.book.course().pings(true),
@@ -122,10 +123,13 @@ impl<T> Tap<T> {
                 let first = self.left_at.replace(frame.number(0)).is_none();
                 if first && !self.told_to_go && frame.number(4) == NO_ERROR {
                     self.book.lets_a_connection_go(self.host);
+                    if self.role == Role::Client {
+                        self.book.has_a_reason_to_let_go(now);
+                    }
                 }
             }
             kind::RST_STREAM => {
-                self.book.course().resets(frame.stream);
+                self.book.course().resets(frame.stream, now);
                 let stream = self.streams.entry(frame.stream).or_default();
                 let again = stream.reset.replace(now).is_some();
                 let both = !stream.sent_end && !stream.received_end;
@@ -178,7 +182,7 @@ impl<T> Tap<T> {
                 if frame.flags & END_STREAM != 0 {
                     stream.received_end = true;
                     if stream.sent_end {
-                        self.book.course().open.remove(&frame.stream);
+                        self.book.course().closes(frame.stream, now);
                     }
                     if self.role == Role::Client && stream.reset == Some(now) {
                         self.book.mark("F05");
@@ -186,7 +190,10 @@ impl<T> Tap<T> {
                 }
             }
             kind::RST_STREAM => {
-                self.book.course().resets(frame.stream);
+                self.book.course().resets(frame.stream, now);
+                if self.role == Role::Client && frame.number(0) == REFUSED_STREAM {
+                    self.book.is_refused();
+                }
                 let stream = self.streams.entry(frame.stream).or_default();
                 if self.role == Role::Client && stream.reset.is_some() {
                     self.book.mark("B21");
@@ -196,6 +203,7 @@ impl<T> Tap<T> {
             kind::PING if frame.flags & ACK != 0 => self.book.course().pings(false),
             kind::GOAWAY => {
                 self.told_to_go = true;
+                self.book.course().told = true;
                 self.book.is_told_to_go();
                 let last = (self.role == Role::Client).then(|| frame.number(0));
                 self.book.course().goes(last, frame.number(4) != NO_ERROR);
@@ -219,7 +227,13 @@ impl<T> Tap<T> {
             self.book.write_failed();
         }
         self.failed |= writes;
-        self.book.course().failed = true;
+        let now = self.book.now();
+        let mut course = self.book.course();
+        course.failed = true;
+        if writes {
+            course.unwritten.get_or_insert(now);
+        }
+        drop(course);
         self.is_over();
     }
 
@@ -243,6 +257,8 @@ impl<T> Tap<T> {
 
 impl<T> Drop for Tap<T> {
     fn drop(&mut self) {
+        let now = self.book.now();
+        self.book.course().dropped = Some(now);
         if self.shutting && turmoil::in_simulation() {
             self.book.cannot_shut();
         }
@@ -277,6 +293,7 @@ impl<T: AsyncWrite + Unpin> Tap<T> {
     fn written(&mut self, written: &Poll<io::Result<usize>>, bufs: &[io::IoSlice<'_>]) {
         let blocked = written.is_pending();
         self.book.is_blocked(blocked);
+        self.book.is_stuck(blocked);
         match written {
             Poll::Pending => self.waited = true,
             Poll::Ready(Ok(0) | Err(_)) => self.fails(true),

@@ -12,6 +12,12 @@ impl Oracle {
         record.is_some_and(|record| record.gave_up)
     }
 
+    /// Whether the head of the response to request `n` has come.
+    pub(crate) fn has_head(&self, n: u64) -> bool {
+        let record = self.requests.get(&n);
+        record.is_some_and(|record| record.head)
+    }
+
     /// The client keeps the body and the trailers of request `n`: its message is its head alone.
     ///
     /// # Errors
