@@ -157,6 +157,7 @@ impl Decoder {
         if self.partial.is_idle() && !self.in_fields {
             self.table.shrink();
             self.scratch = Vec::new();
+            self.partial = Partial::new();
         }
     }
 
