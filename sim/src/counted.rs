@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use raddle_core::{Connection, Defences, Lifecycle, Role, Stats};
+use raddle_core::{Connection, Defences, Input, Lifecycle, Role, Stats};
 
 use crate::{outcome::Fault, wire::Observer};
 
@@ -21,11 +21,25 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Requests for which there was no place in the line.
     pub(crate) unqueued: u64,
+    /// Times that the engine has read no more because nobody took its events.
+    pub(crate) paused: u64,
+    /// Times that it was asked for output while as much waited as may.
+    stuck: u64,
     /// Times that nobody has compared since.
     unseen: u8,
 }
 
 impl Tally {
+    /// The engine has read what it could.
+    pub(crate) fn read(&mut self, verdict: Input) {
+        self.paused += u64::from(verdict == Input::EventsFull);
+    }
+
+    /// The engine is asked for output while so many bytes wait, of those that `may`.
+    pub(crate) fn asks(&mut self, conn: &Connection, waits: usize, may: usize) {
+        self.stuck += u64::from(waits >= may && conn.lifecycle() < Lifecycle::Closing);
+    }
+
     /// Whether it is to be compared now, which costs more than most of what happens in between.
     pub(crate) fn is_due(&mut self) -> bool {
         self.unseen = (self.unseen + 1) % EVERY;
@@ -80,7 +94,8 @@ fn messages(role: Role, stats: &Stats, observer: &Observer, tally: &Tally) -> [R
         Role::Client => exactly(seen.opened_sent),
     };
     let sent = exactly(account.data_sent as u64);
-    let faults = seen.faults_sent..=u64::MAX;
+    // Each is charged for.
+    let faults = seen.faults_sent..=stats.defences.stream_errors;
     [
         ("frames", stats.frames_received, exactly(seen.frames)),
         ("streams", stats.streams_opened, opened),
@@ -94,10 +109,13 @@ fn messages(role: Role, stats: &Stats, observer: &Observer, tally: &Tally) -> [R
 }
 
 /// Of what defences see.
-fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 8] {
+fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 11] {
     let seen = observer.counts();
     // Answers that nobody has asked for count, too.
     let pings = seen.pings..=seen.pings + seen.pongs;
+    // What comes on a stream that was reset is none, and neither is what nobody looks at behind GOAWAY.
+    let all = seen.resets_sent == 0 && !observer.has_left();
+    let empty = seen.empty * u64::from(all)..=seen.empty;
     let settings = seen.settings.saturating_sub(1)..=seen.settings + seen.settings_acks;
     [
         ("PING", counted.pings, pings),
@@ -123,6 +141,14 @@ fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 8] 
             "full lines",
             counted.open_queue_full,
             exactly(tally.unqueued),
+        ),
+        ("empty DATA", counted.empty_data, empty),
+        ("full events", counted.events_full, exactly(tally.paused)),
+        // Its first words may be more than may wait.
+        (
+            "full outputs",
+            counted.output_full,
+            tally.stuck..=tally.stuck + 1,
         ),
     ]
 }

@@ -177,8 +177,15 @@ impl Side {
     pub(super) fn handle_input(&mut self, now: Timestamp, crumbs: bool) -> Input {
         let before = self.input.len();
         let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
+        self.tally.read(verdict);
         self.observer.read(before - self.input.len());
         verdict
+    }
+
+    /// It is asked for output.
+    pub(super) fn asks(&mut self) {
+        let (waits, may) = (self.out.remaining(), self.config.output_bytes_max);
+        self.tally.asks(&self.conn, waits, may);
     }
 
     /// Lets the observer see all of the output but the first `before` bytes.

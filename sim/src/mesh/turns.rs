@@ -147,6 +147,7 @@ impl World<'_> {
         let (now, link) = (self.now, &mut self.links[at]);
         let side = link.raw(role);
         let before = side.out.remaining();
+        side.asks();
         let cut = side.conn.poll_transmit(&mut side.out, Timestamp(now));
         if side.out.remaining() > before {
             side.observe(before)?;

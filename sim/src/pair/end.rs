@@ -156,6 +156,7 @@ impl End {
         let before = self.input.len();
         let (waiting, lifecycle) = (self.conn.waiting(), self.conn.lifecycle());
         let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
+        self.tally.read(verdict);
         self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());
         verdict

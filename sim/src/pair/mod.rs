@@ -406,6 +406,8 @@ impl<'t> World<'t> {
         let now = self.now;
         let end = self.end(role);
         let (wants, before) = (end.conn.wants_transmit(), end.out.remaining());
+        end.tally
+            .asks(&end.conn, before, end.config.output_bytes_max);
         let cut = end.conn.poll_transmit(&mut end.out, Timestamp(now));
         if before == 0 && wants != (cut > 0) {
             return Err(Fault::run(format!(

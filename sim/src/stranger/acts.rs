@@ -1,8 +1,6 @@
 //! What the engine's application does of itself.
 
-use raddle_core::{
-    ErrorCode, OpenError, Priority, RequestHead, ResponseHead, Role, StreamHandle, Then,
-};
+use raddle_core::{ErrorCode, OpenError, RequestHead, ResponseHead, Role, StreamHandle, Then};
 
 use super::{World, app::PINGS_MAX};
 use crate::{outcome::Fault, tape::Tape, trace::note, wire::Urgency};
@@ -192,18 +190,10 @@ impl World<'_> {
 
     /// Another urgency for what it sends, or wants to be sent.
     fn urge(&mut self, handle: StreamHandle) {
-        let id = self.app.streams.get(&handle).and_then(|live| live.id);
-        let Some(id) = id else { return };
         let urgency = Urgency {
             level: self.tape.below(8) as u8,
             whole: self.tape.chance(1, 2),
         };
-        note!(self, "app: stream {} has {}", id, urgency);
-        let priority = Priority {
-            urgency: urgency.level,
-            incremental: !urgency.whole,
-        };
-        self.conn.prioritize(handle, priority);
-        self.observer.urge(id, urgency, false);
+        self.urge_as(handle, urgency);
     }
 }

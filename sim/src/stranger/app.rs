@@ -14,6 +14,7 @@ use crate::{
     outcome::Fault,
     trace::{Said, note},
     view::Ended,
+    wire::Urgency,
 };
 
 /// The longest body, in bytes.
@@ -81,6 +82,8 @@ pub(super) struct Live {
     pub(super) head: bool,
     /// Trailers follow the body.
     pub(super) trailers: bool,
+    /// How urgent the application has said that it is.
+    pub(super) urgency: Option<Urgency>,
     /// Bytes of the peer's body that have been told.
     pub(super) heard: usize,
 }
@@ -145,6 +148,7 @@ impl World<'_> {
             told: 0,
             head: false,
             trailers: false,
+            urgency: None,
             heard: 0,
         };
         self.app.tracked += 1;
@@ -180,6 +184,9 @@ impl World<'_> {
             let id = self.conn.stream_id(handle).map(|id| id.to_u32());
             if let (Some(id), None) = (id, live.id) {
                 bound.push((id, live.n));
+                if let Some(urgency) = live.urgency {
+                    self.observer.urge(id, urgency, false);
+                }
             }
             live.id = id.or(live.id);
             let given = live.given();

@@ -1,6 +1,6 @@
 //! How often the engine asks by PING, how many streams it says may be opened, and what the lists of all take.
 
-use raddle_core::{Lifecycle, Role, StreamHandle, Waiting};
+use raddle_core::{Lifecycle, Role, StreamHandle, Violation, Waiting};
 
 use super::{World, app::Live};
 use crate::outcome::Fault;
@@ -91,9 +91,54 @@ impl World<'_> {
         }
     }
 
+    /// I-18: what has ended the connection is counted by its name, once; and each stream that was given up as held back.
+    pub(super) fn judge_end(&self) -> Result<(), Fault> {
+        use Violation as V;
+        let Some(violation) = self.conn.error().and_then(|error| error.violation) else {
+            return Ok(());
+        };
+        let flood = matches!(
+            violation,
+            V::PingFlood
+                | V::SettingsFlood
+                | V::ResetFlood
+                | V::StreamErrorFlood
+                | V::EmptyDataFlood
+                | V::WindowUpdateFlood
+                | V::PriorityFlood
+                | V::UnknownFrameFlood
+                | V::GoAwayFlood
+        );
+        let late = matches!(
+            violation,
+            V::HandshakeTimeout
+                | V::SettingsTimeout
+                | V::HeaderBlockTimeout
+                | V::PingTimeout
+                | V::WriteTimeout
+        );
+        let counted = self.conn.stats().defences;
+        let wanted = (
+            u64::from(flood),
+            u64::from(late) + self.app.stalled.len() as u64,
+        );
+        if (counted.floods, counted.timeouts) != wanted {
+            return Err(Fault::run(format!(
+                "I-18: ended by {violation:?}, and counts {} floods and {} deadlines, where there were {wanted:?}",
+                counted.floods, counted.timeouts
+            )));
+        }
+        Ok(())
+    }
+
     /// What a stream waits for that has nothing to send now: for who is to read, or for the peer to go on.
     pub(super) fn waits_to_read(&self, handle: StreamHandle, live: &Live) -> Option<Waiting> {
         let id = live.id.filter(|_| self.input.is_empty())?;
+        let asked = self.peer.streams.get(&id);
+        let whole = asked.is_some_and(|stream| stream.end && !stream.over);
+        if whole && self.role == Role::Server && live.total.is_none() {
+            return Some(Waiting::Writer);
+        }
         let window = self.peer.stream_window_to_come(id)?;
         let crowded = self.peer.window_to_come() <= 0 && self.app.held() > 0;
         let holds = self.app.taken.get(&handle).is_some_and(|&bytes| bytes > 0);

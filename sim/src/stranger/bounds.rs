@@ -11,6 +11,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a server lets nobody use it.
 pub(super) const IDLE: Duration = Duration::from_secs(300);
 const IDLE_SHORT: Duration = Duration::from_secs(20);
+/// What the window of the connection may grow to, where nothing else is said.
+const PATH_MAX: u32 = 8 << 20;
 /// A setting of the application's.
 const EXTENSION: u16 = 0xff01;
 
@@ -20,6 +22,8 @@ pub(super) struct Bounds {
     pub(super) events: usize,
     pub(super) output: usize,
     pub(super) keeps_alive: bool,
+    /// Streams that are reset keep their places for a while.
+    pub(super) keeps_places: bool,
     /// How long a server lets nobody use it.
     pub(super) idle: Duration,
     /// Frames without use that the engine lets pass at once, in a run that is a flood of them.
@@ -94,6 +98,12 @@ pub(super) fn bounds(tape: &mut Tape, config: Config) -> (Config, Option<u32>) {
         open_queue_max: tape.pick(&[1_024, 1_024, 5]),
         ..config
     };
+    let most = tape.lane("path").pick(&[PATH_MAX, PATH_MAX, 300_000, 0]);
+    let bounded = Config {
+        connection_window_bytes_max: most,
+        ..bounded
+    };
+    tape.lane("bounds");
     let burst = tape.chance(1, 64).then(|| 1 + tape.size(200) as u32);
     let twin = tape.lane("twins").chance(1, 100);
     let burst = burst.or_else(|| twin.then(|| 1 + tape.size(60) as u32));

@@ -108,9 +108,11 @@ impl World<'_> {
     pub(super) fn turn_blocked(&mut self) -> Result<(), Fault> {
         let now = Timestamp(self.now);
         for _ in 0..super::TURNS_MAX {
-            self.conn.handle_input(&mut self.input, now);
+            let verdict = self.conn.handle_input(&mut self.input, now);
+            self.app.tally.read(verdict);
             let moved = self.hear()?;
             let before = self.out.remaining();
+            self.app.tally.asks(&self.conn, before, self.bounds.output);
             let cut = self.conn.poll_transmit(&mut self.out, now);
             self.record_cut_frames(before);
             if self.out.has_remaining() {

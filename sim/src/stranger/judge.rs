@@ -57,6 +57,7 @@ impl World<'_> {
         self.judge_held_lists()?;
         self.judge_room()?;
         self.judge_progress()?;
+        self.judge_told_urgencies()?;
         self.judge_waiting()
     }
 

@@ -13,16 +13,20 @@ mod known;
 mod lists;
 mod more;
 mod named;
+mod path;
 mod peer;
 mod pieces;
+mod places;
 mod pool;
 mod quiet;
 mod recording;
+mod rest;
 mod short;
 mod slow;
 mod surface;
 mod ticks;
 mod twins;
+mod urgent;
 mod violation;
 mod wrong;
 
@@ -85,6 +89,8 @@ struct World<'t> {
     fresh: bool,
     /// Time that has passed with nothing else, in nanoseconds.
     idle: u64,
+    /// When the peer has asked last whether the engine lives.
+    asked_at: u64,
     marks: Marks,
     ends: Ends,
 }
@@ -94,6 +100,7 @@ pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fau
     let mut world = World::new(tape, trace);
     world.run()?;
     world.judge_events()?;
+    world.judge_end()?;
     world.observer.seen().count(&mut world.marks);
     let frames = world.conn.stats().frames_received;
     world.marks.add_to("frames", frames);
@@ -115,6 +122,7 @@ impl<'t> World<'t> {
             events: config.events_max,
             output: config.output_bytes_max,
             keeps_alive: config.keep_alive_interval.is_some(),
+            keeps_places: config.keep_alive_interval.is_some() && config.keep_reset_slots,
             idle: config.idle_timeout.unwrap_or(IDLE),
             flood,
             fields: config.header_fields_max,
@@ -126,7 +134,9 @@ impl<'t> World<'t> {
         };
         let windows = (
             config.connection_window_bytes,
-            config.connection_window_bytes_max,
+            config
+                .connection_window_bytes_max
+                .max(config.connection_window_bytes),
         );
         let tunnels = config.enable_connect_protocol;
         let mut conn = Connection::new(role, config, Timestamp(0));
@@ -167,6 +177,7 @@ impl<'t> World<'t> {
             },
             fresh: true,
             idle: 0,
+            asked_at: 0,
             marks: Marks::default(),
             ends: Ends::default(),
         }
@@ -190,6 +201,9 @@ impl<'t> World<'t> {
                 false => self.flood(burst),
             };
         }
+        if self.tape.lane("courses").chance(1, 4) {
+            return self.course();
+        }
         let few = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
         let steps = match self.tape.lane("long").chance(1, LONG_EVERY) {
             true => 700,
@@ -212,6 +226,9 @@ impl<'t> World<'t> {
             }
         }
         self.turn()?;
+        if self.tape.lane("rest").chance(1, 8) {
+            return self.rest();
+        }
         if self.tape.lane("ticks").chance(1, 12) {
             return self.tick();
         }
@@ -225,6 +242,20 @@ impl<'t> World<'t> {
             0..6 => self.violate(),
             6 => self.transport_dies(),
             _ => self.calm_down(),
+        }
+    }
+
+    /// A run about one thing that comes together too rarely in others.
+    fn course(&mut self) -> Result<(), Fault> {
+        if self.peer.first > 1 {
+            return self.calm_down();
+        }
+        match (self.tape.below(4), self.role) {
+            (0, _) => self.compete(),
+            (1, _) => self.follow_path(),
+            (2, Role::Client) => self.keep_places(),
+            (3, Role::Client) => self.suspect(),
+            _ => self.rest(),
         }
     }
 
@@ -315,6 +346,7 @@ impl<'t> World<'t> {
                 now,
                 self.tape.reads_in_crumbs(),
             );
+            self.app.tally.read(verdict);
             judge_needed(&self.conn, &self.input, verdict)?;
             let read = before - self.input.len();
             cost.bytes += read;

@@ -11,6 +11,9 @@ use crate::{
 /// The largest window, and the largest that the peer lets a stream begin with.
 const WINDOW_MAX: u32 = 0x7fff_ffff;
 pub(super) const BASE_MAX: u32 = 100_000;
+/// Windows that open by a little, by less than a turn, by more, and by two of the longest.
+pub(super) const SIZES_OF_GRANTS: [u32; 8] =
+    [5_000, 1, 100, 16_384, 20_000, 40_000, 70_000, 140_000];
 /// A kind of frame that nobody goes by any more.
 const PRIORITY: u8 = 2;
 /// Frames of the kind that a defence counts.
@@ -155,6 +158,13 @@ impl World<'_> {
         let text = self.tape.pick(&["u=0", "u=7", "u=2, i", "u=3"]);
         let payload = [&id.to_be_bytes()[..], text.as_bytes()].concat();
         self.deliver(&Frame::new(kind::PRIORITY_UPDATE, 0, 0, &payload));
+        // The last word counts, also about one that comes later.
+        while self.tape.lane("urgency").chance(1, 2) {
+            let later = 2 * self.tape.pick(&[0, 0, 1, 5]);
+            let id = id.saturating_add(later).min(WINDOW_MAX);
+            self.update_urgency(id);
+        }
+        self.tape.lane("peer more");
     }
 
     fn reset_unknown(&mut self) {

@@ -234,7 +234,8 @@ impl World<'_> {
         let now = Timestamp(self.now);
         for _ in 0..TURNS_MAX {
             let before = self.input.len();
-            self.conn.handle_input(&mut self.input, now);
+            let verdict = self.conn.handle_input(&mut self.input, now);
+            self.app.tally.read(verdict);
             let read = before - self.input.len();
             self.observer.read(read);
             let heard = self.hear()?;
@@ -270,6 +271,7 @@ impl World<'_> {
     /// Cuts frames, which are judged now and arrive later.
     fn cut_slowly(&mut self, now: Timestamp, pending: &mut Pending) -> Result<usize, Fault> {
         let before = self.out.remaining();
+        self.app.tally.asks(&self.conn, before, self.bounds.output);
         let cut = self.conn.poll_transmit(&mut self.out, now);
         self.note_ids()?;
         self.record_cut_frames(before);

@@ -202,7 +202,7 @@ impl World<'_> {
     }
 
     /// Everything about a stream that has ended.
-    fn ask_of_the_gone(&mut self) -> Result<(), Fault> {
+    pub(super) fn ask_of_the_gone(&mut self) -> Result<(), Fault> {
         let Some(gone) = self.app.gone.take() else {
             return Ok(());
         };

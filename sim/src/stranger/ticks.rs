@@ -62,7 +62,7 @@ impl World<'_> {
     }
 
     /// The peer looks at everything, and its answers lie where the engine reads them.
-    fn answer_unread(&mut self) {
+    pub(super) fn answer_unread(&mut self) {
         while !self.peer.inbox.is_empty() {
             if let Some(answer) = self.peer.look() {
                 self.deliver(&answer);

@@ -276,6 +276,11 @@ impl Decoder {
         }
     }
 
+    /// Bytes of the entries, as RFC 7541 counts them.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// The size that the encoder has announced.
     pub(crate) fn size_max(&self) -> usize {
         self.size_max

@@ -92,6 +92,11 @@ impl Messages {
         self.begun.then(|| self.decoder.size_max())
     }
 
+    /// Bytes of the encoder's table.
+    pub(super) fn table_bytes(&self) -> usize {
+        self.decoder.size()
+    }
+
     /// DATA is sent.
     pub(super) fn judge_data(&self, stream: u32) -> Result<(), Fault> {
         match self.phases.get(stream) {

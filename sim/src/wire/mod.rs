@@ -13,6 +13,7 @@ mod marks;
 mod messages;
 mod observer;
 mod questions;
+mod rounds;
 pub(crate) mod rules;
 mod tables;
 mod told;

@@ -85,6 +85,10 @@ pub(super) struct Stream {
     pub(super) urgency: Urgency,
     /// A frame has said how urgent it is, which counts more than the head.
     pub(super) urgency_told: bool,
+    /// Anybody has said how urgent it is.
+    pub(super) urgency_said: bool,
+    /// What the last PRIORITY_UPDATE says that was sent.
+    pub(super) urgency_sent: Option<Urgency>,
     /// Its place among those who wait is not known since all windows moved.
     pub(super) unsure: bool,
 }
@@ -173,7 +177,8 @@ impl Observer {
         }
         for id in self.streams.ids() {
             if let Some(stream) = self.streams.get_mut(id) {
-                stream.unsure = true;
+                // Who has nothing to send is in no line.
+                stream.unsure |= stream.head && stream.given > stream.data;
             }
             self.line_up(id);
         }
@@ -379,7 +384,8 @@ impl Observer {
             return Err(wrong("I-11: more than the window"));
         }
         if len > 0 {
-            self.fairness.serve(frame.stream, len as u64)?;
+            self.fairness
+                .serve(frame.stream, len as u64, len == self.window)?;
         }
         stream.offset -= len;
         stream.unsure = false;
@@ -411,15 +417,18 @@ impl Observer {
     }
 
     /// RFC 9218 §7.1 and §2.1.1: what a client asks for, of a server that goes by it.
-    fn judge_urged(&self, frame: &Passing<'_>) -> Result<(), Fault> {
+    fn judge_urged(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
         if !self.client || self.goes_by_urgency != Some(true) {
             return Err(wrong("I-09: PRIORITY_UPDATE to who did not ask for it"));
         }
         let said = Urgency::parse(frame.payload.get(4..).unwrap_or_default());
-        let known = self.streams.get(frame.word(0));
-        if known.is_some_and(|stream| stream.urgency_told && stream.urgency.level != said.level) {
+        let Some(stream) = self.streams.get_mut(frame.word(0)) else {
+            return Ok(());
+        };
+        if stream.urgency_told && stream.urgency != said {
             return Err(wrong("I-24: another urgency than the application's"));
         }
+        stream.urgency_sent = Some(said);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What may be asked of an observer.
 
-use super::{Observer, marks::Seen, observer::wrong};
+use super::{Observer, Urgency, marks::Seen, observer::wrong};
 use crate::outcome::Fault;
 
 impl Observer {
@@ -73,6 +73,18 @@ impl Observer {
     /// The last stream that the peer has said it looks at, where it has.
     pub(crate) fn last_stream(&self) -> Option<u32> {
         self.goaway_received
+    }
+
+    /// How urgent a server has been told that a stream is which is open and whose head it has; `None` inside where it
+    /// has been told nothing.
+    pub(crate) fn told_urgency(&self, stream: u32) -> Option<Option<Urgency>> {
+        let found = self.streams.get(stream)?;
+        (found.head && !found.is_closed()).then_some(found.urgency_sent)
+    }
+
+    /// Bytes of the table by which the end's header blocks are decoded, as RFC 7541 counts them.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.messages.table_bytes()
     }
 
     /// Whether a head was sent on the stream.

@@ -59,6 +59,11 @@ impl Writer {
         self.smallest = Some(self.smallest.map_or(size, |before| before.min(size)));
     }
 
+    /// Bytes of the entries, as RFC 7541 counts them.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.table.size()
+    }
+
     /// Entries of the table.
     fn entries(&self) -> usize {
         self.table.table.len()
