@@ -212,6 +212,22 @@ planted! {
     InterimsUnbounded,
     /// A connection without streams is asked for life.
     UnusedAsked,
+    /// Of two priorities for a stream that is still to come the first counts.
+    OldPriorityStays,
+    /// A message that is of no use in parts gets turns like any other.
+    WholeTurnsShort,
+    /// Once a peer has let the time for an answer pass, streams that are reset never keep their places again.
+    PlacesGivenUp,
+    /// The receive windows grow for what nobody reads.
+    UnreadWindowGrows,
+    /// A PING of the peer's puts off that memory is given back.
+    PingKeepsMemory,
+    /// Handles begin anew when the table of streams is given back.
+    HandlesReused,
+    /// Whatever comes of its peer, and not PING alone, keeps a connection that nobody uses.
+    AnythingKeepsUnused,
+    /// Requests begin although a silent peer has not answered yet.
+    SuspectOpens,
 }
 
 /// The fault that is switched on, where there can be one.

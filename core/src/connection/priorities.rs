@@ -87,7 +87,9 @@ impl Connection {
             return Ok(());
         };
         if self.is_idle(id) {
-            self.early.retain(|&(early, _)| early != id);
+            if !self.plants.has(Planted::OldPriorityStays) {
+                self.early.retain(|&(early, _)| early != id);
+            }
             if self.early.len() >= EARLY_MAX {
                 self.early.pop_front();
             }

@@ -42,6 +42,9 @@ impl Connection {
         if input.len() > self.unfinished {
             self.last_input = now;
             self.suspect = false;
+            if self.plants.has(Planted::AnythingKeepsUnused) {
+                self.idle_since = self.idle_since.map(|_| now);
+            }
         }
         let before = input.len();
         let verdict = self.read_frames(input, now);
@@ -402,6 +405,9 @@ impl Connection {
         if !self.plants.has(Planted::FloodsUncounted) {
             self.buckets.charge(Cause::Ping, now)?;
         }
+        if self.plants.has(Planted::PingKeepsMemory) {
+            self.timers.stop(Timer::Tidy);
+        }
         // Who asks whether we live means to stay.
         self.idle_since = self.idle_since.map(|_| now);
         self.pings.received(payload)
@@ -413,10 +419,14 @@ impl Connection {
             Some((_, Purpose::Drain)) if self.plants.has(Planted::DrainUnfinished) => {}
             Some((_, Purpose::Drain)) => self.drain_second_phase(),
             Some((_, Purpose::Probe)) => {
-                self.probe.end(self.credit.held(), now);
+                let grows = self.plants.has(Planted::UnreadWindowGrows);
+                let held = if grows { 0 } else { self.credit.held() };
+                self.probe.end(held, now);
                 self.credit.resize(self.probe.window());
             }
-            Some((_, Purpose::Slots)) => self.held.answered(self.pings.is_welcome()),
+            Some((_, Purpose::Slots)) => {
+                self.held.answered(self.pings.is_welcome(), self.plants);
+            }
             Some((_, Purpose::KeepAlive)) => {}
             None => return self.buckets.charge(Cause::Ping, now),
         }

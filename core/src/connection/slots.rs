@@ -12,6 +12,7 @@ use super::Connection;
 use crate::{
     id::Role,
     ping::Purpose,
+    planted::{Planted, Plants},
     streams::Queue,
     time::{Timer, Timestamp},
     transmit::Transmit,
@@ -76,9 +77,9 @@ impl Held {
 
     /// The PING was answered. Where no second one may follow, it has to do for what was reset meanwhile, too: the peer
     /// lives, and reads.
-    pub(super) fn answered(&mut self, is_welcome: bool) {
+    pub(super) fn answered(&mut self, is_welcome: bool, plants: Plants) {
         self.asked = 0;
-        self.in_vain = false;
+        self.in_vain &= plants.has(Planted::PlacesGivenUp);
         if !self.heard || !is_welcome {
             self.fresh = 0;
         }

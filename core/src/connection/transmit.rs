@@ -198,7 +198,8 @@ impl Connection {
             return false;
         };
         // RFC 9113 §5.1.2: the peer's limit. Counted here, where the stream comes to be.
-        if self.slots_taken() >= self.concurrent_streams() || self.suspect {
+        let suspect = self.suspect && !self.plants.has(Planted::SuspectOpens);
+        if self.slots_taken() >= self.concurrent_streams() || suspect {
             return false;
         }
         let Some(id) = self.next_id else {

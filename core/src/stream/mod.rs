@@ -253,7 +253,7 @@ impl Stream {
     /// its end it could keep its equals waiting for ever, so that it gets longer turns instead; and only when somebody
     /// has said so, since most peers say nothing and mean nothing by it.
     pub(crate) fn turn_bytes(&self) -> u32 {
-        match self.is_no_use_in_parts() {
+        match self.is_no_use_in_parts() && !self.plants.has(Planted::WholeTurnsShort) {
             true => 4 * TURN_BYTES,
             false => TURN_BYTES,
         }

@@ -161,7 +161,9 @@ impl Streams {
         let Some(first) = generations.max().and_then(|last| last.checked_add(1)) else {
             return;
         };
-        self.generation_first = first;
+        if !self.plants.has(Planted::HandlesReused) {
+            self.generation_first = first;
+        }
         self.slots = Vec::new();
         self.free = Vec::new();
         self.ids = Ids::default();
