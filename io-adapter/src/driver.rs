@@ -374,6 +374,8 @@ impl<T> Drop for Driver<T> {
         let waker = self.shared.lock().driver.take();
         drop(waker);
         self.shared.end(TransportEnd::Failed, None);
-        self.shared.close();
+        if !planted::has(Planted::TransportKept) {
+            self.shared.close();
+        }
     }
 }

@@ -99,6 +99,18 @@ planted! {
     FullestChosen,
     /// The body of a request that a connection has refused is lost.
     RefusedBodyLost,
+    /// A driver that is dropped leaves its transport open for as long as there are handles.
+    TransportKept,
+    /// Requests that the transport was never given count as sent.
+    LostOutputCounts,
+    /// The head of a request whose body is late leaves with the first part of that.
+    HeadWaitsForBody,
+    /// A service is called without being asked whether it is ready.
+    ReadinessUnasked,
+    /// A dial that has failed is tried again at once.
+    BackOffForgotten,
+    /// A pool sends as many requests again as it likes.
+    BudgetUnbounded,
 }
 
 #[cfg(feature = "planted")]

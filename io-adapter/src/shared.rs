@@ -247,7 +247,7 @@ impl Shared {
             let error = Error::io(error).after(state.connection.peer_goaway());
             state.closed.get_or_insert(error);
         }
-        if writer.out.holds_request() {
+        if writer.out.holds_request() && !planted::has(Planted::LostOutputCounts) {
             let out = std::mem::take(&mut writer.out);
             state.connection.handle_output_lost(&out);
         }

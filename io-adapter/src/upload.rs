@@ -213,7 +213,9 @@ where
     let polled = Pin::new(&mut upload).poll(&mut Context::from_waker(Waker::noop()));
     // An error is with the stream now, whose reader tells it.
     if polled.is_pending() {
-        shared.command(|_| ());
+        if !planted::has(Planted::HeadWaitsForBody) {
+            shared.command(|_| ());
+        }
         spawn(upload);
     }
 }

@@ -297,7 +297,7 @@ impl Origin {
         let doubled = 1 << self.failures.min(DOUBLINGS_MAX);
         let pause = config.back_off.max(BACK_OFF_MIN).saturating_mul(doubled);
         let until = later(at, pause);
-        if until <= Instant::now() {
+        if until <= Instant::now() || planted::has(Planted::BackOffForgotten) {
             return;
         }
         self.failures = self.failures.saturating_add(1);

@@ -135,6 +135,7 @@ impl Inner {
         if left
             && let Some(origin) = state.origins.get_mut(target)
             && !origin.resends.spend(budget)
+            && !planted::has(Planted::BudgetUnbounded)
         {
             state.stats.resends_denied += 1;
             drop(state);
