@@ -52,6 +52,7 @@ adapter! {
     transport "../src/transport.rs"
     turn "../src/turn.rs"
     upload "../src/upload.rs"
+    usage "../src/usage.rs"
     watch "../src/watch.rs"
 }
 #[cfg(feature = "tls")]
@@ -394,7 +395,6 @@ fn pool_of(fails: bool) -> (Pool, Arc<AtomicUsize>) {
     (Pool::new(dials, config), begun)
 }
 
-/// Longer than anything here takes.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 fn target() -> Target {
