@@ -103,7 +103,8 @@ pub struct Config {
     pub keep_alive_interval: Option<Duration>,
     /// As `keep_alive_interval`, if that is shorter, after two such PINGs that brought nothing but their answers, or three
     /// for whatever purpose. Servers of gRPC end a connection for more than three PINGs within five minutes in which they
-    /// send neither HEADERS nor DATA.
+    /// send neither HEADERS nor DATA. A request that goes out after two leads to the third, if `keep_alive_interval` passes in
+    /// silence.
     pub keep_alive_quiet_interval: Duration,
     /// Time for the answer to that PING, or anything else, before the connection counts as dead: whoever speaks lives. 10 s
     /// outlast every round trip and the retransmission of a lost segment. A drain waits for the answer to its PING

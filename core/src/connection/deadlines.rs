@@ -108,6 +108,15 @@ impl Connection {
         self.pings.heard();
     }
 
+    /// Notes that a request goes out: it wants an answer soon, whatever has rested here before. The next silence is of the
+    /// usual length if one more PING is left of those that servers which count them take.
+    pub(super) fn note_request(&mut self) {
+        if self.quiet_pings >= QUIET_PINGS && self.pings.is_welcome() {
+            self.timers.stop(Timer::KeepAlive);
+            self.quiet_pings = QUIET_PINGS - 1;
+        }
+    }
+
     /// Sends a PING after a silence, or waits on when there was none.
     fn keep_alive(&mut self, now: Timestamp) {
         let Some(interval) = self.silence() else {

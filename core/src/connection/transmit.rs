@@ -227,6 +227,7 @@ impl Connection {
             }
             out.note_request(id);
         }
+        self.note_request();
         self.streams.settle(handle);
         if self.next_id.is_none() {
             // RFC 9113 §5.1.1: that was the last identifier, and whoever wants another stream needs another connection.

@@ -1,11 +1,12 @@
 //! From when on a deadline runs, and what moves it.
 
 use core::time::Duration;
+use std::vec::Vec;
 
 use bytes::Bytes;
 
 use super::{
-    by_hand::{GET, HEADERS, frame, millis, open, pass, ready, seconds, violation},
+    by_hand::{GET, HEADERS, PING, frame, millis, open, pass, ready, seconds, violation},
     get,
     pair::End,
     post,
@@ -97,4 +98,47 @@ fn a_deadline_that_never_comes_has_begun_all_the_same() {
     assert_eq!(client.connection.poll_timeout(), None);
     client.connection.handle_timeout(crate::Timestamp(u64::MAX));
     assert_eq!(violation(&client), None);
+}
+
+/// PING frames in what was written, by their payloads.
+fn pings(mut bytes: &[u8]) -> Vec<[u8; 8]> {
+    let mut pings = Vec::new();
+    while let [_, high, low, kind, flags, _, _, _, _, rest @ ..] = bytes {
+        let (payload, rest) = rest.split_at(usize::from(*high) << 8 | usize::from(*low));
+        if (*kind, *flags) == (PING, 0) {
+            pings.push(payload.try_into().unwrap());
+        }
+        bytes = rest;
+    }
+    pings
+}
+
+// A stream on which nothing comes has made PINGs rare, and the peer has gone since.
+#[test]
+fn a_request_on_a_quiet_connection_finds_out_that_its_peer_has_gone() {
+    let mut client = client(Config::default(), &[]);
+    open(&mut client, seconds(0));
+    let mut asked = Vec::new();
+    for second in 1..200 {
+        let now = seconds(second);
+        let due = client.connection.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            client.connection.handle_timeout(now);
+        }
+        if second == 100 {
+            client.connection.open(get("/"), Then::End).unwrap();
+        }
+        let output = client.output(now);
+        for ping in pings(&output) {
+            asked.push(second);
+            if second < 100 {
+                client.input(&frame(PING, 1, 0, &ping), now);
+            }
+        }
+        if violation(&client).is_some() {
+            break;
+        }
+    }
+    assert_eq!(asked, [30, 60, 130]);
+    assert_eq!(violation(&client), Some(Violation::PingTimeout));
 }
