@@ -7,7 +7,7 @@ use crate::{
     error::{Origin, StreamError},
     event::Event,
     frame::{Flags, Frame, Head, Kind, PREFACE, Setting, SettingsFrame},
-    id::{ErrorCode, Role, StreamHandle, StreamId},
+    id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
     planted::Planted,
@@ -311,15 +311,6 @@ impl Connection {
                 .map_err(Fault::connection)?;
         }
         Ok(())
-    }
-
-    /// RFC 9113 §5.1: whoever has read the peer's RST_STREAM sends none on that stream, and the peer counts it no more.
-    fn forget_reset(&mut self, handle: StreamHandle) {
-        let due = self.streams.get_mut(handle);
-        if due.is_some_and(|stream| stream.reset_due.take().is_some()) {
-            self.held.release();
-            self.streams.settle(handle);
-        }
     }
 
     fn on_settings(&mut self, settings: &SettingsFrame, now: Timestamp) -> Result<(), Violation> {

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::Connection;
 use crate::{
-    id::Role,
+    id::{Role, StreamHandle},
     ping::Purpose,
     planted::{Planted, Plants},
     streams::Queue,
@@ -106,6 +106,15 @@ impl Connection {
         let judged = self.config.keep_reset_slots && self.config.keep_alive_interval.is_some();
         if self.role == Role::Client && judged && limited {
             self.held.hold(self.pings.is_welcome());
+        }
+    }
+
+    /// RFC 9113 §5.1: whoever has read the peer's RST_STREAM sends none on that stream, and the peer counts it no more.
+    pub(super) fn forget_reset(&mut self, handle: StreamHandle) {
+        let due = self.streams.get_mut(handle);
+        if due.is_some_and(|stream| stream.reset_due.take().is_some()) {
+            self.held.release();
+            self.streams.settle(handle);
         }
     }
 
