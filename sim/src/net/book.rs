@@ -203,7 +203,7 @@ impl Book {
                 | Violation::HandshakeTimeout
                 | Violation::SettingsTimeout
                 | Violation::HeaderBlockTimeout
-        ) && self.disturbed();
+        ) && (self.disturbed() || (self.loses_ends() && self.is_done()));
         // The h2 crate (0.4.20) resets requests that waited for a stream when GOAWAY came, and so were never opened.
         let idle = violation == Violation::IdleStreamFrame && self.plan.h2_client;
         if late || idle {

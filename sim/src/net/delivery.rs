@@ -39,7 +39,7 @@ pub(super) struct Deliveries {
     pub(super) ended: (Duration, usize),
     /// Dials do not fail any more.
     healed: bool,
-    /// The pool is about to go.
+    /// The client is done, and its pool is about to go.
     pub(super) over: bool,
 }
 
@@ -139,8 +139,9 @@ impl Book {
         let refused = pages.deliveries.refused;
         let courses = pages.fates.courses().map(|course| course::read(course));
         let here: Vec<_> = courses.filter(|course| course.host == host).collect();
+        let forgets = plan.pool.evicts() || self.client_drains();
         let only = match &here[..] {
-            [only] if only.is_up() && !tunnels => Some(only.made),
+            [only] if only.is_up() && !tunnels && !forgets => Some(only.made),
             _ => None,
         };
         drop(here);
@@ -338,8 +339,13 @@ impl Book {
         }
     }
 
-    /// The pool is about to go.
-    pub(super) fn pool_goes(&self) {
+    /// Whether the client is done.
+    pub(super) fn is_done(&self) -> bool {
+        self.open().deliveries.over
+    }
+
+    /// The client is done.
+    pub(super) fn client_is_done(&self) {
         self.open().deliveries.over = true;
     }
 

@@ -14,9 +14,12 @@ impl Book {
     /// Whoever asks for `host` now has the pool look at its connections there: those that are spent take nothing that is
     /// asked for later.
     pub(super) fn spends(&self, host: &str, now: Duration) {
+        if self.plan.pool.evicts() || self.client_drains() {
+            return;
+        }
         for course in self.open().fates.courses() {
             let mut course = course::read(course);
-            if course.host == host && self.is_spent(&course, now) && !self.plan.pool.evicts() {
+            if course.host == host && self.is_spent(&course, now) {
                 course.spent.get_or_insert(now);
             }
         }

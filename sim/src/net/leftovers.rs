@@ -69,13 +69,17 @@ impl Book {
         Counted::new(&self.in_use.bodies)
     }
 
+    /// Small sockets of the simulation lose the news of an end.
+    pub(super) fn loses_ends(&self) -> bool {
+        self.plan.socket_messages < 1_024
+    }
+
     /// For how long what is left may take to go.
     fn patience(&self) -> u64 {
         match self.plan.cut {
             // What was to say goodbye may be lost.
             Some(Cut::Partition(..) | Cut::SocketWedges(..) | Cut::WritesWait(..)) => UNTOLD_MAX,
-            // Small sockets of the simulation lose the news of an end.
-            _ if self.plan.socket_messages < 1_024 => UNTOLD_MAX,
+            _ if self.loses_ends() => UNTOLD_MAX,
             _ => TOLD_MAX,
         }
     }
@@ -83,6 +87,7 @@ impl Book {
     /// I-16: the client is done. Sooner or later no server has a connection, an application works on nothing, and nobody
     /// keeps a body that was to be sent.
     pub(super) async fn nothing_is_in_use(&self) {
+        self.client_is_done();
         let from = self.now();
         while self.in_use.counts() != [0; 3] {
             if self.now() > from + millis(self.patience()) {

@@ -174,7 +174,7 @@ pub(super) async fn run(book: Book, mut tape: Tape) -> turmoil::Result {
     if stats.opened > 1 {
         book.mark("several connections");
     }
-    book.pool_goes();
+    book.client_is_done();
     drop(pool);
     no_connection_stays(&book).await;
     book.nothing_is_in_use().await;

@@ -66,7 +66,7 @@ impl PoolPlan {
         self.waiting_max = tape.pick(&[10_000, 10_000, 10_000, 2]);
         self.dial_max = tape.pick(&[15_000, 15_000, 1_000]);
         self.dials_fail = tape.pick(&[0, 0, 10, 40]);
-        self.back_off = tape.pick(&[50, 50, 400]);
+        self.back_off = tape.pick(&[50, 50, 20]);
     }
 
     /// Whether an origin may have to give way to another, and with it goes what the pool knows of it.

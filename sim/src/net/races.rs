@@ -130,7 +130,9 @@ impl Book {
         let now = self.now();
         let mut pages = self.open();
         pages.fates.era += 1;
-        for course in pages.fates.courses() {
+        // What has given way is not known any more.
+        let known = pages.fates.courses().filter(|_| !self.plan.pool.evicts());
+        for course in known {
             course::read(course).is_to_go(now);
         }
         let dials = std::mem::take(&mut pages.fates.dials);
