@@ -98,6 +98,23 @@ impl Connection {
         self.quiet_pings >= QUIET_PINGS || !self.pings.is_welcome()
     }
 
+    /// Notes that anything has come of the peer.
+    pub(super) fn note_input(&mut self, now: Timestamp) {
+        self.last_input = now;
+        self.suspect = false;
+        if self.plants.has(Planted::AnythingKeepsUnused) {
+            self.idle_since = self.idle_since.map(|_| now);
+        }
+    }
+
+    /// Notes a PING of the peer's: who asks whether we live means to stay.
+    pub(super) fn note_ping(&mut self, now: Timestamp) {
+        if self.plants.has(Planted::PingKeepsMemory) {
+            self.timers.stop(Timer::Tidy);
+        }
+        self.idle_since = self.idle_since.map(|_| now);
+    }
+
     /// Notes that the peer sends for one of its streams.
     pub(super) fn note_message(&mut self) {
         if self.is_quiet() {

@@ -40,11 +40,7 @@ impl Connection {
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
         // The beginning of a frame that is offered once more is no sign of life.
         if input.len() > self.unfinished {
-            self.last_input = now;
-            self.suspect = false;
-            if self.plants.has(Planted::AnythingKeepsUnused) {
-                self.idle_since = self.idle_since.map(|_| now);
-            }
+            self.note_input(now);
         }
         let before = input.len();
         let verdict = self.read_frames(input, now);
@@ -396,11 +392,7 @@ impl Connection {
         if !self.plants.has(Planted::FloodsUncounted) {
             self.buckets.charge(Cause::Ping, now)?;
         }
-        if self.plants.has(Planted::PingKeepsMemory) {
-            self.timers.stop(Timer::Tidy);
-        }
-        // Who asks whether we live means to stay.
-        self.idle_since = self.idle_since.map(|_| now);
+        self.note_ping(now);
         self.pings.received(payload)
     }
 
