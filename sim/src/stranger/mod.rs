@@ -201,7 +201,7 @@ impl<'t> World<'t> {
                 false => self.flood(burst),
             };
         }
-        if self.tape.lane("courses").chance(1, 4) {
+        if self.tape.lane("courses").chance(1, 8) {
             return self.course();
         }
         let few = self.tape.lane("setup").pick(&[20, 20, 60, 200]);
@@ -226,7 +226,7 @@ impl<'t> World<'t> {
             }
         }
         self.turn()?;
-        if self.tape.lane("rest").chance(1, 8) {
+        if self.tape.lane("rest").chance(1, 24) {
             return self.rest();
         }
         if self.tape.lane("ticks").chance(1, 12) {
