@@ -53,7 +53,7 @@ pub(super) struct Course {
     asks: bool,
     /// The transport takes nothing for now, and when it last took something again.
     blocked: bool,
-    freed: Duration,
+    pub(super) freed: Duration,
     /// Since when a write waits.
     pub(super) stuck: Option<Duration>,
     /// From when on it is to end, and so to say that it will.

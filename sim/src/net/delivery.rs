@@ -55,6 +55,8 @@ pub(super) struct Host {
     pub(super) dials: Option<Duration>,
     /// Requests that the server has not been shown, in the order in which they were made, and when.
     line: Vec<(u64, Duration)>,
+    /// Which of them another was shown before that was made later, and when first.
+    passed: BTreeMap<u64, Duration>,
 }
 
 /// A request that the pool was asked for.
@@ -152,11 +154,16 @@ impl Book {
         let own = at.map(|at| known.line.remove(at).1);
         known.line.retain(|(other, _)| unended.contains(other));
         let first = known.line.first().copied();
+        let now = self.now();
+        // Both may have been made as soon as there was room for both; who comes later then is behind both.
+        let behind = first.filter(|&(_, since)| own.is_some_and(|own| since < own));
+        let passed = behind.map(|(other, _)| *known.passed.entry(other).or_insert(now));
         drop(pages);
         // Who waits for the connection itself is told of it later than who asks behind that.
         if let (Some((other, since)), Some(own), Some(made)) = (first, own, only)
             && made < since
             && since < own
+            && passed.is_some_and(|passed| passed < own)
             && refused == 0
             && !self.disturbed()
         {

@@ -318,7 +318,10 @@ impl Book {
                 "a pool does not choose the connection with the most room",
             ));
         }
-        let spent = self.course().spent;
+        let course = self.course();
+        // What waits to be written was opened before.
+        let spent = course.spent.map(|at| at.max(course.freed));
+        drop(course);
         if spent.is_some_and(|at| now > at + millis(course::LATE_MAX)) {
             self.fault(Fault::run("a pool uses a connection that is spent"));
         }
