@@ -182,7 +182,9 @@ impl Client {
         Usage::new(&self.shared)
     }
 
-    /// Sends a PING and waits for its answer (RFC 9113 §6.7).
+    /// Sends a PING and waits for its answer (RFC 9113 §6.7). Whether the peer still lives is looked at only while a stream
+    /// is open: on a connection without any, an answer that a dead network has lost is waited for without end, and a limit
+    /// of time is the caller's affair.
     ///
     /// Cancel safe: the answer to a PING that nobody waits for is dropped.
     ///
