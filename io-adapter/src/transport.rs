@@ -23,6 +23,7 @@ pub(crate) fn is_socket<T: 'static>() -> bool {
 /// The scheme of what is asked for over a `T`: `https` where that is TLS (RFC 9110 §4.2.2), `http` where it is a bare
 /// socket, and unknown for anything else, which may be either.
 pub(crate) fn scheme<T: 'static>() -> Option<Scheme> {
+    #[cfg(feature = "tls")]
     if is_tls::<T>() {
         return Some(Scheme::HTTPS);
     }
@@ -39,9 +40,4 @@ fn is_tls<T: 'static>() -> bool {
         return true;
     }
     over::<T, TcpStream>()
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_tls<T: 'static>() -> bool {
-    false
 }

@@ -13,7 +13,8 @@ impl Oracle {
     }
 
     /// Whether the head of the response to request `n` has come.
-    pub(crate) fn has_head(&self, n: u64) -> bool {
+    #[must_use]
+    pub fn has_head(&self, n: u64) -> bool {
         let record = self.requests.get(&n);
         record.is_some_and(|record| record.head)
     }
