@@ -117,6 +117,11 @@ impl World<'_> {
             false => (self.tape.lane("slow").between(1, 200) as u32, 40 * SECOND),
         };
         self.deliver(&Frame::new(kind::WINDOW_UPDATE, 0, 0, &word(WIDE)));
+        // Where the initial window was lowered below what was sent, nothing gets on before that is made up for.
+        let debt = -self.observer.rooms(id).0;
+        if enough && debt > 0 {
+            self.open_by(id, debt as u32);
+        }
         note!(
             self,
             "the peer opens {} by {} bytes now and then",
