@@ -86,8 +86,8 @@ impl Book {
             pages.marks.hit("P11");
         }
         drop(pages);
-        // An origin that gives way is not known any more, nor is its dial.
-        if many && !self.plan.pool.evicts() {
+        // An origin that gives way, or that a drain has forgotten, is not known any more, nor is its dial.
+        if many && !self.plan.pool.evicts() && !self.client_drains() {
             self.fault(Fault::run(format!("two dials to {host} at once")));
         }
         self.may_dial(host);
