@@ -1,23 +1,10 @@
 //! Frames, for a trace.
 
-use std::hash::{Hash, Hasher};
-
 use crate::wire::Frame;
 
 /// A frame in a few words.
+#[derive(Hash)]
 pub(super) struct Short<'f>(pub(super) &'f Frame);
-
-impl Hash for Short<'_> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        } = self.0;
-        (kind, flags, stream, payload).hash(hasher);
-    }
-}
 
 impl std::fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

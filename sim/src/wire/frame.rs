@@ -22,7 +22,7 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A frame with its payload, which is its own or lies elsewhere.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Frame<P = Vec<u8>> {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
