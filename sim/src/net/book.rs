@@ -191,7 +191,7 @@ impl Book {
     }
 
     /// Everybody keeps to the rules here, so that an accusation is wrong. Only where a connection was cut may somebody
-    /// run out of time.
+    /// run out of time, or where the end of one gets lost: that of the client's work, or of what a pool lets go.
     pub(super) fn accused(&self, who: &str, violation: Option<Violation>) {
         let Some(violation) = violation else {
             return;
@@ -203,7 +203,8 @@ impl Book {
                 | Violation::HandshakeTimeout
                 | Violation::SettingsTimeout
                 | Violation::HeaderBlockTimeout
-        ) && (self.disturbed() || (self.loses_ends() && self.is_done()));
+        ) && (self.disturbed()
+            || (self.loses_ends() && (self.is_done() || !self.is_lasting())));
         // The h2 crate (0.4.20) resets requests that waited for a stream when GOAWAY came, and so were never opened.
         let idle = violation == Violation::IdleStreamFrame && self.plan.h2_client;
         if late || idle {

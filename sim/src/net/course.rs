@@ -42,7 +42,7 @@ pub(super) struct Course {
     /// The peer's SETTINGS have come.
     pub(super) settled: bool,
     /// A stream was reset here: its place is held for a while, or its request made again.
-    resets: bool,
+    pub(super) resets: bool,
     /// One of both has said that it takes no more.
     pub(super) goes: bool,
     /// One of both has told the other of a fault.

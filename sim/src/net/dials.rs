@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     book::Book,
     course::{self, Course, LATE_MAX},
-    delivery::{IDLE_LONG, pause},
+    delivery::pause,
     plan::millis,
 };
 use crate::outcome::Fault;
@@ -26,7 +26,7 @@ impl Book {
     }
 
     /// Whether a connection has taken requests for long enough, or enough of them.
-    fn is_spent(&self, course: &Course, now: Duration) -> bool {
+    pub(super) fn is_spent(&self, course: &Course, now: Duration) -> bool {
         let pool = &self.plan.pool;
         let old = pool
             .age_max
@@ -108,8 +108,14 @@ impl Book {
         let dial_max = millis(self.plan.pool.dial_max + LATE_MAX);
         let mut pages = self.open();
         let mut courses = pages.fates.courses().map(|course| course::read(course));
-        // What is of use begins the row anew.
-        let used = courses.any(|course| course.host == host && course.is_up());
+        // What is of use begins the row anew, also where its transport takes nothing just now.
+        let failed = pages
+            .deliveries
+            .hosts
+            .get(host)
+            .and_then(|known| known.failed);
+        let since = |course: &Course| failed.is_some_and(|at| course.used >= at);
+        let used = courses.any(|course| course.host == host && (course.is_up() || since(&course)));
         drop(courses);
         let known = pages.deliveries.hosts.entry(host.to_owned()).or_default();
         let long = known.dials.take().is_some_and(|from| now > from + dial_max);
@@ -139,10 +145,8 @@ impl Book {
         let course = self.course();
         // Up to a quarter less.
         let is_past = |from: Duration, age: u64| now >= from + millis(age * 3 / 4);
-        // A short time is not reckoned: what passes may end later than what the pool counts from, by 70 ms in a few of
-        // 20,000 runs.
-        let short = pool.idle_max <= IDLE_LONG;
-        let idle = course.open.is_empty() && (short || is_past(course.used, pool.idle_max));
+        // A stream that was reset may have ended for the pool long before its RST_STREAM passed.
+        let idle = course.open.is_empty() && (course.resets || is_past(course.used, pool.idle_max));
         let old = pool.age_max.is_some_and(|age| is_past(course.made, age));
         let many = pool.requests_max.is_some_and(|max| course.opened >= max);
         drop(course);

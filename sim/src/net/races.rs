@@ -51,6 +51,8 @@ pub(super) struct Fates {
     going: BTreeMap<&'static str, u32>,
     /// Tasks that have let go of their last handle of the connection.
     left: usize,
+    /// When the pool has drained.
+    drained: Option<Duration>,
 }
 
 impl Fates {
@@ -73,12 +75,19 @@ impl Fates {
 impl Book {
     /// A dial of the pool's begins; there is never more than one to a host. Answers its era.
     pub(super) fn dial_begins(&self, host: &str) -> u32 {
+        let now = self.now();
         let mut pages = self.open();
         let fates = &mut pages.fates;
         let dials = fates.dials.entry(host.to_owned()).or_default();
         *dials += 1;
         let going = fates.going.get(host).is_some_and(|&going| going > 0);
-        let (many, replaces, era) = (*dials > 1, fates.ended.remove(host), fates.era);
+        // One that a drain has forgotten may not have come to run before.
+        let forgotten = fates.drained == Some(now);
+        let (many, replaces, era) = (
+            *dials > 1 && !forgotten,
+            fates.ended.remove(host),
+            fates.era,
+        );
         if replaces {
             pages.marks.hit("P13");
         }
@@ -86,8 +95,8 @@ impl Book {
             pages.marks.hit("P11");
         }
         drop(pages);
-        // An origin that gives way, or that a drain has forgotten, is not known any more, nor is its dial.
-        if many && !self.plan.pool.evicts() && !self.client_drains() {
+        // An origin that gives way is not known any more, nor is its dial.
+        if many && !self.plan.pool.evicts() {
             self.fault(Fault::run(format!("two dials to {host} at once")));
         }
         self.may_dial(host);
@@ -130,10 +139,15 @@ impl Book {
         let now = self.now();
         let mut pages = self.open();
         pages.fates.era += 1;
+        pages.fates.drained = Some(now);
         // What has given way is not known any more.
         let known = pages.fates.courses().filter(|_| !self.plan.pool.evicts());
         for course in known {
-            course::read(course).is_to_go(now);
+            let mut course = course::read(course);
+            // Nor is what has taken its last request: that ends with what is in progress on it.
+            if !self.is_spent(&course, now) {
+                course.is_to_go(now);
+            }
         }
         let dials = std::mem::take(&mut pages.fates.dials);
         if dials.values().any(|&dials| dials > 0) {
