@@ -3,15 +3,15 @@
 
 use std::ops::RangeInclusive;
 
-use raddle_core::{Connection, Defences, Input, Lifecycle, Role, Stats};
+use raddle_core::{Connection, Defences, Input, Lifecycle, Role, Stats, StreamHandle};
 
-use crate::{outcome::Fault, wire::Observer};
+use crate::{outcome::Fault, wakes::Wakes, wire::Observer};
 
 /// One look of so many compares what was counted.
 const EVERY: u8 = 4;
 
 /// What an application has heard and been refused.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     /// Bytes of bodies that it was given.
     pub(crate) heard: u64,
@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) discarded: bool,
     /// Times that the engine did not take all of a part.
     pub(crate) refused: u64,
+    /// What it has to be woken for.
+    pub(crate) wakes: Wakes,
     /// Requests for which there was no place in the line.
     pub(crate) unqueued: u64,
     /// Times that the engine has read no more because nobody took its events.
@@ -38,6 +40,14 @@ impl Tally {
     /// The engine is asked for output while so many bytes wait, of those that `may`.
     pub(crate) fn asks(&mut self, conn: &Connection, waits: usize, may: usize) {
         self.stuck += u64::from(waits >= may && conn.lifecycle() < Lifecycle::Closing);
+    }
+
+    /// The engine was offered a part of a body, and has taken it whole or `less` of it.
+    pub(crate) fn offered(&mut self, stream: StreamHandle, less: bool) {
+        if less {
+            self.refused += 1;
+            self.wakes.refused(stream);
+        }
     }
 
     /// Whether it is to be compared now, which costs more than most of what happens in between.
@@ -196,18 +206,24 @@ mod tests {
         let tally = Tally::default();
         judge(&conn, &observer, &tally).expect("all of it has passed");
         for (tally, part) in [
-            (Tally { heard: 1, ..tally }, "counts 0 bytes of bodies"),
+            (
+                Tally {
+                    heard: 1,
+                    ..tally.clone()
+                },
+                "counts 0 bytes of bodies",
+            ),
             (
                 Tally {
                     refused: 1,
-                    ..tally
+                    ..tally.clone()
                 },
                 "counts 0 full buffers",
             ),
             (
                 Tally {
                     unqueued: 1,
-                    ..tally
+                    ..tally.clone()
                 },
                 "counts 0 full lines",
             ),

@@ -38,5 +38,6 @@ mod stranger;
 pub mod tape;
 pub mod trace;
 pub mod view;
+mod wakes;
 pub mod watch;
 mod wire;

@@ -93,7 +93,9 @@ impl World<'_> {
         match self.side(link, Role::Client).conn.open(head, then) {
             Ok(handle) => {
                 self.attempts[id].client = Some(handle);
-                self.side(link, Role::Client).streams.insert(handle, id);
+                let side = self.side(link, Role::Client);
+                side.tally.wakes.look(&side.conn);
+                side.streams.insert(handle, id);
                 self.write(id, Role::Client)
             }
             Err((OpenError::Closing, _)) => {

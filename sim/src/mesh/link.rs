@@ -191,6 +191,7 @@ impl Side {
     /// Lets the observer see all of the output but the first `before` bytes.
     pub(super) fn observe(&mut self, before: usize) -> Result<(), Fault> {
         let mut old = before;
+        self.observer.begin_output();
         for part in self.out.parts() {
             let skipped = old.min(part.len());
             old -= skipped;

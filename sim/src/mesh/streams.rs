@@ -265,7 +265,7 @@ impl World<'_> {
         let (sent, taken) = outgoing
             .drive(&mut side.conn, handle)
             .map_err(|error| Fault::of(id as u64, format!("{role:?} cannot send: {error}")))?;
-        side.tally.refused += u64::from(sent == Sent::Blocked);
+        side.tally.offered(handle, sent == Sent::Blocked);
         if let Some(source) = source {
             let reader = self.reader_of(source.link);
             self.side(source.link, reader).release(source.stream, taken);

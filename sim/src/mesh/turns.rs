@@ -107,7 +107,8 @@ impl World<'_> {
         }
         // What comes beyond, waits for the next turn, of which there are so many.
         for _ in 0..EVENTS_MAX {
-            let Some(event) = self.links[at].raw(role).conn.poll_event() else {
+            let side = self.links[at].raw(role);
+            let Some(event) = side.tally.wakes.poll(&mut side.conn)? else {
                 break;
             };
             self.links[at].raw(role).dirty = true;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Fields, Input, Priority, Role, SendError, StreamHandle, Then, Timestamp,
-    Transmit,
+    Config, Connection, Event, Fields, Input, Priority, Role, SendError, StreamHandle, Then,
+    Timestamp, Transmit,
 };
 
 use super::{expecting::Expects, news::News, plan::Plan};
@@ -160,6 +160,11 @@ impl End {
         self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());
         verdict
+    }
+
+    /// The next event, if something has led to it.
+    pub(super) fn poll_event(&mut self) -> Result<Option<Event>, Fault> {
+        self.tally.wakes.poll(&mut self.conn)
     }
 
     /// Bytes arrive.

@@ -346,7 +346,7 @@ impl<'t> World<'t> {
             let end = self.end(role);
             end.peak = end.peak.max(end.conn.audit().live);
             let mut moved = self.read(role)?;
-            while let Some(event) = self.end(role).conn.poll_event() {
+            while let Some(event) = self.end(role).poll_event()? {
                 moved = true;
                 if self.planted.is_none() {
                     self.event(role, event)?;

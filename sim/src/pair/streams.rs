@@ -253,7 +253,7 @@ impl World<'_> {
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
         live.given = sending.at;
-        end.tally.refused += u64::from(sent == Sent::Blocked);
+        end.tally.offered(stream, sent == Sent::Blocked);
         if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {
             let list = lines([(&b"x-end"[..], &value[..], false)]);
             end.news.sent_list(stream, list.into());

@@ -238,7 +238,7 @@ impl World<'_> {
             match self.conn.send_data(handle, &mut data, then) {
                 Ok(_) if data.is_empty() => live.left = alone.then_some(0),
                 Ok(_) => {
-                    self.app.tally.refused += 1;
+                    self.app.tally.offered(handle, true);
                     live.left = Some(data.len());
                 }
                 Err(_) => live.left = None,
@@ -260,7 +260,7 @@ impl World<'_> {
     /// Takes all events that there are; answers whether there were any.
     pub(super) fn hear(&mut self) -> Result<bool, Fault> {
         for heard in 0..TURNS_MAX {
-            let Some(event) = self.conn.poll_event() else {
+            let Some(event) = self.app.tally.wakes.poll(&mut self.conn)? else {
                 return Ok(heard > 0);
             };
             self.event(event)?;

@@ -112,6 +112,8 @@ pub(crate) struct Frames {
     end: usize,
     /// The preface of a client still has to pass.
     preface: bool,
+    /// A frame had the bit set that stands before its stream's identifier.
+    reserved: bool,
 }
 
 impl Frames {
@@ -147,13 +149,19 @@ impl Frames {
         }
         let len = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
         let payload = rest.get(9..9 + len)?;
-        let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]) & 0x7fff_ffff;
+        let word = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]);
         self.at += 9 + len;
+        self.reserved |= word > 0x7fff_ffff;
         Some(Frame {
             kind: rest[3],
             flags: rest[4],
-            stream,
+            stream: word & 0x7fff_ffff,
             payload,
         })
+    }
+
+    /// Whether the reserved bit of a frame was set (RFC 9113 §4.1).
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.reserved
     }
 }

@@ -15,8 +15,6 @@ use super::{
 };
 use crate::outcome::Fault;
 
-const WINDOW_MAX: i64 = 0x7fff_ffff;
-
 #[derive(Debug)]
 pub(crate) struct Observer {
     pub(super) client: bool,
@@ -36,7 +34,11 @@ pub(crate) struct Observer {
     pub(super) goaway_received: Option<u32>,
     pub(super) goaway_sent: Option<u32>,
     pub(super) goaways: u32,
+    /// The last one of them names an error.
+    pub(super) goaway_ends: bool,
     pub(super) begun: bool,
+    /// DATA has left in this output.
+    pub(super) data_out: bool,
     /// The stream whose header block is not finished.
     pub(super) block: Option<u32>,
     pub(super) settings_owed: u32,
@@ -46,7 +48,7 @@ pub(crate) struct Observer {
     /// SETTINGS of the peer's that were read.
     settings_read: u32,
     /// What the peer's SETTINGS say of RFC 9218.
-    goes_by_urgency: Option<bool>,
+    pub(super) goes_by_urgency: Option<bool>,
     /// The peer's SETTINGS were read.
     pub(super) greeted: bool,
     /// What has passed of the connection's windows.
@@ -121,7 +123,9 @@ impl Observer {
             goaway_received: None,
             goaway_sent: None,
             goaways: 0,
+            goaway_ends: false,
             begun: false,
+            data_out: false,
             block: None,
             settings_owed: 0,
             pings_owed: VecDeque::new(),
@@ -187,6 +191,7 @@ impl Observer {
 
     /// The engine is asked for output.
     pub(crate) fn begin_output(&mut self) {
+        self.data_out = false;
         self.fairness.tick();
     }
 
@@ -209,6 +214,9 @@ impl Observer {
             if let Some(frames) = &mut frames {
                 frames.push(frame.to_owned());
             }
+        }
+        if judged.is_ok() && sent.is_reserved() {
+            judged = Err(wrong("I-09: the reserved bit is set"));
         }
         self.sent = sent;
         judged
@@ -272,7 +280,7 @@ impl Observer {
         }
     }
 
-    fn change(&mut self, id: u32, change: impl FnOnce(&mut Stream)) {
+    pub(super) fn change(&mut self, id: u32, change: impl FnOnce(&mut Stream)) {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
@@ -281,166 +289,5 @@ impl Observer {
             self.open -= 1;
         }
         self.line_up(id);
-    }
-
-    fn judge(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        if !std::mem::replace(&mut self.begun, true)
-            && (frame.kind != kind::SETTINGS || frame.is_ack())
-        {
-            return Err(wrong("I-09: the first frame is not SETTINGS"));
-        }
-        if frame.payload.len() > self.frame_max {
-            return Err(wrong("I-09: larger than the peer accepts"));
-        }
-        let continues = frame.kind == kind::CONTINUATION && self.block == Some(frame.stream);
-        if self.block.is_some() != continues {
-            return Err(wrong("I-09: a header block is not in one piece"));
-        }
-        if matches!(frame.kind, kind::HEADERS | kind::CONTINUATION) {
-            self.block = (!frame.ends_headers()).then_some(frame.stream);
-        }
-        match frame.kind {
-            kind::HEADERS => {
-                self.judge_headers(frame)?;
-                self.judge_block(frame)
-            }
-            kind::CONTINUATION => self.judge_block(frame),
-            kind::DATA => self.judge_data(frame),
-            kind::RST_STREAM => self.judge_reset(frame),
-            kind::SETTINGS if frame.is_ack() => {
-                let owed = self.settings_owed.checked_sub(1);
-                self.settings_owed =
-                    owed.ok_or_else(|| wrong("I-14: no SETTINGS to acknowledge"))?;
-                Ok(())
-            }
-            kind::PING if frame.is_ack() => match self.pings_owed.pop_front() {
-                Some(payload) if payload == frame.payload => Ok(()),
-                other => Err(wrong(format!(
-                    "I-14: answers PING, where {other:?} was due"
-                ))),
-            },
-            kind::GOAWAY => self.judge_goaway(frame),
-            kind::WINDOW_UPDATE if frame.word(0) == 0 => Err(wrong("I-10: an update of nothing")),
-            kind::PRIORITY_UPDATE => self.judge_urged(frame),
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_headers(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        let id = frame.stream;
-        if self.client && id > self.highest {
-            if id.is_multiple_of(2) {
-                return Err(wrong("I-08: a client's stream is odd"));
-            }
-            if self.goaway_received.is_some() {
-                return Err(wrong("I-08: a new stream behind GOAWAY"));
-            }
-            if self.streams_max.is_some_and(|max| self.open >= max) {
-                return Err(wrong("I-08: more streams than the peer allows"));
-            }
-            self.highest = id;
-            self.open += 1;
-            self.counts.opened_sent += 1;
-            let stream = self.streams.or_default(id);
-            stream.counted = true;
-        }
-        let stream = self
-            .streams
-            .get(id)
-            .ok_or_else(|| wrong("I-08: HEADERS on a stream that is not open"))?;
-        if stream.sent_end || stream.sent_reset {
-            return Err(wrong("I-07: HEADERS behind the end"));
-        }
-        let end = frame.ends_stream();
-        self.change(id, |stream| stream.sent_end |= end);
-        Ok(())
-    }
-
-    /// A part of a header block. A body waits behind the final head, and not behind one that is interim.
-    fn judge_block(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        self.messages.judge(frame, frame.kind == kind::HEADERS)?;
-        let head = frame.ends_headers() && self.messages.has_head(frame.stream);
-        self.change(frame.stream, |stream| stream.head |= head);
-        Ok(())
-    }
-
-    fn judge_data(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        // What is owed goes first.
-        if self.settings_owed > 0 || !self.pings_owed.is_empty() {
-            return Err(wrong("I-26: DATA before the answer to SETTINGS or PING"));
-        }
-        let len = frame.payload.len() as i64;
-        let base = self.window_base;
-        let stream = self
-            .streams
-            .get_mut(frame.stream)
-            .filter(|stream| stream.head)
-            .ok_or_else(|| wrong("I-08: DATA on a stream that is not open"))?;
-        if stream.sent_end || stream.sent_reset {
-            return Err(wrong("I-07: DATA behind the end"));
-        }
-        self.messages.judge_data(frame.stream)?;
-        if len > 0 && (len > base + stream.offset || len > self.window) {
-            return Err(wrong("I-11: more than the window"));
-        }
-        if len > 0 {
-            self.fairness
-                .serve(frame.stream, len as u64, len == self.window)?;
-        }
-        stream.offset -= len;
-        stream.unsure = false;
-        stream.data += frame.payload.len();
-        self.window -= len;
-        let end = frame.ends_stream();
-        self.change(frame.stream, |stream| stream.sent_end |= end);
-        if self.window > WINDOW_MAX {
-            return Err(wrong("I-11: a window of more than 31 bits"));
-        }
-        Ok(())
-    }
-
-    fn judge_reset(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        let stream = self
-            .streams
-            .get(frame.stream)
-            .filter(|stream| stream.head || !self.client)
-            .ok_or_else(|| wrong("I-13: RST_STREAM on a stream that was never opened"))?;
-        if stream.sent_reset {
-            return Err(wrong("I-13: a second RST_STREAM"));
-        }
-        if stream.reset_late {
-            return Err(wrong("I-13: RST_STREAM answers RST_STREAM"));
-        }
-        self.change(frame.stream, |stream| stream.sent_reset = true);
-        self.messages.forget(frame.stream);
-        Ok(())
-    }
-
-    /// RFC 9218 §7.1 and §2.1.1: what a client asks for, of a server that goes by it.
-    fn judge_urged(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        if !self.client || self.goes_by_urgency != Some(true) {
-            return Err(wrong("I-09: PRIORITY_UPDATE to who did not ask for it"));
-        }
-        let said = Urgency::parse(frame.payload.get(4..).unwrap_or_default());
-        let Some(stream) = self.streams.get_mut(frame.word(0)) else {
-            return Ok(());
-        };
-        if stream.urgency_told && stream.urgency != said {
-            return Err(wrong("I-24: another urgency than the application's"));
-        }
-        stream.urgency_sent = Some(said);
-        Ok(())
-    }
-
-    fn judge_goaway(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        let last = frame.word(0);
-        self.goaways += 1;
-        if self.goaways > 3 || self.goaway_sent.is_some_and(|before| last > before) {
-            return Err(wrong(
-                "I-13: one GOAWAY too many, or one that takes back another",
-            ));
-        }
-        self.goaway_sent = Some(last);
-        Ok(())
     }
 }
