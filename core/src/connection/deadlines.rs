@@ -11,6 +11,7 @@ use crate::{
     id::Role,
     ping::Purpose,
     planted::Planted,
+    stream::NextPart,
     time::{NEVER, Timer, Timestamp},
     transmit::Transmit,
     violation::Violation,
@@ -232,7 +233,8 @@ impl Connection {
             let Some(stream) = self.streams.get_mut(handle) else {
                 continue;
             };
-            let held = stream.send.data_waits() && (closed || stream.send.window.window(base) <= 0);
+            let waits = stream.send.next_part() == NextPart::Data;
+            let held = waits && (closed || stream.send.window.window(base) <= 0);
             if stream.send.look(held, moved_min) >= LOOKS {
                 let stream = stream.id;
                 let violation = Violation::StreamStalled;

@@ -1,7 +1,7 @@
 //! Why a stream does not move.
 
 use super::Connection;
-use crate::{config::WINDOW_INITIAL, id::StreamHandle, planted::Planted, stream::SendState};
+use crate::{config::WINDOW_INITIAL, id::StreamHandle, planted::Planted, stream::{NextPart, SendState}};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,8 @@ impl Connection {
             };
         }
         let base = self.streams.initial_window();
-        if found.send.data_waits() && found.send.window.window(base) > 0 {
+        let next = found.send.next_part();
+        if next == NextPart::Data && found.send.window.window(base) > 0 {
             let blocked = self.window.available(WINDOW_INITIAL) == 0;
             return if blocked {
                 Waiting::ConnectionWindow
@@ -57,7 +58,7 @@ impl Connection {
                 Waiting::Transport
             };
         }
-        if found.send.head_waits() || found.send.trailers_ready() || found.send.bare_end_ready() {
+        if matches!(next, NextPart::Head | NextPart::Trailers | NextPart::BareEnd) {
             return Waiting::Transport;
         }
         if found.send.buffered() > 0 {

@@ -31,7 +31,7 @@ mod send;
 
 pub(crate) use parts::{OutHead, Spares};
 pub(crate) use recv::{RecvHalf, RecvState};
-pub(crate) use send::{SendHalf, SendState};
+pub(crate) use send::{NextPart, SendHalf, SendState};
 
 use core::ops::{BitAnd, BitXor};
 
@@ -265,27 +265,35 @@ impl Stream {
     }
 
     /// The lists this stream belongs to. `base` is the peer's initial window.
+    #[inline]
     pub(crate) fn interests(&self, base: u32) -> Interests {
         let mut interests = Interests::NONE;
         interests.add_if(Interests::NOTIFY, self.has_notice());
+        let next = self.send.next_part();
         if !self.is_bound() {
-            interests.add_if(Interests::OPEN, self.send.head_waits());
+            interests.add_if(Interests::OPEN, next == NextPart::Head);
             return interests;
         }
+        let part_ready = match next {
+            NextPart::Head | NextPart::Trailers => true,
+            NextPart::BareEnd => !self.end_waits(base),
+            NextPart::Data if self.send.window.window(base) > 0 => {
+                interests.add_if(Interests::DATA, true);
+                false
+            }
+            NextPart::Data => {
+                interests.add_if(Interests::PARKED, true);
+                false
+            }
+            NextPart::Nothing => false,
+        };
         interests.add_if(
             Interests::CONTROL,
-            self.reset_due.is_some()
+            part_ready
+                || self.reset_due.is_some()
                 || (self.priority_due && !self.is_closed())
-                || self.send.head_waits()
-                || self.send.trailers_ready()
-                || (self.send.bare_end_ready() && !self.end_waits(base))
                 || self.update_due(),
         );
-        if self.send.data_waits() {
-            let open = self.send.window.window(base) > 0;
-            interests.add_if(Interests::DATA, open);
-            interests.add_if(Interests::PARKED, !open);
-        }
         interests
     }
 

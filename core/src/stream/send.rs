@@ -22,6 +22,21 @@ pub(crate) enum SendState {
     Reset,
 }
 
+/// What of a message is to be cut next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextPart {
+    /// Nothing, until the caller gives more.
+    Nothing,
+    /// A head.
+    Head,
+    /// DATA, once a window allows it.
+    Data,
+    /// The trailers, which end the stream.
+    Trailers,
+    /// END_STREAM alone, which an empty DATA frame carries through any window.
+    BareEnd,
+}
+
 #[derive(Debug)]
 pub(crate) struct SendHalf {
     pub(crate) state: SendState,
@@ -166,9 +181,15 @@ impl SendHalf {
         core::mem::take(&mut self.blocked)
     }
 
-    /// Whether a refused caller can go on. Half of the buffer, so that one event brings more than a few bytes.
+    /// Whether a refused caller can go on.
     pub(crate) fn writable_due(&self) -> bool {
-        self.blocked && self.takes_parts() && self.buffered() <= self.capacity as usize / 2
+        self.blocked && self.has_room_again()
+    }
+
+    /// Half of the buffer, so that one event brings more than a few bytes.
+    #[cold]
+    fn has_room_again(&self) -> bool {
+        self.takes_parts() && self.buffered() <= self.capacity as usize / 2
     }
 
     /// Whether the caller is to be told of room; from now on it has been.
@@ -201,29 +222,27 @@ impl SendHalf {
         Some((head, ends))
     }
 
-    pub(crate) fn trailers_ready(&self) -> bool {
-        let ready =
-            |parts: &Parts| parts.trailers.is_some() && parts.body.len == 0 && !parts.head_waits();
-        self.parts.as_deref().is_some_and(ready)
+    /// What is to be cut next: parts leave in order.
+    #[inline]
+    pub(crate) fn next_part(&self) -> NextPart {
+        let open = self.state == SendState::Open;
+        match &self.parts {
+            Some(parts) if parts.head_waits() => NextPart::Head,
+            Some(parts) if parts.body.len > 0 && open => NextPart::Data,
+            Some(parts) if parts.body.len > 0 => NextPart::Nothing,
+            Some(parts) if parts.trailers.is_some() => NextPart::Trailers,
+            _ if open && self.end => NextPart::BareEnd,
+            _ => NextPart::Nothing,
+        }
     }
 
     /// Takes the trailers when their turn has come; they end the stream.
     pub(crate) fn take_trailers(&mut self) -> Option<Fields> {
-        if !self.trailers_ready() {
+        if self.next_part() != NextPart::Trailers {
             return None;
         }
         self.state = SendState::Ended;
         self.parts.as_mut()?.trailers.take()
-    }
-
-    /// Whether the next frame is DATA, once a window allows it.
-    pub(crate) fn data_waits(&self) -> bool {
-        self.state == SendState::Open && self.buffered() > 0 && !self.head_waits()
-    }
-
-    /// Whether all that is left to say is END_STREAM, which an empty DATA frame carries through any window.
-    pub(crate) fn bare_end_ready(&self) -> bool {
-        self.state == SendState::Open && self.end && self.nothing_waits()
     }
 
     fn nothing_waits(&self) -> bool {
@@ -232,7 +251,7 @@ impl SendHalf {
 
     /// Ends the half by an empty DATA frame, when that is what is left.
     pub(crate) fn take_bare_end(&mut self) -> bool {
-        let ready = self.bare_end_ready();
+        let ready = self.next_part() == NextPart::BareEnd;
         if ready {
             self.state = SendState::Ended;
         }
@@ -258,7 +277,7 @@ impl SendHalf {
     pub(crate) fn spend_turn(&mut self, len: usize, base: u32) -> bool {
         // A frame has 24 bits of length.
         self.turn_left = self.turn_left.saturating_sub(len as u32);
-        if !self.data_waits() || self.window.window(base) <= 0 {
+        if self.next_part() != NextPart::Data || self.window.window(base) <= 0 {
             self.turn_left = 0;
         }
         self.turn_left == 0

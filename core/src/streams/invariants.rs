@@ -41,8 +41,8 @@ impl Streams {
                 !stream.is_spent(),
                 "slot {at} is spent and was not forgotten"
             );
-            for (kind, bit) in Queue::ALL {
-                listed[kind as usize] += usize::from(slot.listed.contains(bit));
+            for queue in Queue::ALL {
+                listed[queue as usize] += usize::from(slot.listed.contains(queue.interest()));
             }
             if stream.is_bound() {
                 assert_eq!(

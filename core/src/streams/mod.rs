@@ -32,7 +32,7 @@ const KINDS: usize = 4;
 /// Slots that a table begins with.
 const SLOTS_MIN: usize = 4;
 
-/// Kinds of lists, in the order of their bits in [`Interests`].
+/// Kinds of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queue {
     Open,
@@ -54,12 +54,17 @@ impl Queue {
         }
     }
 
-    const ALL: [(Self, Interests); KINDS] = [
-        (Self::Open, Interests::OPEN),
-        (Self::Control, Interests::CONTROL),
-        (Self::Notify, Interests::NOTIFY),
-        (Self::Data, Interests::DATA),
-    ];
+    pub(super) const ALL: [Self; KINDS] = [Self::Open, Self::Control, Self::Notify, Self::Data];
+
+    /// What a stream in the list is interested in.
+    const fn interest(self) -> Interests {
+        match self {
+            Self::Open => Interests::OPEN,
+            Self::Control => Interests::CONTROL,
+            Self::Notify => Interests::NOTIFY,
+            Self::Data => Interests::DATA,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -279,24 +284,30 @@ impl Streams {
         let entry = &mut self.slots[slot as usize];
         let listed = core::mem::replace(&mut entry.listed, want);
         let changed = listed ^ want;
-        // In this order: a stream leaves Open before it joins Data, which uses the same link.
-        for (queue, bit) in Queue::ALL {
-            if !changed.contains(bit) {
-                continue;
-            }
-            if listed.contains(bit) {
-                self.leave(queue, slot);
-                continue;
-            }
-            if queue == Queue::Data {
-                let entry = &mut self.slots[slot as usize];
-                let stream = entry.stream.as_ref();
-                entry.urgency = stream.map_or(0, |stream| stream.priority.level());
-            }
-            self.join(queue, slot);
+        if (changed & want).contains(Interests::DATA) {
+            let stream = entry.stream.as_ref();
+            entry.urgency = stream.map_or(0, |stream| stream.priority.level());
         }
+        // In this order: a stream leaves Open before it joins Data, which uses the same link. One by one, since each is
+        // little work when the compiler knows which list it is.
+        self.change(Queue::Open, slot, listed, changed);
+        self.change(Queue::Control, slot, listed, changed);
+        self.change(Queue::Notify, slot, listed, changed);
+        self.change(Queue::Data, slot, listed, changed);
         if changed.contains(Interests::PARKED) {
             self.repark(slot, want.contains(Interests::PARKED));
+        }
+    }
+
+    /// Moves a slot into a list or out of it, if that is among what `changed`.
+    #[inline(always)]
+    fn change(&mut self, queue: Queue, slot: u32, listed: Interests, changed: Interests) {
+        if !changed.contains(queue.interest()) {
+            return;
+        }
+        match listed.contains(queue.interest()) {
+            true => self.leave(queue, slot),
+            false => self.join(queue, slot),
         }
     }
 
@@ -407,12 +418,14 @@ impl Streams {
         StreamHandle::new(slot, self.slots[slot as usize].generation)
     }
 
+    #[inline(always)]
     fn join(&mut self, queue: Queue, slot: u32) {
         self.lists.waiting += u32::from(queue == Queue::Open);
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
         list.push(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
     }
 
+    #[inline(always)]
     fn leave(&mut self, queue: Queue, slot: u32) {
         self.lists.waiting -= u32::from(queue == Queue::Open);
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
