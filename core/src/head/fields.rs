@@ -13,6 +13,8 @@ const LIST_BYTES_MAX: usize = 1 << 30;
 const FIELD_OVERHEAD: usize = 32;
 /// What a builder takes first when nobody said more: a head of about ten fields.
 const FIRST_BYTES: usize = 256;
+/// How many bytes of room are made at once. More would be written twice where a list ends early.
+const ROOM_BYTES: usize = 1_536;
 
 /// A list of fields in the order of the wire, kept in one shared block. Cloning it copies no field.
 ///
@@ -206,7 +208,11 @@ impl fmt::Debug for FieldsIter<'_> {
 /// ```
 #[derive(Debug)]
 pub struct FieldsBuilder {
+    /// What no finished list has of the piece of memory in use. Its bytes are there before they are written, so that an
+    /// entry takes plain copies, and one look at whether there is room.
     block: BytesMut,
+    /// Bytes of it that the unfinished list takes.
+    written: usize,
     count: u32,
     /// Bytes of the next piece of memory, and of the largest.
     slab_bytes: usize,
@@ -232,6 +238,7 @@ impl FieldsBuilder {
     pub(super) fn growing(first: usize, most: usize) -> Self {
         Self {
             block: BytesMut::new(),
+            written: 0,
             count: 0,
             slab_bytes: first,
             slab_bytes_max: most,
@@ -245,11 +252,9 @@ impl FieldsBuilder {
     /// empty name, which every message is refused for.
     #[inline]
     pub fn push(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
-        let len = self.entry_len(name, value);
-        if len.is_none_or(|len| len > self.block.capacity() - self.block.len()) {
-            return self.push_slow(name, value, sensitive);
+        if !self.put(name, value, sensitive) {
+            self.push_slow(name, value, sensitive);
         }
-        self.put(name, value, sensitive);
     }
 
     /// Ends the list, and is ready for the next one.
@@ -258,9 +263,12 @@ impl FieldsBuilder {
         if self.count == 0 {
             return Fields::default();
         }
-        self.given += self.block.len();
+        self.given += self.written;
         Fields {
-            block: self.block.split().freeze(),
+            block: self
+                .block
+                .split_to(core::mem::take(&mut self.written))
+                .freeze(),
             count: core::mem::take(&mut self.count),
         }
     }
@@ -268,10 +276,10 @@ impl FieldsBuilder {
     /// Ends the list and gives it memory of its own, of just its size. More room than `keep` bytes is given back.
     pub(super) fn finish_apart(&mut self, keep: usize) -> Fields {
         let fields = Fields {
-            block: Bytes::copy_from_slice(&self.block),
-            count: core::mem::take(&mut self.count),
+            block: Bytes::copy_from_slice(&self.block[..self.written]),
+            count: self.count,
         };
-        self.block.clear();
+        self.clear();
         if self.block.capacity() > keep {
             self.block = BytesMut::new();
             self.given = 0;
@@ -281,7 +289,7 @@ impl FieldsBuilder {
 
     /// Forgets the fields pushed since the last list.
     pub fn clear(&mut self) {
-        self.block.clear();
+        self.written = 0;
         self.count = 0;
     }
 
@@ -292,20 +300,16 @@ impl FieldsBuilder {
 
     /// Bytes that the unfinished list takes so far.
     pub(super) fn bytes(&self) -> usize {
-        self.block.len()
+        self.written
     }
 
     /// Inserts a field at `at` bytes, where one entry ends and the next may begin.
     pub(super) fn insert(&mut self, at: usize, name: &[u8], value: &[u8]) {
-        let fits = self.entry_len(name, value).is_some();
-        let (name, value) = if fits {
-            (name, value)
-        } else {
-            (&[][..], &[][..])
-        };
-        let behind = self.block.split_off(at);
+        let before = self.written;
         self.push(name, value, false);
-        self.block.extend_from_slice(&behind);
+        // The entries behind it change places with it.
+        let entry = self.written - before;
+        self.block[at..self.written].rotate_right(entry);
     }
 
     /// Bytes of an entry, `None` for one that cannot be written.
@@ -313,7 +317,7 @@ impl FieldsBuilder {
     fn entry_len(&self, name: &[u8], value: &[u8]) -> Option<usize> {
         let len = ENTRY_HEAD + name.len() + value.len();
         let fits = name.len() <= usize::from(u16::MAX)
-            && len.saturating_add(self.block.len()) <= LIST_BYTES_MAX;
+            && len.saturating_add(self.written) <= LIST_BYTES_MAX;
         fits.then_some(len)
     }
 
@@ -323,29 +327,54 @@ impl FieldsBuilder {
             Some(len) => (len, name, value),
             None => (ENTRY_HEAD, &[][..], &[][..]),
         };
-        // The same piece again when no list has a part of it, or else another.
-        if !self.block.try_reclaim(len) {
-            // Twice what is there at least, so that a long list is not copied for each of its fields.
-            let least = self.block.len() + len.max(self.block.len());
-            let mut block = BytesMut::with_capacity(least.max(self.slab_bytes));
-            block.extend_from_slice(&self.block);
-            self.block = block;
-            self.slab_bytes = (2 * self.slab_bytes).min(self.slab_bytes_max);
-        }
-        self.given = 0;
-        self.put(name, value, sensitive);
+        self.make_room(len);
+        let put = self.put(name, value, sensitive);
+        debug_assert!(put, "there is room");
     }
 
-    /// Writes an entry that has room.
+    /// Gets room for `len` more bytes.
+    fn make_room(&mut self, len: usize) {
+        let end = self.written + len;
+        if end > self.block.capacity() {
+            self.block.truncate(self.written);
+            // The same piece again when no list has a part of it, or else another.
+            if !self.block.try_reclaim(len) {
+                // Twice what is there at least, so that a long list is not copied for each of its fields.
+                let least = end.max(2 * self.written);
+                let mut block = BytesMut::with_capacity(least.max(self.slab_bytes));
+                block.extend_from_slice(&self.block);
+                self.block = block;
+                self.slab_bytes = (2 * self.slab_bytes).min(self.slab_bytes_max);
+            }
+            self.given = 0;
+        }
+        let room = self.block.capacity().min(end + ROOM_BYTES);
+        self.block.resize(room.max(self.block.len()), 0);
+    }
+
+    /// Writes an entry, if it can be written and there is room; answers whether it did.
     #[inline]
-    fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+    fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) -> bool {
+        let Some(len) = self.entry_len(name, value) else {
+            return false;
+        };
+        let end = self.written + len;
+        let Some(entry) = self.block.get_mut(self.written..end) else {
+            return false;
+        };
+        let Some((head, texts)) = entry.split_first_chunk_mut::<ENTRY_HEAD>() else {
+            return false;
+        };
         let bit = if sensitive { SENSITIVE } else { 0 };
         let [n0, n1] = (name.len() as u16).to_be_bytes();
         let [v0, v1, v2, v3] = (value.len() as u32 | bit).to_be_bytes();
-        self.block.extend_from_slice(&[n0, n1, v0, v1, v2, v3]);
-        self.block.extend_from_slice(name);
-        self.block.extend_from_slice(value);
+        *head = [n0, n1, v0, v1, v2, v3];
+        let (first, second) = texts.split_at_mut(name.len());
+        first.copy_from_slice(name);
+        second.copy_from_slice(value);
+        self.written = end;
         self.count += 1;
+        true
     }
 }
 
