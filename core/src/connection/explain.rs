@@ -1,7 +1,12 @@
 //! Why a stream does not move.
 
 use super::Connection;
-use crate::{config::WINDOW_INITIAL, id::StreamHandle, planted::Planted, stream::{NextPart, SendState}};
+use crate::{
+    config::WINDOW_INITIAL,
+    id::StreamHandle,
+    planted::Planted,
+    stream::{NextPart, SendState},
+};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +63,10 @@ impl Connection {
                 Waiting::Transport
             };
         }
-        if matches!(next, NextPart::Head | NextPart::Trailers | NextPart::BareEnd) {
+        if matches!(
+            next,
+            NextPart::Head | NextPart::Trailers | NextPart::BareEnd
+        ) {
             return Waiting::Transport;
         }
         if found.send.buffered() > 0 {

@@ -312,20 +312,14 @@ impl FieldsBuilder {
         self.block[at..self.written].rotate_right(entry);
     }
 
-    /// Bytes of an entry, `None` for one that cannot be written.
-    #[inline]
-    fn entry_len(&self, name: &[u8], value: &[u8]) -> Option<usize> {
+    #[cold]
+    fn push_slow(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
         let len = ENTRY_HEAD + name.len() + value.len();
         let fits = name.len() <= usize::from(u16::MAX)
             && len.saturating_add(self.written) <= LIST_BYTES_MAX;
-        fits.then_some(len)
-    }
-
-    #[cold]
-    fn push_slow(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
-        let (len, name, value) = match self.entry_len(name, value) {
-            Some(len) => (len, name, value),
-            None => (ENTRY_HEAD, &[][..], &[][..]),
+        let (len, name, value) = match fits {
+            true => (len, name, value),
+            false => (ENTRY_HEAD, &[][..], &[][..]),
         };
         self.make_room(len);
         let put = self.put(name, value, sensitive);
@@ -349,16 +343,18 @@ impl FieldsBuilder {
             self.given = 0;
         }
         let room = self.block.capacity().min(end + ROOM_BYTES);
+        let room = room.min(LIST_BYTES_MAX.max(end));
         self.block.resize(room.max(self.block.len()), 0);
     }
 
-    /// Writes an entry, if it can be written and there is room; answers whether it did.
+    /// Writes an entry, if it can be written and there is room; answers whether it did. There is never more room than a list
+    /// may take, so that nobody has to ask here how long it gets.
     #[inline]
     fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) -> bool {
-        let Some(len) = self.entry_len(name, value) else {
+        if name.len() > usize::from(u16::MAX) {
             return false;
-        };
-        let end = self.written + len;
+        }
+        let end = self.written + ENTRY_HEAD + name.len() + value.len();
         let Some(entry) = self.block.get_mut(self.written..end) else {
             return false;
         };
