@@ -18,6 +18,17 @@ pub trait Sink {
     /// peer forbids every hop to index it (RFC 7541 §7.1.3): encode it again
     /// with [`Indexing::Never`](crate::Indexing::Never).
     fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool);
+
+    /// The same for a sink that makes a note of what it found in a field: what
+    /// it answers is kept with the field if that enters the dynamic table, and
+    /// comes back as `noted` with each reference to it. So it need not look at
+    /// the same text twice. `noted` is `false` for whatever has no note.
+    #[inline]
+    fn field_noted(&mut self, name: &[u8], value: &[u8], sensitive: bool, noted: bool) -> bool {
+        let _ = noted;
+        self.field(name, value, sensitive);
+        false
+    }
 }
 
 /// The limits of a [`Decoder`]. None makes it allocate.
@@ -117,7 +128,11 @@ impl Decoder {
     ///
     /// Any [`DecodeError`] but [`DecodeError::Truncated`]. The decoder is of no
     /// use afterwards: each later call gives the same error.
-    pub fn decode(&mut self, fragment: &[u8], sink: &mut dyn Sink) -> Result<(), DecodeError> {
+    pub fn decode<S: Sink + ?Sized>(
+        &mut self,
+        fragment: &[u8],
+        sink: &mut S,
+    ) -> Result<(), DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -166,7 +181,7 @@ impl Decoder {
         self.table.memory_footprint() + self.scratch.capacity() + self.partial.memory_footprint()
     }
 
-    fn run(&mut self, fragment: &[u8], sink: &mut dyn Sink) -> Result<(), DecodeError> {
+    fn run<S: Sink + ?Sized>(&mut self, fragment: &[u8], sink: &mut S) -> Result<(), DecodeError> {
         let mut rest = fragment;
         if !self.partial.is_idle() {
             self.resume(&mut rest, sink)?;
@@ -233,11 +248,11 @@ impl Decoder {
     }
 
     #[inline]
-    fn indexed<'a>(
+    fn indexed<'a, S: Sink + ?Sized>(
         &mut self,
         first: u8,
         tail: &'a [u8],
-        sink: &mut dyn Sink,
+        sink: &mut S,
     ) -> Result<Option<&'a [u8]>, DecodeError> {
         let Some((index, rest)) = integer::read(first, Kind::Indexed.mask(), tail) else {
             return Ok(None);
@@ -247,9 +262,9 @@ impl Decoder {
     }
 
     #[inline(always)]
-    fn reference(&mut self, index: u32, sink: &mut dyn Sink) -> Result<(), DecodeError> {
-        let (name, value) = lookup(&self.table, index)?;
-        self.meter.field(name, value, false, sink);
+    fn reference<S: Sink + ?Sized>(&mut self, index: u32, sink: &mut S) -> Result<(), DecodeError> {
+        let (name, value, noted) = lookup(&self.table, index)?;
+        self.meter.field(name, value, false, noted, sink);
         Ok(())
     }
 
@@ -257,12 +272,12 @@ impl Decoder {
     /// judge, which names the first fault, when it does not, when it is not
     /// valid, or when it may be too long to be decoded in one go.
     #[inline]
-    fn literal<'a>(
+    fn literal<'a, S: Sink + ?Sized>(
         &mut self,
         kind: Kind,
         first: u8,
         tail: &'a [u8],
-        sink: &mut dyn Sink,
+        sink: &mut S,
     ) -> Option<&'a [u8]> {
         let (index, rest) = integer::read(first, kind.mask(), tail)?;
         let (name_text, rest) = match index {
@@ -302,7 +317,11 @@ impl Decoder {
     /// Reads on in a representation that arrives in pieces, to its end.
     #[cold]
     #[inline(never)]
-    fn resume(&mut self, input: &mut &[u8], sink: &mut dyn Sink) -> Result<(), DecodeError> {
+    fn resume<S: Sink + ?Sized>(
+        &mut self,
+        input: &mut &[u8],
+        sink: &mut S,
+    ) -> Result<(), DecodeError> {
         loop {
             match self.partial.feed(input)? {
                 Progress::Starved => return Ok(()),
@@ -325,11 +344,11 @@ impl Decoder {
         }
     }
 
-    fn complete_partial(
+    fn complete_partial<S: Sink + ?Sized>(
         &mut self,
         kind: Kind,
         index: u32,
-        sink: &mut dyn Sink,
+        sink: &mut S,
     ) -> Result<(), DecodeError> {
         let name = match index {
             0 => self.partial.name.get().map(Name::Text),

@@ -58,14 +58,14 @@ pub(crate) enum Name<'a> {
     Index(u32),
 }
 
-/// The field at an HPACK index (RFC 7541 §2.3.3).
+/// The field at an HPACK index (RFC 7541 §2.3.3), and what the sink noted of it.
 #[inline]
-pub(crate) fn lookup(table: &Table, index: u32) -> Result<(&[u8], &[u8]), DecodeError> {
+pub(crate) fn lookup(table: &Table, index: u32) -> Result<(&[u8], &[u8], bool), DecodeError> {
     let at = index as usize;
     let entry = match static_table::ENTRIES.get(at.wrapping_sub(1)) {
-        Some(&entry) => Some(entry),
+        Some(&(name, value)) => Some((name, value, false)),
         // Index 0 wraps to beyond every table.
-        None => table.get(at.wrapping_sub(static_table::LEN + 1)),
+        None => table.get_noted(at.wrapping_sub(static_table::LEN + 1)),
     };
     // RFC 7541 §2.3.3, §6.1: other indices MUST be a decoding error.
     entry.ok_or(DecodeError::InvalidIndex(index))
@@ -73,28 +73,31 @@ pub(crate) fn lookup(table: &Table, index: u32) -> Result<(&[u8], &[u8]), Decode
 
 /// Hands over a literal and inserts it where its kind says so.
 #[inline]
-pub(crate) fn complete(
+pub(crate) fn complete<S: Sink + ?Sized>(
     table: &mut Table,
     meter: &mut Meter,
     kind: Kind,
     name: Name<'_>,
     value: &[u8],
-    sink: &mut dyn Sink,
+    sink: &mut S,
 ) -> Result<(), DecodeError> {
     let octets = match name {
         Name::Text(octets) => octets,
         Name::Index(index) => lookup(table, index)?.0,
     };
-    meter.field(octets, value, kind == Kind::Never, sink);
+    let noted = meter.field(octets, value, kind == Kind::Never, false, sink);
     if kind != Kind::Insert {
         return Ok(());
     }
-    match name {
+    let inserted = match name {
         Name::Text(octets) => table.insert(octets, value),
         Name::Index(index) => match static_table::ENTRIES.get(index as usize - 1) {
             Some(&(octets, _)) => table.insert(octets, value),
             None => table.insert_with_name_of(index as usize - static_table::LEN - 1, value),
         },
     };
+    if inserted && noted {
+        table.note();
+    }
     Ok(())
 }

@@ -37,17 +37,18 @@ impl Meter {
         }
     }
 
-    /// Hands a field on unless it crosses a limit or one before it did.
+    /// Hands a field on unless it crosses a limit or one before it did; answers what the sink notes of it.
     #[inline]
-    pub(crate) fn field(
+    pub(crate) fn field<S: Sink + ?Sized>(
         &mut self,
         name: &[u8],
         value: &[u8],
         sensitive: bool,
-        sink: &mut dyn Sink,
-    ) {
+        noted: bool,
+        sink: &mut S,
+    ) -> bool {
         if self.over.is_some() {
-            return;
+            return false;
         }
         let list_size = self.list_size + (name.len() + value.len() + ENTRY_OVERHEAD) as u64;
         if name.len().max(value.len()) > self.string_len_max {
@@ -59,8 +60,9 @@ impl Meter {
         } else {
             self.list_size = list_size;
             self.fields += 1;
-            sink.field(name, value, sensitive);
+            return sink.field_noted(name, value, sensitive, noted);
         }
+        false
     }
 
     /// Notes that `limit` was crossed, unless another was before.

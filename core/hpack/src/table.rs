@@ -14,10 +14,13 @@ pub(crate) const INITIAL_SIZE: u32 = 4096;
 struct Entry {
     /// Position in the stream of all octets ever inserted, modulo 2^32.
     start: u32,
-    /// Octets of the name and of the value; [`LONG`] for both when one of them
-    /// has no room here.
+    /// Octets of the name, with [`NOTED`], and of the value; [`LONG`] for both
+    /// when one of them has no room here.
     lens: [u16; 2],
 }
+
+/// The sink has made a note of the entry, see [`crate::Sink::field_noted`].
+const NOTED: u16 = 1 << 15;
 
 /// In place of lengths: they stand in front of the octets.
 const LONG: u16 = u16::MAX;
@@ -78,12 +81,27 @@ impl Table {
     /// The entry with dynamic index `index`, 0 for the newest.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        self.get_noted(index).map(|(name, value, _)| (name, value))
+    }
+
+    /// The same entry, and whether the sink has made a note of it.
+    #[inline]
+    pub(crate) fn get_noted(&self, index: usize) -> Option<(&[u8], &[u8], bool)> {
         let at = self.entries.len().checked_sub(index.checked_add(1)?)?;
         let &entry = self.entries.get(at)?;
         let (name_len, value_len) = self.lens(entry);
         let start = self.position(entry);
         let field = self.bytes.get(start..start + name_len + value_len)?;
-        field.split_at_checked(name_len)
+        let (name, value) = field.split_at_checked(name_len)?;
+        let noted = entry.lens != [LONG, LONG] && entry.lens[0] & NOTED != 0;
+        Some((name, value, noted))
+    }
+
+    /// Keeps a note of the newest entry, unless that is a long one.
+    pub(crate) fn note(&mut self) {
+        if let Some(newest) = self.entries.back_mut() {
+            newest.lens[0] |= NOTED;
+        }
     }
 
     /// Where in the buffer the name of `entry` begins.
@@ -97,7 +115,7 @@ impl Table {
     fn lens(&self, entry: Entry) -> (usize, usize) {
         match entry.lens {
             [LONG, LONG] => self.long_lens(entry),
-            [name, value] => (usize::from(name), usize::from(value)),
+            [name, value] => (usize::from(name & !NOTED), usize::from(value)),
         }
     }
 
@@ -179,7 +197,7 @@ impl Table {
     fn push(&mut self, name_len: usize, value_len: usize) {
         self.size += name_len + value_len + ENTRY_OVERHEAD;
         self.inserted = self.inserted.wrapping_add(1);
-        let lens = if name_len.max(value_len) < usize::from(LONG) {
+        let lens = if name_len < usize::from(NOTED) && value_len < usize::from(LONG) {
             [name_len as u16, value_len as u16]
         } else {
             self.put_long_lens(name_len as u32, value_len as u32);

@@ -4,7 +4,7 @@ use super::{Connection, priorities::asked_priority, receive::Fault, target::Targ
 use crate::{
     event::{Event, Then},
     flow::Inbound,
-    head::{self, Answered, BodyLength, Fields, Oddities},
+    head::{self, Answered, BodyLength, Oddities, Section},
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Cause,
     planted::Planted,
@@ -60,32 +60,32 @@ impl Connection {
         self.timers.stop(Timer::HeaderBlock);
         let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
         let join = joins && self.role == Role::Server;
-        let fields = self.sink.finish(join);
+        let section = self.sink.finish(join);
         // The frame decoder lets CONTINUATION pass only behind HEADERS.
         let Some(Block { stream, end_stream }) = self.block.take() else {
             return Ok(());
         };
         let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_))
             && !(self.plants.has(Planted::CookiesUncounted)
-                && fields.iter().any(|field| field.name == b"cookie"));
+                && section.fields.iter().any(|field| field.name == b"cookie"));
         let over = over
             || (self.plants.has(Planted::RefusedListSticks)
                 && self.stats.defences.header_lists_refused > 0);
         match self.target(stream)? {
             Target::Ignore => self.charge_late(now).map_err(Fault::connection),
             Target::New if self.role == Role::Server => {
-                self.on_request(stream, fields, over, end_stream, now)
+                self.on_request(stream, section, over, end_stream, now)
             }
             // RFC 9113 §5.1: a response to a request that was never made.
             Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
-            Target::Live(handle) => self.on_fields(handle, stream, fields, over, end_stream),
+            Target::Live(handle) => self.on_fields(handle, stream, section, over, end_stream),
         }
     }
 
     fn on_request(
         &mut self,
         id: StreamId,
-        fields: Fields,
+        section: Section,
         over: bool,
         end: bool,
         now: Timestamp,
@@ -110,16 +110,16 @@ impl Connection {
         if !self.has_room() {
             return Err(fault(Violation::StreamLimitExceeded));
         }
-        if !self.keeps_header_list(&fields) {
+        if !self.keeps_header_list(&section.fields) {
             return Err(fault(Violation::HeaderTotalTooLarge));
         }
-        let header_bytes = fields.bytes();
+        let header_bytes = section.fields.bytes();
         let rules = head::Rules {
             oddities: Oddities::of(&self.config),
             extended_connect: self.config.enable_connect_protocol
                 || self.plants.has(Planted::ConnectUnasked),
         };
-        let head = head::parse_request(fields, &rules).map_err(fault)?;
+        let head = head::parse_request(section, &rules).map_err(fault)?;
         let body = BodyLength::of_request(&head);
         let mut recv = RecvHalf::new(self.new_credit());
         recv.start(body, end).map_err(fault)?;
@@ -152,7 +152,7 @@ impl Connection {
         &mut self,
         handle: StreamHandle,
         id: StreamId,
-        fields: Fields,
+        section: Section,
         over: bool,
         end: bool,
     ) -> Result<(), Fault> {
@@ -164,19 +164,20 @@ impl Connection {
             return Err(fault(Violation::HeaderListTooLarge));
         }
         // Not as for a request: REFUSED_STREAM would say that nothing was done on a stream that is under way.
-        if !self.keeps_header_list(&fields) {
+        if !self.keeps_header_list(&section.fields) {
             return Err(fault(Violation::HeaderTotalExceeded));
         }
-        self.streams.add_header_bytes(handle, fields.bytes());
+        self.streams
+            .add_header_bytes(handle, section.fields.bytes());
         let oddities = Oddities::of(&self.config);
         // `target` has just found it.
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());
         };
         if stream.recv.state == RecvState::Body {
-            return self.on_trailers(handle, fields, end).map_err(fault);
+            return self.on_trailers(handle, section, end).map_err(fault);
         }
-        let head = head::parse_response(fields, oddities).map_err(fault)?;
+        let head = head::parse_response(section, oddities).map_err(fault)?;
         if head.is_informational() {
             // RFC 9113 §8.1: an interim response never ends the stream.
             if end && !self.plants.has(Planted::InterimEnds) {
@@ -216,7 +217,7 @@ impl Connection {
     fn on_trailers(
         &mut self,
         handle: StreamHandle,
-        fields: Fields,
+        section: Section,
         end: bool,
     ) -> Result<(), Violation> {
         // `target` has found it.
@@ -234,7 +235,7 @@ impl Connection {
         if !end {
             return Err(Violation::TrailersWithoutEndStream);
         }
-        let fields = head::parse_trailers(fields, Oddities::of(&self.config))?;
+        let fields = head::parse_trailers(section, Oddities::of(&self.config))?;
         stream.recv.end()?;
         let discards = stream.recv.discards;
         self.streams.settle(handle);

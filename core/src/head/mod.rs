@@ -22,5 +22,5 @@ pub use request::{RequestHead, RequestHeadBuilder};
 pub(crate) use request::{Rules, check_request, parse_request};
 pub use response::{ResponseHead, ResponseHeadBuilder};
 pub(crate) use response::{check_response, parse_response};
-pub(crate) use rules::{Oddities, check_trailers, parse_trailers};
+pub(crate) use rules::{Oddities, Section, check_trailers, parse_trailers};
 pub(crate) use sink::{BlockSink, crumbs, may_crumble};

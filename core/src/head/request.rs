@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::rules::{self, Oddities};
+use super::rules::{Oddities, Regular, Section, is_pseudo};
 use super::target::Target;
 use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
@@ -84,10 +84,11 @@ impl RequestHead {
     /// A request out of fields in the order of the wire, pseudo-fields in front.
     #[must_use]
     pub fn from_fields(fields: Fields) -> Self {
-        Self::judged(fields, Oddities::Refuse)
+        Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    fn judged(fields: Fields, oddities: Oddities) -> Self {
+    fn judged(section: Section, oddities: Oddities) -> Self {
+        let Section { fields, regular } = section;
         let mut head = Self {
             fields: Fields::default(),
             pseudo: [NONE; 5],
@@ -96,7 +97,7 @@ impl RequestHead {
             has_priority: false,
             violation: None,
         };
-        head.violation = head.judge(&fields, oddities).err();
+        head.violation = head.judge(&fields, regular, oddities).err();
         head.fields = fields;
         head
     }
@@ -178,16 +179,18 @@ impl RequestHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(&mut self, fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
+    fn judge(
+        &mut self,
+        fields: &Fields,
+        regular: Option<Regular>,
+        oddities: Oddities,
+    ) -> Result<(), Violation> {
         let mut values = [None; 5];
         let mut violation = None;
         let mut iter = fields.iter();
         loop {
             self.regular = fields.offset_of(&iter);
-            let Some(field) = iter
-                .next()
-                .filter(|field| field.name.first() == Some(&b':'))
-            else {
+            let Some(field) = iter.next().filter(|field| is_pseudo(field.name)) else {
                 break;
             };
             if let Err(fault) = self.note(field, &mut values) {
@@ -213,11 +216,13 @@ impl RequestHead {
                 false => Violation::FieldValueInvalid,
             }
         })?;
-        let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
+        let regular = regular
+            .unwrap_or_else(|| Regular::of(fields, self.regular, oddities))
+            .checked()?;
         self.content_length = regular.content_length.bytes();
         self.has_priority = regular.has_priority;
-        match regular.host {
-            Some(host) if oddities == Oddities::Refuse => target.check_host(host),
+        match regular.host.and_then(|host| fields.at(host)) {
+            Some(host) if oddities == Oddities::Refuse => target.check_host(host.value),
             _ => Ok(()),
         }
     }
@@ -321,8 +326,11 @@ impl RequestHeadBuilder {
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(crate) fn parse_request(fields: Fields, rules: &Rules) -> Result<RequestHead, Violation> {
-    let head = RequestHead::judged(fields, rules.oddities);
+pub(crate) fn parse_request(
+    section: impl Into<Section>,
+    rules: &Rules,
+) -> Result<RequestHead, Violation> {
+    let head = RequestHead::judged(section.into(), rules.oddities);
     check_request(&head, rules)?;
     Ok(head)
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::content_length::Answered;
-use super::rules::{self, Oddities};
+use super::rules::{Oddities, Regular, Section, is_pseudo};
 use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
 
@@ -49,10 +49,11 @@ impl ResponseHead {
     /// A response out of fields in the order of the wire, `:status` in front.
     #[must_use]
     pub fn from_fields(fields: Fields) -> Self {
-        Self::judged(fields, Oddities::Refuse)
+        Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    fn judged(fields: Fields, oddities: Oddities) -> Self {
+    fn judged(section: Section, oddities: Oddities) -> Self {
+        let Section { fields, regular } = section;
         let mut head = Self {
             fields: Fields::default(),
             status: 0,
@@ -61,7 +62,7 @@ impl ResponseHead {
             has_priority: false,
             violation: None,
         };
-        head.violation = head.judge(&fields, oddities).err();
+        head.violation = head.judge(&fields, regular, oddities).err();
         head.fields = fields;
         head
     }
@@ -121,15 +122,17 @@ impl ResponseHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(&mut self, fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
+    fn judge(
+        &mut self,
+        fields: &Fields,
+        regular: Option<Regular>,
+        oddities: Oddities,
+    ) -> Result<(), Violation> {
         let mut violation = None;
         let mut iter = fields.iter();
         loop {
             self.regular = fields.offset_of(&iter);
-            let Some(field) = iter
-                .next()
-                .filter(|field| field.name.first() == Some(&b':'))
-            else {
+            let Some(field) = iter.next().filter(|field| is_pseudo(field.name)) else {
                 break;
             };
             if let Err(fault) = self.note(field) {
@@ -147,7 +150,9 @@ impl ResponseHead {
         if self.status == 101 {
             return Err(Violation::SwitchingProtocols);
         }
-        let regular = rules::check_regular(fields.iter_from(self.regular), oddities)?;
+        let regular = regular
+            .unwrap_or_else(|| Regular::of(fields, self.regular, oddities))
+            .checked()?;
         self.content_length = regular.content_length.bytes();
         self.has_priority = regular.has_priority;
         Ok(())
@@ -232,10 +237,10 @@ impl ResponseHeadBuilder {
 /// # Errors
 /// The first rule that it breaks.
 pub(crate) fn parse_response(
-    fields: Fields,
+    section: impl Into<Section>,
     oddities: Oddities,
 ) -> Result<ResponseHead, Violation> {
-    let head = ResponseHead::judged(fields, oddities);
+    let head = ResponseHead::judged(section.into(), oddities);
     head.violation.map_or(Ok(head), Err)
 }
 

@@ -2,7 +2,7 @@
 
 use super::chars;
 use super::content_length::ContentLength;
-use super::{Field, Fields, FieldsIter};
+use super::{Field, Fields};
 use crate::config::Config;
 use crate::violation::Violation;
 
@@ -25,27 +25,59 @@ impl Oddities {
     }
 }
 
-/// What one pass over regular fields found.
-#[derive(Debug, Default)]
-pub(super) struct Regular<'a> {
+/// What is known of the regular fields of a head, or of trailers, once each of them was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Regular {
     pub(super) content_length: ContentLength,
-    /// The value of the one Host field.
-    pub(super) host: Option<&'a [u8]>,
+    /// Where in the list the one Host field is.
+    pub(super) host: Option<u32>,
     /// Whether there is a `priority` field, so that nobody looks for one in vain.
     pub(super) has_priority: bool,
+    /// The first fault in them. Behind it nothing is known.
+    fault: Option<Violation>,
 }
 
-/// Checks the regular fields of a head, or of trailers.
-///
-/// # Errors
-/// The first fault in them. Pseudo-fields are [`Violation::PseudoFieldAfterRegular`].
-pub(super) fn check_regular(
-    fields: FieldsIter<'_>,
-    oddities: Oddities,
-) -> Result<Regular<'_>, Violation> {
-    let strict = oddities == Oddities::Refuse;
-    let mut regular = Regular::default();
-    for Field { name, value, .. } in fields {
+impl Regular {
+    /// Looks at the fields of a list from `at` bytes on.
+    pub(super) fn of(fields: &Fields, at: u32, oddities: Oddities) -> Self {
+        let mut regular = Self::default();
+        let mut iter = fields.iter_from(at);
+        let mut at = at;
+        while let Some(Field { name, value, .. }) = iter.next() {
+            regular.add(name, value, at, oddities);
+            at = fields.offset_of(&iter);
+        }
+        regular
+    }
+
+    /// Looks at one more field, which is at `at` bytes of its list. Answers whether it is plain: nothing is wrong with it,
+    /// and no rule is about its name, so that another like it need not be looked at.
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8], at: u32, oddities: Oddities) -> bool {
+        if self.fault.is_some() {
+            return false;
+        }
+        let judged = self.judge(name, value, at, oddities == Oddities::Refuse);
+        self.fault = judged.err();
+        judged == Ok(true)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// The first fault in them. Pseudo-fields are [`Violation::PseudoFieldAfterRegular`].
+    pub(super) fn checked(self) -> Result<Self, Violation> {
+        self.fault.map_or(Ok(self), Err)
+    }
+
+    #[inline]
+    fn judge(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        at: u32,
+        strict: bool,
+    ) -> Result<bool, Violation> {
         if !chars::is_name(name) {
             return Err(name_fault(name));
         }
@@ -56,23 +88,43 @@ pub(super) fn check_regular(
         // By length first: most fields are none of these, and then nothing is compared.
         match name.len() {
             // RFC 9113 §8.2.2: te MUST NOT have any value other than trailers.
-            2 if strict && name == b"te" && !is_trailers(value) => {
-                return Err(Violation::TeNotTrailers);
+            2 if name == b"te" => {
+                if strict && !is_trailers(value) {
+                    return Err(Violation::TeNotTrailers);
+                }
             }
             // RFC 9110 §7.2: there is one Host at most.
-            4 if name == b"host" && regular.host.replace(value).is_some() => {
-                return Err(Violation::HostMismatch);
+            4 if name == b"host" => {
+                if self.host.replace(at).is_some() {
+                    return Err(Violation::HostMismatch);
+                }
             }
-            8 if name == b"priority" => regular.has_priority = true,
-            14 if name == b"content-length" => regular.content_length.add(value)?,
+            8 if name == b"priority" => self.has_priority = true,
+            14 if name == b"content-length" => self.content_length.add(value)?,
             // RFC 9113 §8.2.2: connection-specific fields make a message malformed.
             7 | 10 | 16 | 17 if is_connection_specific(name) => {
                 return Err(Violation::ConnectionSpecificField);
             }
-            _ => {}
+            _ => return Ok(true),
+        }
+        Ok(false)
+    }
+}
+
+/// A field section of the peer's, as a list, and what is known of its regular fields already.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) fields: Fields,
+    pub(super) regular: Option<Regular>,
+}
+
+impl From<Fields> for Section {
+    fn from(fields: Fields) -> Self {
+        Self {
+            fields,
+            regular: None,
         }
     }
-    Ok(regular)
 }
 
 /// The one value that RFC 9113 §8.2.2 leaves to te. Nearly all write it in lower case.
@@ -93,7 +145,7 @@ fn is_connection_specific(name: &[u8]) -> bool {
 #[cold]
 fn name_fault(name: &[u8]) -> Violation {
     // RFC 9113 §8.3: pseudo-fields MUST NOT appear behind regular ones.
-    if name.first() == Some(&b':') {
+    if is_pseudo(name) {
         return Violation::PseudoFieldAfterRegular;
     }
     // RFC 9113 §8.2.1: names MUST be lower case, and MUST NOT contain what no token has.
@@ -108,8 +160,12 @@ fn name_fault(name: &[u8]) -> Violation {
 ///
 /// # Errors
 /// The first fault of the peer in them.
-pub(crate) fn parse_trailers(fields: Fields, oddities: Oddities) -> Result<Fields, Violation> {
-    check_trailer_fields(&fields, oddities)?;
+pub(crate) fn parse_trailers(
+    section: impl Into<Section>,
+    oddities: Oddities,
+) -> Result<Fields, Violation> {
+    let Section { fields, regular } = section.into();
+    check_trailer_fields(&fields, regular, oddities)?;
     Ok(fields)
 }
 
@@ -118,7 +174,7 @@ pub(crate) fn parse_trailers(fields: Fields, oddities: Oddities) -> Result<Field
 /// # Errors
 /// What a peer would have to punish, and [`Violation::ContentLengthForbidden`].
 pub(crate) fn check_trailers(fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
-    let regular = check_trailer_fields(fields, oddities)?;
+    let regular = check_trailer_fields(fields, None, oddities)?;
     // RFC 9110 §6.5.1: fields that frame a message MUST NOT be sent as trailers.
     if regular.content_length.bytes().is_some() {
         return Err(Violation::ContentLengthForbidden);
@@ -126,10 +182,28 @@ pub(crate) fn check_trailers(fields: &Fields, oddities: Oddities) -> Result<(), 
     Ok(())
 }
 
-fn check_trailer_fields(fields: &Fields, oddities: Oddities) -> Result<Regular<'_>, Violation> {
-    check_regular(fields.iter(), oddities).map_err(|violation| match violation {
-        // RFC 9113 §8.1: trailers MUST NOT contain pseudo-fields, wherever they stand.
+fn check_trailer_fields(
+    fields: &Fields,
+    regular: Option<Regular>,
+    oddities: Oddities,
+) -> Result<Regular, Violation> {
+    // RFC 9113 §8.1: trailers MUST NOT contain pseudo-fields, wherever they stand.
+    if fields
+        .iter()
+        .next()
+        .is_some_and(|first| is_pseudo(first.name))
+    {
+        return Err(Violation::PseudoFieldInTrailers);
+    }
+    let regular = regular.unwrap_or_else(|| Regular::of(fields, 0, oddities));
+    regular.checked().map_err(|violation| match violation {
         Violation::PseudoFieldAfterRegular => Violation::PseudoFieldInTrailers,
         other => other,
     })
+}
+
+/// Whether a name is that of a pseudo-field (RFC 9113 §8.3).
+#[inline]
+pub(super) fn is_pseudo(name: &[u8]) -> bool {
+    name.first() == Some(&b':')
 }

@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Field, Fields, FieldsBuilder, RequestHead, chars};
+use super::{
+    Field, Fields, FieldsBuilder, RequestHead, chars,
+    rules::{self, Oddities, Regular, Section},
+};
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
 /// one piece serves about ten; a head that is kept for long keeps one piece alive.
@@ -59,6 +62,11 @@ pub(crate) fn may_crumble(head: &RequestHead, list_max: usize) -> bool {
 #[derive(Debug)]
 pub(crate) struct BlockSink {
     fields: FieldsBuilder,
+    oddities: Oddities,
+    /// What is known of the regular fields of the block that has not ended.
+    regular: Regular,
+    /// Whether it has come to its regular fields.
+    in_regular: bool,
     /// Fields that ever came out of HPACK.
     produced: u64,
     /// Cookie fields of the block that has not ended.
@@ -67,9 +75,12 @@ pub(crate) struct BlockSink {
 
 impl BlockSink {
     /// A sink that has allocated nothing yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(oddities: Oddities) -> Self {
         Self {
             fields: FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES),
+            oddities,
+            regular: Regular::default(),
+            in_regular: false,
             produced: 0,
             crumbs: 0,
         }
@@ -93,21 +104,40 @@ impl BlockSink {
     }
 
     /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.
-    pub(crate) fn finish(&mut self, join_cookies: bool) -> Fields {
+    pub(crate) fn finish(&mut self, join_cookies: bool) -> Section {
         let crumbs = core::mem::take(&mut self.crumbs);
+        let regular = core::mem::take(&mut self.regular);
+        self.in_regular = false;
         if join_cookies && crumbs > 1 {
             let fields = self.fields.finish();
             let mut crumbs = fields.iter().filter(|field| field.name == COOKIE);
             // RFC 9113 §8.2.1: each is a field, and what is wrong with one must not vanish in the whole.
             return match crumbs.all(|crumb| chars::is_value(crumb.value)) {
-                true => self.joined(&fields),
-                false => fields,
+                true => self.joined(&fields).into(),
+                false => fields.into(),
             };
         }
-        if self.fields.bytes() > APART_BYTES {
-            return self.fields.finish_apart(SLAB_BYTES);
+        let fields = match self.fields.bytes() > APART_BYTES {
+            true => self.fields.finish_apart(SLAB_BYTES),
+            false => self.fields.finish(),
+        };
+        Section {
+            fields,
+            regular: Some(regular),
         }
-        self.fields.finish()
+    }
+
+    /// Looks at one more field of the block; whether it is plain.
+    #[inline]
+    fn judge(&mut self, name: &[u8], value: &[u8]) -> bool {
+        if !self.in_regular && rules::is_pseudo(name) {
+            // What it is about only the whole head tells.
+            return false;
+        }
+        self.in_regular = true;
+        // Far below 4 GiB, which no limit on a list lets it reach.
+        let at = self.fields.bytes() as u32;
+        self.regular.add(name, value, at, self.oddities)
     }
 }
 
@@ -136,8 +166,22 @@ impl BlockSink {
 
 impl raddle_hpack::Sink for BlockSink {
     fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        self.field_noted(name, value, sensitive, false);
+    }
+
+    /// What is noted is that a field is plain: those that come out of the table need no second look.
+    #[inline]
+    fn field_noted(&mut self, name: &[u8], value: &[u8], sensitive: bool, noted: bool) -> bool {
         self.produced += 1;
         self.crumbs += u32::from(name == COOKIE);
+        let plain = match noted {
+            true => {
+                self.in_regular = true;
+                true
+            }
+            false => self.judge(name, value),
+        };
         self.fields.push(name, value, sensitive);
+        plain
     }
 }

@@ -126,7 +126,7 @@ fn a_sink_takes_what_the_decoder_gives() {
         .finish();
     let mut encoder = Encoder::new(4096);
     let mut decoder = Decoder::new(DecoderConfig::default());
-    let mut sink = BlockSink::new();
+    let mut sink = BlockSink::new(Oddities::Refuse);
     // A block that was given up leaves nothing in the next one.
     sink.field(b"left", b"over", false);
     let _ = sink.finish(false);
@@ -149,7 +149,7 @@ fn a_sink_takes_what_the_decoder_gives() {
             Ok(head.clone())
         );
     }
-    assert!(sink.finish(false).is_empty());
+    assert!(sink.finish(false).fields.is_empty());
 }
 
 #[test]
@@ -173,10 +173,10 @@ fn a_builder_that_was_cleared_starts_anew() {
 // A list keeps the piece of memory alive that it lies in, so that large ones get their own.
 #[test]
 fn a_sink_keeps_little_of_large_blocks() {
-    let mut sink = BlockSink::new();
+    let mut sink = BlockSink::new(Oddities::Refuse);
     let mut take = |bytes: usize| {
         sink.field(b"name", &vec![b'x'; bytes - 10], false);
-        let list = sink.finish(false);
+        let list = sink.finish(false).fields;
         assert_eq!(list.bytes(), bytes);
         (sink.produced(), sink.memory_footprint())
     };
@@ -192,7 +192,7 @@ fn a_sink_keeps_little_of_large_blocks() {
     // Nothing is taken away from a block that is under way, and everything behind it.
     sink.field(b"name", b"value", false);
     sink.shrink();
-    assert_eq!(sink.finish(false), list(&[("name", "value")]));
+    assert_eq!(sink.finish(false).fields, list(&[("name", "value")]));
     assert_ne!(sink.memory_footprint(), (0, 0));
     sink.shrink();
     assert_eq!(sink.memory_footprint(), (0, 0));
@@ -209,5 +209,91 @@ fn a_builder_takes_at_most_twice_what_its_list_has() {
         assert_eq!(builder.bytes(), bytes);
         let (room, _) = builder.memory_footprint();
         assert!(room <= 2 * bytes, "{room} for {bytes}");
+    }
+}
+
+// What is plain is noted in the table, and not judged when it comes from there. The verdicts are those of a list that is
+// judged as a whole, whichever fields stand in front, and each time.
+#[test]
+fn fields_from_the_table_are_judged_as_those_in_full() {
+    let fields: [(&str, &str); 14] = [
+        (":status", "200"),
+        (":path", "/"),
+        ("accept", "text/html"),
+        ("x-long-name-of-a-field", "v"),
+        ("te", "trailers"),
+        ("te", "gzip"),
+        ("host", "example.com"),
+        ("priority", "u=1"),
+        ("content-length", "1"),
+        ("content-length", "2"),
+        ("upgrade", "h2c"),
+        ("Upper", "1"),
+        ("padded", " 1"),
+        ("control", "a\0b"),
+    ];
+    for oddities in [Oddities::Refuse, Oddities::Forward] {
+        let mut encoder = Encoder::new(4096);
+        let mut decoder = Decoder::new(DecoderConfig::default());
+        let mut sink = BlockSink::new(oddities);
+        let mut verdicts = vec![0; 3];
+        // All lists of three of them, twice each: the second time all is in the table.
+        for n in 0..2 * fields.len().pow(3) {
+            let (a, rest) = (n / 2 % 14, n / 2 / 14);
+            let list = [a, rest % 14, rest / 14].map(|at| fields[at]);
+            let mut block = bytes::BytesMut::new();
+            encoder.begin(&mut block);
+            // A request has to be whole for its regular fields to be looked at.
+            let rest = if list[0].0 == ":path" { &GET[..3] } else { &[] };
+            for (name, value) in rest.iter().chain(&list) {
+                encoder.field(
+                    name.as_bytes(),
+                    value.as_bytes(),
+                    Indexing::Index,
+                    &mut block,
+                );
+            }
+            assert_eq!(decoder.decode(&block, &mut sink), Ok(()));
+            assert_eq!(decoder.finish(), Ok(Verdict::Complete));
+            let section = sink.finish(false);
+            let whole = Section::from(section.fields.clone());
+            match list[0].0 {
+                ":status" => {
+                    let got = parse_response(section, oddities);
+                    let want = parse_response(whole, oddities);
+                    verdicts[0] += usize::from(want.is_ok());
+                    let facts = |head: &ResponseHead| (head.content_length(), head.has_priority());
+                    assert_eq!(
+                        got.as_ref().map(facts),
+                        want.as_ref().map(facts),
+                        "{list:?}"
+                    );
+                }
+                ":path" => {
+                    let got = parse_request(
+                        section,
+                        &Rules {
+                            oddities,
+                            ..EVERYTHING
+                        },
+                    );
+                    let want = parse_request(
+                        whole,
+                        &Rules {
+                            oddities,
+                            ..EVERYTHING
+                        },
+                    );
+                    verdicts[1] += usize::from(want.is_ok());
+                    assert_eq!(got, want, "{list:?}");
+                }
+                _ => {
+                    let want = parse_trailers(whole, oddities);
+                    verdicts[2] += usize::from(want.is_ok());
+                    assert_eq!(parse_trailers(section, oddities), want, "{list:?}");
+                }
+            }
+        }
+        assert!(verdicts.iter().all(|&count| count > 0), "{verdicts:?}");
     }
 }

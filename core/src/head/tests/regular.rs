@@ -7,7 +7,11 @@ use super::*;
 fn section_8_2_1_every_byte() {
     for byte in 0..=255_u8 {
         let fault = |name: &[u8], value: &[u8]| {
-            parse_trailers([(name, value)].into_iter().collect(), Oddities::Refuse).err()
+            parse_trailers(
+                [(name, value)].into_iter().collect::<Fields>(),
+                Oddities::Refuse,
+            )
+            .err()
         };
         let token = byte.is_ascii_lowercase()
             || byte.is_ascii_digit()
@@ -166,7 +170,11 @@ fn section_6_5_1_content_length_is_no_trailer() {
 #[test]
 fn oddities_that_are_forwarded_are_two() {
     let fault = |name: &[u8], value: &[u8]| {
-        parse_trailers([(name, value)].into_iter().collect(), Oddities::Forward).err()
+        parse_trailers(
+            [(name, value)].into_iter().collect::<Fields>(),
+            Oddities::Forward,
+        )
+        .err()
     };
     for byte in 0..=255_u8 {
         let control = (byte < 0x20 && byte != b'\t') || byte == 0x7f;
