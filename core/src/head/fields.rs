@@ -170,9 +170,9 @@ impl<'a> Iterator for FieldsIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
-        let (&[n0, n1, v0, v1, v2, v3], rest) = self.rest.split_first_chunk::<ENTRY_HEAD>()?;
-        let name_len = usize::from(u16::from_be_bytes([n0, n1]));
-        let word = u32::from_be_bytes([v0, v1, v2, v3]);
+        let (head, rest) = self.rest.split_first_chunk::<ENTRY_HEAD>()?;
+        let name_len = usize::from(u16::from_le_bytes(*head.first_chunk()?));
+        let word = u32::from_le_bytes(*head.last_chunk()?);
         // Only the builder writes blocks, and it writes each entry whole.
         let (name, rest) = rest.split_at(name_len);
         let (value, rest) = rest.split_at((word & !SENSITIVE) as usize);
@@ -362,8 +362,8 @@ impl FieldsBuilder {
             return false;
         };
         let bit = if sensitive { SENSITIVE } else { 0 };
-        let [n0, n1] = (name.len() as u16).to_be_bytes();
-        let [v0, v1, v2, v3] = (value.len() as u32 | bit).to_be_bytes();
+        let [n0, n1] = (name.len() as u16).to_le_bytes();
+        let [v0, v1, v2, v3] = (value.len() as u32 | bit).to_le_bytes();
         *head = [n0, n1, v0, v1, v2, v3];
         let (first, second) = texts.split_at_mut(name.len());
         first.copy_from_slice(name);
