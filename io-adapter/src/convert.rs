@@ -63,7 +63,7 @@ pub(crate) fn request_head(
         fields.push(b":path", path_of(uri, &parts.method), false);
     }
     push_headers(&mut fields, &parts.headers, true);
-    let head = RequestHead::from_fields(fields.finish());
+    let head = fields.finish_request();
     match head.violation() {
         None => Ok(head),
         Some(violation) => Err(Error::new(Kind::Open(raddle_core::OpenError::Malformed(
@@ -86,7 +86,7 @@ pub(crate) fn response_head(parts: &response::Parts) -> Result<ResponseHead, Err
     let mut fields = FieldsBuilder::new();
     fields.push(b":status", parts.status.as_str().as_bytes(), false);
     push_headers(&mut fields, &parts.headers, false);
-    let head = ResponseHead::from_fields(fields.finish());
+    let head = fields.finish_response();
     match head.violation() {
         None => Ok(head),
         Some(violation) => Err(Error::new(Kind::Send(raddle_core::SendError::Malformed(

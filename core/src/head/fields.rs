@@ -4,10 +4,15 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-/// Bytes before each entry: the length of its name (2), and that of its value with the sensitive bit (4).
+use super::rules::{Oddities, Regular, Section};
+use super::{RequestHead, ResponseHead};
+
+/// Bytes before each entry: the length of its name (2), and that of its value with two bits (4).
 const ENTRY_HEAD: usize = 6;
 const SENSITIVE: u32 = 1 << 31;
-/// How long a list may be in bytes. Offsets have 32 bits; far below that no peer takes such a list any more.
+/// The field was looked at, and is [plain](Regular::look).
+pub(super) const PLAIN: u32 = 1 << 30;
+/// How long a list may be in bytes. Lengths have 30 bits; far below that no peer takes such a list any more.
 const LIST_BYTES_MAX: usize = 1 << 30;
 /// RFC 9113 §10.5.1: what each field costs besides its name and value.
 const FIELD_OVERHEAD: usize = 32;
@@ -19,7 +24,7 @@ const ROOM_BYTES: usize = 1_536;
 /// A list of fields in the order of the wire, kept in one shared block. Cloning it copies no field.
 ///
 /// Two lists are equal when they hold the same fields in the same order, each as sensitive as the other.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Fields {
     block: Bytes,
     count: u32,
@@ -122,6 +127,15 @@ impl Fields {
     }
 }
 
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        // Which of them were looked at makes no difference.
+        self.count == other.count && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self).finish()
@@ -165,18 +179,27 @@ pub struct FieldsIter<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for FieldsIter<'a> {
-    type Item = Field<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Field<'a>> {
+impl<'a> FieldsIter<'a> {
+    /// The name and the value of the next field, and its two bits.
+    #[inline(always)]
+    pub(super) fn entry(&mut self) -> Option<(&'a [u8], &'a [u8], u32)> {
         let (head, rest) = self.rest.split_first_chunk::<ENTRY_HEAD>()?;
         let name_len = usize::from(u16::from_le_bytes(*head.first_chunk()?));
         let word = u32::from_le_bytes(*head.last_chunk()?);
         // Only the builder writes blocks, and it writes each entry whole.
         let (name, rest) = rest.split_at(name_len);
-        let (value, rest) = rest.split_at((word & !SENSITIVE) as usize);
+        let (value, rest) = rest.split_at((word & !(SENSITIVE | PLAIN)) as usize);
         self.rest = rest;
+        Some((name, value, word))
+    }
+}
+
+impl<'a> Iterator for FieldsIter<'a> {
+    type Item = Field<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        let (name, value, word) = self.entry()?;
         Some(Field {
             name,
             value,
@@ -219,6 +242,8 @@ pub struct FieldsBuilder {
     slab_bytes_max: usize,
     /// Bytes of the piece of memory in use that finished lists have taken. They stay allocated with the rest of it.
     given: usize,
+    /// What is known of the regular fields of the unfinished list.
+    regular: Regular,
 }
 
 impl FieldsBuilder {
@@ -231,11 +256,11 @@ impl FieldsBuilder {
     /// A builder that takes `slab_bytes` of memory at a time, for many lists. It allocates at the first field.
     #[must_use]
     pub fn with_slab_bytes(slab_bytes: usize) -> Self {
-        Self::growing(slab_bytes, slab_bytes)
+        Self::growing(slab_bytes, slab_bytes, Oddities::Refuse)
     }
 
     /// A builder whose first piece of memory has `first` bytes, and each after it twice as many, up to `most`.
-    pub(super) fn growing(first: usize, most: usize) -> Self {
+    pub(super) fn growing(first: usize, most: usize, oddities: Oddities) -> Self {
         Self {
             block: BytesMut::new(),
             written: 0,
@@ -243,6 +268,7 @@ impl FieldsBuilder {
             slab_bytes: first,
             slab_bytes_max: most,
             given: 0,
+            regular: Regular::new(oddities),
         }
     }
 
@@ -252,45 +278,129 @@ impl FieldsBuilder {
     /// empty name, which every message is refused for.
     #[inline]
     pub fn push(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
-        if !self.put(name, value, sensitive) {
-            self.push_slow(name, value, sensitive);
+        self.push_noted(name, value, sensitive, false);
+    }
+
+    /// The same. `noted` says that the field is known to be [plain](Regular::look), and the answer whether it is known now.
+    #[inline(always)]
+    pub(super) fn push_noted(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        sensitive: bool,
+        noted: bool,
+    ) -> bool {
+        let plain = match noted {
+            true => self.regular.pass(),
+            // A list is no longer than `LIST_BYTES_MAX`.
+            false => self.regular.look(name, value, self.written as u32),
+        };
+        let bits = if sensitive { SENSITIVE } else { 0 } | if plain { PLAIN } else { 0 };
+        if !self.put(name, value, bits) {
+            self.push_slow(name, value, bits);
+        }
+        plain
+    }
+
+    /// Appends all fields of a list by one copy. What was found in them when they were pushed there is not looked for again:
+    /// those that all heads of a kind have are best put into a list once.
+    ///
+    /// ```
+    /// use raddle_core::Fields;
+    ///
+    /// let usual: Fields = [(&b"accept"[..], &b"text/html"[..])].into_iter().collect();
+    /// let mut builder = Fields::builder();
+    /// builder.push(b":status", b"200", false);
+    /// builder.append(&usual);
+    /// assert_eq!(builder.finish_response().violation(), None);
+    /// ```
+    pub fn append(&mut self, list: &Fields) {
+        let (at, len) = (self.written, list.block.len());
+        if len > LIST_BYTES_MAX.saturating_sub(at) {
+            // The first that has no room is to be refused, and those before it are not.
+            let fields = list.iter();
+            return fields.for_each(|field| self.push(field.name, field.value, field.sensitive));
+        }
+        if len > self.block.len() - at {
+            self.make_room(len);
+        }
+        self.written += len;
+        self.count += list.count;
+        self.block[at..self.written].copy_from_slice(&list.block);
+        self.look_from(at);
+    }
+
+    /// Looks at those entries from `at` bytes on that are not known to be plain.
+    fn look_from(&mut self, at: usize) {
+        let list = &self.block[..self.written];
+        let mut iter = FieldsIter { rest: &list[at..] };
+        loop {
+            let at = list.len() - iter.rest.len();
+            match iter.entry() {
+                Some((.., bits)) if bits & PLAIN != 0 => self.regular.pass(),
+                Some((name, value, _)) => self.regular.look(name, value, at as u32),
+                None => return,
+            };
         }
     }
 
     /// Ends the list, and is ready for the next one.
     #[must_use]
     pub fn finish(&mut self) -> Fields {
-        if self.count == 0 {
-            return Fields::default();
-        }
+        self.finish_section().fields
+    }
+
+    /// Ends the list as the head of a request: that of [`RequestHead::from_fields`], without another look at its regular
+    /// fields.
+    #[must_use]
+    pub fn finish_request(&mut self) -> RequestHead {
+        RequestHead::judged(self.finish_section(), Oddities::Refuse)
+    }
+
+    /// Ends the list as the head of a response: that of [`ResponseHead::from_fields`], without another look at its regular
+    /// fields.
+    #[must_use]
+    pub fn finish_response(&mut self) -> ResponseHead {
+        ResponseHead::judged(self.finish_section(), Oddities::Refuse)
+    }
+
+    /// Ends the list, with what is known of it.
+    pub(super) fn finish_section(&mut self) -> Section {
         self.given += self.written;
-        Fields {
-            block: self
-                .block
-                .split_to(core::mem::take(&mut self.written))
-                .freeze(),
-            count: core::mem::take(&mut self.count),
-        }
+        let fields = match self.count {
+            0 => Fields::default(),
+            count => Fields {
+                block: self.block.split_to(self.written).freeze(),
+                count,
+            },
+        };
+        self.end_section(fields)
     }
 
     /// Ends the list and gives it memory of its own, of just its size. More room than `keep` bytes is given back.
-    pub(super) fn finish_apart(&mut self, keep: usize) -> Fields {
+    pub(super) fn finish_apart(&mut self, keep: usize) -> Section {
         let fields = Fields {
             block: Bytes::copy_from_slice(&self.block[..self.written]),
             count: self.count,
         };
-        self.clear();
         if self.block.capacity() > keep {
             self.block = BytesMut::new();
             self.given = 0;
         }
-        fields
+        self.end_section(fields)
+    }
+
+    fn end_section(&mut self, fields: Fields) -> Section {
+        let regular = Some(self.regular);
+        self.clear();
+        Section { fields, regular }
     }
 
     /// Forgets the fields pushed since the last list.
     pub fn clear(&mut self) {
         self.written = 0;
         self.count = 0;
+        self.regular.clear();
     }
 
     /// Bytes of memory for the unfinished list and those after it, and bytes that finished lists have of the same piece.
@@ -310,20 +420,27 @@ impl FieldsBuilder {
         // The entries behind it change places with it.
         let entry = self.written - before;
         self.block[at..self.written].rotate_right(entry);
+        self.regular.clear();
+        self.look_from(0);
     }
 
     #[cold]
-    fn push_slow(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+    fn push_slow(&mut self, name: &[u8], value: &[u8], bits: u32) {
         let len = ENTRY_HEAD + name.len() + value.len();
         let fits = name.len() <= usize::from(u16::MAX)
             && len.saturating_add(self.written) <= LIST_BYTES_MAX;
-        let (len, name, value) = match fits {
-            true => (len, name, value),
-            false => (ENTRY_HEAD, &[][..], &[][..]),
+        let (len, name, value, bits) = match fits {
+            true => (len, name, value, bits),
+            false => (ENTRY_HEAD, &[][..], &[][..], 0),
         };
         self.make_room(len);
-        let put = self.put(name, value, sensitive);
+        let put = self.put(name, value, bits);
         debug_assert!(put, "there is room");
+        if !fits {
+            // What was looked at is not what is there.
+            self.regular.clear();
+            self.look_from(0);
+        }
     }
 
     /// Gets room for `len` more bytes.
@@ -350,7 +467,7 @@ impl FieldsBuilder {
     /// Writes an entry, if it can be written and there is room; answers whether it did. There is never more room than a list
     /// may take, so that nobody has to ask here how long it gets.
     #[inline]
-    fn put(&mut self, name: &[u8], value: &[u8], sensitive: bool) -> bool {
+    fn put(&mut self, name: &[u8], value: &[u8], bits: u32) -> bool {
         if name.len() > usize::from(u16::MAX) {
             return false;
         }
@@ -361,9 +478,8 @@ impl FieldsBuilder {
         let Some((head, texts)) = entry.split_first_chunk_mut::<ENTRY_HEAD>() else {
             return false;
         };
-        let bit = if sensitive { SENSITIVE } else { 0 };
         let [n0, n1] = (name.len() as u16).to_le_bytes();
-        let [v0, v1, v2, v3] = (value.len() as u32 | bit).to_le_bytes();
+        let [v0, v1, v2, v3] = (value.len() as u32 | bits).to_le_bytes();
         *head = [n0, n1, v0, v1, v2, v3];
         let (first, second) = texts.split_at_mut(name.len());
         first.copy_from_slice(name);

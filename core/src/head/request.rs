@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::rules::{Oddities, Regular, Section, is_pseudo};
+use super::rules::{Oddities, Section, is_pseudo};
 use super::target::Target;
 use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
@@ -87,8 +87,7 @@ impl RequestHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    fn judged(section: Section, oddities: Oddities) -> Self {
-        let Section { fields, regular } = section;
+    pub(super) fn judged(section: Section, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
             pseudo: [NONE; 5],
@@ -97,8 +96,8 @@ impl RequestHead {
             has_priority: false,
             violation: None,
         };
-        head.violation = head.judge(&fields, regular, oddities).err();
-        head.fields = fields;
+        head.violation = head.judge(&section, oddities).err();
+        head.fields = section.fields;
         head
     }
 
@@ -179,12 +178,8 @@ impl RequestHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(
-        &mut self,
-        fields: &Fields,
-        regular: Option<Regular>,
-        oddities: Oddities,
-    ) -> Result<(), Violation> {
+    fn judge(&mut self, section: &Section, oddities: Oddities) -> Result<(), Violation> {
+        let fields = &section.fields;
         let mut values = [None; 5];
         let mut violation = None;
         let mut iter = fields.iter();
@@ -216,9 +211,7 @@ impl RequestHead {
                 false => Violation::FieldValueInvalid,
             }
         })?;
-        let regular = regular
-            .unwrap_or_else(|| Regular::of(fields, self.regular, oddities))
-            .checked()?;
+        let regular = section.regular(oddities).checked()?;
         self.content_length = regular.content_length.bytes();
         self.has_priority = regular.has_priority;
         match regular.host.and_then(|host| fields.at(host)) {
@@ -318,7 +311,7 @@ impl RequestHeadBuilder {
     /// The head. Whether it keeps to the rules is told by [`RequestHead::violation`].
     #[must_use]
     pub fn finish(mut self) -> RequestHead {
-        RequestHead::from_fields(self.fields.finish())
+        self.fields.finish_request()
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::content_length::Answered;
-use super::rules::{Oddities, Regular, Section, is_pseudo};
+use super::rules::{Oddities, Section, is_pseudo};
 use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
 
@@ -52,8 +52,7 @@ impl ResponseHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    fn judged(section: Section, oddities: Oddities) -> Self {
-        let Section { fields, regular } = section;
+    pub(super) fn judged(section: Section, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
             status: 0,
@@ -62,8 +61,8 @@ impl ResponseHead {
             has_priority: false,
             violation: None,
         };
-        head.violation = head.judge(&fields, regular, oddities).err();
-        head.fields = fields;
+        head.violation = head.judge(&section, oddities).err();
+        head.fields = section.fields;
         head
     }
 
@@ -122,12 +121,8 @@ impl ResponseHead {
     }
 
     /// Notes where things are in `fields`, and judges them.
-    fn judge(
-        &mut self,
-        fields: &Fields,
-        regular: Option<Regular>,
-        oddities: Oddities,
-    ) -> Result<(), Violation> {
+    fn judge(&mut self, section: &Section, oddities: Oddities) -> Result<(), Violation> {
+        let fields = &section.fields;
         let mut violation = None;
         let mut iter = fields.iter();
         loop {
@@ -150,9 +145,7 @@ impl ResponseHead {
         if self.status == 101 {
             return Err(Violation::SwitchingProtocols);
         }
-        let regular = regular
-            .unwrap_or_else(|| Regular::of(fields, self.regular, oddities))
-            .checked()?;
+        let regular = section.regular(oddities).checked()?;
         self.content_length = regular.content_length.bytes();
         self.has_priority = regular.has_priority;
         Ok(())
@@ -228,7 +221,7 @@ impl ResponseHeadBuilder {
     /// The head. Whether it keeps to the rules is told by [`ResponseHead::violation`].
     #[must_use]
     pub fn finish(mut self) -> ResponseHead {
-        ResponseHead::from_fields(self.fields.finish())
+        self.fields.finish_response()
     }
 }
 

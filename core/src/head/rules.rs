@@ -1,8 +1,9 @@
 //! The rules for regular fields, in heads and in trailers (RFC 9113 §8.2).
 
+use super::Fields;
 use super::chars;
 use super::content_length::ContentLength;
-use super::{Field, Fields};
+use super::fields::PLAIN;
 use crate::config::Config;
 use crate::violation::Violation;
 
@@ -25,8 +26,8 @@ impl Oddities {
     }
 }
 
-/// What is known of the regular fields of a head, or of trailers, once each of them was looked at.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of the regular fields of a list, those behind its pseudo-fields, once each of them was looked at.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Regular {
     pub(super) content_length: ContentLength,
     /// Where in the list the one Host field is.
@@ -35,34 +36,68 @@ pub(super) struct Regular {
     pub(super) has_priority: bool,
     /// The first fault in them. Behind it nothing is known.
     fault: Option<Violation>,
+    /// Whether there was any.
+    begun: bool,
+    oddities: Oddities,
 }
 
 impl Regular {
-    /// Looks at the fields of a list from `at` bytes on.
-    pub(super) fn of(fields: &Fields, at: u32, oddities: Oddities) -> Self {
-        let mut regular = Self::default();
-        let mut iter = fields.iter_from(at);
-        let mut at = at;
-        while let Some(Field { name, value, .. }) = iter.next() {
-            regular.add(name, value, at, oddities);
-            at = fields.offset_of(&iter);
+    /// Of an empty list.
+    pub(super) fn new(oddities: Oddities) -> Self {
+        Self {
+            content_length: ContentLength::default(),
+            host: None,
+            has_priority: false,
+            fault: None,
+            begun: false,
+            oddities,
         }
-        regular
+    }
+
+    /// Looks at all fields of a list.
+    fn of(fields: &Fields, oddities: Oddities) -> Self {
+        let mut regular = Self::new(oddities);
+        let mut iter = fields.iter();
+        loop {
+            let at = fields.offset_of(&iter);
+            match iter.entry() {
+                Some((.., bits)) if bits & PLAIN != 0 => regular.pass(),
+                Some((name, value, _)) => regular.look(name, value, at),
+                None => return regular,
+            };
+        }
+    }
+
+    /// Begins anew, with an empty list.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.oddities);
+    }
+
+    /// Passes a field that is known to be [plain](Self::look), and answers that.
+    #[inline]
+    pub(super) fn pass(&mut self) -> bool {
+        self.begun = true;
+        true
     }
 
     /// Looks at one more field, which is at `at` bytes of its list. Answers whether it is plain: nothing is wrong with it,
-    /// and no rule is about its name, so that another like it need not be looked at.
+    /// and no rule is about its name, so that another like it need not be looked at, whatever becomes of oddities.
     #[inline]
-    pub(super) fn add(&mut self, name: &[u8], value: &[u8], at: u32, oddities: Oddities) -> bool {
+    pub(super) fn look(&mut self, name: &[u8], value: &[u8], at: u32) -> bool {
+        if !self.begun && is_pseudo(name) {
+            // Only the whole head tells what it is about.
+            return false;
+        }
+        self.begun = true;
         if self.fault.is_some() {
             return false;
         }
-        let judged = self.judge(name, value, at, oddities == Oddities::Refuse);
+        let judged = self.judge(name, value, at);
         self.fault = judged.err();
         judged == Ok(true)
     }
 
-    /// The same.
+    /// Answers what was found, if nothing is wrong.
     ///
     /// # Errors
     /// The first fault in them. Pseudo-fields are [`Violation::PseudoFieldAfterRegular`].
@@ -70,19 +105,15 @@ impl Regular {
         self.fault.map_or(Ok(self), Err)
     }
 
-    #[inline]
-    fn judge(
-        &mut self,
-        name: &[u8],
-        value: &[u8],
-        at: u32,
-        strict: bool,
-    ) -> Result<bool, Violation> {
+    #[inline(never)]
+    fn judge(&mut self, name: &[u8], value: &[u8], at: u32) -> Result<bool, Violation> {
+        let strict = self.oddities == Oddities::Refuse;
         if !chars::is_name(name) {
             return Err(name_fault(name));
         }
         // RFC 9113 §8.2.1: values MUST NOT contain control characters, nor begin or end with white space.
-        if !chars::is_value(value) && (strict || !chars::is_padded_value(value)) {
+        let odd = !chars::is_value(value);
+        if odd && (strict || !chars::is_padded_value(value)) {
             return Err(Violation::FieldValueInvalid);
         }
         // By length first: most fields are none of these, and then nothing is compared.
@@ -105,7 +136,7 @@ impl Regular {
             7 | 10 | 16 | 17 if is_connection_specific(name) => {
                 return Err(Violation::ConnectionSpecificField);
             }
-            _ => return Ok(true),
+            _ => return Ok(!odd),
         }
         Ok(false)
     }
@@ -116,6 +147,14 @@ impl Regular {
 pub(crate) struct Section {
     pub(crate) fields: Fields,
     pub(super) regular: Option<Regular>,
+}
+
+impl Section {
+    /// What is known of the regular fields by the rule for oddities under which they were looked at, or are now.
+    pub(super) fn regular(&self, oddities: Oddities) -> Regular {
+        let known = self.regular.filter(|known| known.oddities == oddities);
+        known.unwrap_or_else(|| Regular::of(&self.fields, oddities))
+    }
 }
 
 impl From<Fields> for Section {
@@ -164,9 +203,9 @@ pub(crate) fn parse_trailers(
     section: impl Into<Section>,
     oddities: Oddities,
 ) -> Result<Fields, Violation> {
-    let Section { fields, regular } = section.into();
-    check_trailer_fields(&fields, regular, oddities)?;
-    Ok(fields)
+    let section = section.into();
+    check_trailer_fields(&section, oddities)?;
+    Ok(section.fields)
 }
 
 /// Judges trailers that are to be sent.
@@ -174,7 +213,7 @@ pub(crate) fn parse_trailers(
 /// # Errors
 /// What a peer would have to punish, and [`Violation::ContentLengthForbidden`].
 pub(crate) fn check_trailers(fields: &Fields, oddities: Oddities) -> Result<(), Violation> {
-    let regular = check_trailer_fields(fields, None, oddities)?;
+    let regular = check_trailer_fields(&fields.clone().into(), oddities)?;
     // RFC 9110 §6.5.1: fields that frame a message MUST NOT be sent as trailers.
     if regular.content_length.bytes().is_some() {
         return Err(Violation::ContentLengthForbidden);
@@ -182,20 +221,13 @@ pub(crate) fn check_trailers(fields: &Fields, oddities: Oddities) -> Result<(), 
     Ok(())
 }
 
-fn check_trailer_fields(
-    fields: &Fields,
-    regular: Option<Regular>,
-    oddities: Oddities,
-) -> Result<Regular, Violation> {
+fn check_trailer_fields(section: &Section, oddities: Oddities) -> Result<Regular, Violation> {
     // RFC 9113 §8.1: trailers MUST NOT contain pseudo-fields, wherever they stand.
-    if fields
-        .iter()
-        .next()
-        .is_some_and(|first| is_pseudo(first.name))
-    {
+    let first = section.fields.iter().next();
+    if first.is_some_and(|first| is_pseudo(first.name)) {
         return Err(Violation::PseudoFieldInTrailers);
     }
-    let regular = regular.unwrap_or_else(|| Regular::of(fields, 0, oddities));
+    let regular = section.regular(oddities);
     regular.checked().map_err(|violation| match violation {
         Violation::PseudoFieldAfterRegular => Violation::PseudoFieldInTrailers,
         other => other,

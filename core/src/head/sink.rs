@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{
     Field, Fields, FieldsBuilder, RequestHead, chars,
-    rules::{self, Oddities, Regular, Section},
+    rules::{Oddities, Section},
 };
 
 /// Bytes that a connection takes at a time for the heads it receives. A head of ten fields needs 300 to 500, so that
@@ -63,10 +63,6 @@ pub(crate) fn may_crumble(head: &RequestHead, list_max: usize) -> bool {
 pub(crate) struct BlockSink {
     fields: FieldsBuilder,
     oddities: Oddities,
-    /// What is known of the regular fields of the block that has not ended.
-    regular: Regular,
-    /// Whether it has come to its regular fields.
-    in_regular: bool,
     /// Fields that ever came out of HPACK.
     produced: u64,
     /// Cookie fields of the block that has not ended.
@@ -77,10 +73,8 @@ impl BlockSink {
     /// A sink that has allocated nothing yet.
     pub(crate) fn new(oddities: Oddities) -> Self {
         Self {
-            fields: FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES),
+            fields: FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES, oddities),
             oddities,
-            regular: Regular::default(),
-            in_regular: false,
             produced: 0,
             crumbs: 0,
         }
@@ -99,52 +93,33 @@ impl BlockSink {
     /// Gives back the memory that no list has, unless a block is under way.
     pub(crate) fn shrink(&mut self) {
         if self.fields.bytes() == 0 {
-            self.fields = FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES);
+            self.fields = FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES, self.oddities);
         }
     }
 
     /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.
     pub(crate) fn finish(&mut self, join_cookies: bool) -> Section {
         let crumbs = core::mem::take(&mut self.crumbs);
-        let regular = core::mem::take(&mut self.regular);
-        self.in_regular = false;
         if join_cookies && crumbs > 1 {
             let fields = self.fields.finish();
             let mut crumbs = fields.iter().filter(|field| field.name == COOKIE);
             // RFC 9113 §8.2.1: each is a field, and what is wrong with one must not vanish in the whole.
             return match crumbs.all(|crumb| chars::is_value(crumb.value)) {
-                true => self.joined(&fields).into(),
+                true => self.joined(&fields),
                 false => fields.into(),
             };
         }
-        let fields = match self.fields.bytes() > APART_BYTES {
+        match self.fields.bytes() > APART_BYTES {
             true => self.fields.finish_apart(SLAB_BYTES),
-            false => self.fields.finish(),
-        };
-        Section {
-            fields,
-            regular: Some(regular),
+            false => self.fields.finish_section(),
         }
-    }
-
-    /// Looks at one more field of the block; whether it is plain.
-    #[inline]
-    fn judge(&mut self, name: &[u8], value: &[u8]) -> bool {
-        if !self.in_regular && rules::is_pseudo(name) {
-            // What it is about only the whole head tells.
-            return false;
-        }
-        self.in_regular = true;
-        // Far below 4 GiB, which no limit on a list lets it reach.
-        let at = self.fields.bytes() as u32;
-        self.regular.add(name, value, at, self.oddities)
     }
 }
 
 impl BlockSink {
     /// `fields` with one cookie, where the first crumb was (RFC 9113 §8.2.3). Memory of its own: it is less than the
     /// crumbs took.
-    fn joined(&mut self, fields: &Fields) -> Fields {
+    fn joined(&mut self, fields: &Fields) -> Section {
         let crumbs = || fields.iter().filter(|field| field.name == COOKIE);
         let mut values: Vec<&[u8]> = crumbs().map(|crumb| crumb.value).collect();
         // Empty ones at the end would leave a space there, where none may be (RFC 9113 §8.2.1).
@@ -174,14 +149,6 @@ impl raddle_hpack::Sink for BlockSink {
     fn field_noted(&mut self, name: &[u8], value: &[u8], sensitive: bool, noted: bool) -> bool {
         self.produced += 1;
         self.crumbs += u32::from(name == COOKIE);
-        let plain = match noted {
-            true => {
-                self.in_regular = true;
-                true
-            }
-            false => self.judge(name, value),
-        };
-        self.fields.push(name, value, sensitive);
-        plain
+        self.fields.push_noted(name, value, sensitive, noted)
     }
 }

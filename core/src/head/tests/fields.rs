@@ -297,3 +297,71 @@ fn fields_from_the_table_are_judged_as_those_in_full() {
         assert!(verdicts.iter().all(|&count| count > 0), "{verdicts:?}");
     }
 }
+
+// However a list came together, its head is that of a list that is judged as a whole.
+#[test]
+fn heads_of_a_builder_are_those_of_its_list() {
+    let usual = list(&[("accept", "*/*"), ("content-length", "7"), ("x-odd", "1")]);
+    let pieces: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("accept-language", "en")],
+        &[("priority", "u=1"), ("te", "trailers")],
+        &[("te", "gzip")],
+        &[("content-length", "8")],
+        &[("host", "example.com")],
+        &[("Upper", "1")],
+        &[(":path", "/")],
+        &[("x-bad", "a\nb")],
+    ];
+    let mut builder = FieldsBuilder::with_slab_bytes(100);
+    let push = |builder: &mut FieldsBuilder, fields: &[(&str, &str)]| {
+        for (name, value) in fields {
+            builder.push(name.as_bytes(), value.as_bytes(), false);
+        }
+    };
+    let mut good = 0;
+    for (first, last) in pieces.iter().flat_map(|a| pieces.map(|b| (*a, b))) {
+        for times in 0..3 {
+            let rest = |builder: &mut FieldsBuilder| {
+                push(builder, first);
+                (0..times).for_each(|_| builder.append(&usual));
+                // A list of what may be wrong, too.
+                builder.append(&list(last));
+            };
+            push(&mut builder, &GET);
+            rest(&mut builder);
+            let request = builder.finish_request();
+            let whole = RequestHead::from_fields(request.as_fields().clone());
+            let copied: Fields = (whole.all().map(|field| (field.name, field.value))).collect();
+            assert_eq!(request.as_fields(), &copied);
+            let facts = |head: &RequestHead| {
+                let length = head.content_length();
+                (head.violation(), length, head.has_priority())
+            };
+            assert_eq!(facts(&request), facts(&whole), "{request:?}");
+            good += usize::from(whole.violation().is_none());
+
+            push(&mut builder, &[(":status", "200")]);
+            rest(&mut builder);
+            let response = builder.finish_response();
+            let whole = ResponseHead::from_fields(response.as_fields().clone());
+            let facts = |head: &ResponseHead| {
+                let length = head.content_length();
+                (head.violation(), length, head.has_priority())
+            };
+            assert_eq!(facts(&response), facts(&whole), "{response:?}");
+        }
+    }
+    assert!(good > 20, "{good} are without fault");
+    // A field that has no room in a list spoils this one and not the next.
+    builder.append(&usual);
+    builder.push(&vec![b'x'; 70_000], b"value", false);
+    let violation = builder.finish_request().violation();
+    assert_eq!(violation, Some(Violation::PseudoFieldMissing));
+    push(&mut builder, &[(":status", "200")]);
+    builder.push(&vec![b'x'; 70_000], b"value", false);
+    let violation = builder.finish_response().violation();
+    assert_eq!(violation, Some(Violation::FieldNameInvalid));
+    push(&mut builder, &[(":status", "200")]);
+    assert_eq!(builder.finish_response().violation(), None);
+}
