@@ -7,8 +7,8 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Event, Fields, FieldsBuilder, Input, RequestHead, ResponseHead, Role,
-    StreamHandle, Then, Timestamp, Transmit,
+    Config, Connection, Event, Fields, FieldsBuilder, Input, RequestHead, Role, StreamHandle, Then,
+    Timestamp, Transmit,
 };
 
 use crate::{
@@ -287,12 +287,12 @@ impl Client {
         heads.push(b":scheme", SCHEME.as_bytes(), false);
         heads.push(b":authority", AUTHORITY.as_bytes(), false);
         heads.push(b":path", path.as_bytes(), false);
-        push(heads, self.workload.request_fields);
+        heads.append(&self.texts.request);
         if self.workload.varies {
             let id = Texts::nth(&self.texts.ids, self.opened);
             heads.push(b"x-request-id", id.as_bytes(), false);
         }
-        let head = RequestHead::from_fields(heads.finish());
+        let head = heads.finish_request();
         let then = if self.texts.upload.is_empty() {
             Then::End
         } else {
@@ -357,7 +357,7 @@ impl Server {
     fn respond(&mut self, stream: StreamHandle, request: &RequestHead) {
         let heads = &mut self.end.heads;
         heads.push(b":status", b"200", false);
-        push(heads, self.workload.response_fields);
+        heads.append(&self.texts.response);
         if self.workload.varies {
             let tag = Texts::nth(&self.texts.tags, self.answered);
             heads.push(b"etag", tag.as_bytes(), false);
@@ -365,7 +365,7 @@ impl Server {
             heads.push(b"x-request-id", id.unwrap_or_default(), false);
         }
         self.answered += 1;
-        let head = ResponseHead::from_fields(heads.finish());
+        let head = heads.finish_response();
         self.end
             .connection
             .respond(stream, head, Then::More)
@@ -376,9 +376,9 @@ impl Server {
     fn finish(&mut self, stream: StreamHandle) {
         let heads = &mut self.end.heads;
         heads.push(b":status", b"200", false);
-        push(heads, self.workload.response_fields);
-        let head = ResponseHead::from_fields(heads.finish());
-        push(heads, self.workload.trailers);
+        heads.append(&self.texts.response);
+        let head = heads.finish_response();
+        heads.append(&self.texts.trailers);
         let trailers = heads.finish();
         let connection = &mut self.end.connection;
         connection
@@ -390,11 +390,5 @@ impl Server {
             .connection
             .send_trailers(stream, trailers)
             .expect("the stream takes trailers");
-    }
-}
-
-fn push(heads: &mut FieldsBuilder, fields: &[(&str, &str)]) {
-    for (name, value) in fields {
-        heads.push(name.as_bytes(), value.as_bytes(), false);
     }
 }

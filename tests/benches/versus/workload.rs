@@ -1,6 +1,7 @@
 //! What the engines are asked to do.
 
 use bytes::Bytes;
+use raddle_core::Fields;
 
 /// Prepared values of the fields that vary. More than a table of 4,096 bytes remembers, so that none is found there.
 const VALUES: usize = 1_000;
@@ -253,12 +254,25 @@ pub(crate) struct Texts {
     pub(crate) tags: Vec<String>,
     pub(crate) upload: Bytes,
     pub(crate) download: Bytes,
+    /// Fields that do not vary, as an application keeps them for raddle. That of `h2` keeps names and values that were
+    /// parsed once, too.
+    pub(crate) request: Fields,
+    pub(crate) response: Fields,
+    pub(crate) trailers: Fields,
 }
 
 impl Texts {
     pub(crate) fn new(workload: &Workload) -> Self {
         let (upload, download) = workload.bodies();
+        let list = |fields: &[(&str, &str)]| -> Fields {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            fields.collect()
+        };
         Self {
+            request: list(workload.request_fields),
+            response: list(workload.response_fields),
+            trailers: list(workload.trailers),
             paths: workload.paths(),
             ids: workload.request_ids(),
             tags: workload.tags(),
