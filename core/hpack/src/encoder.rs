@@ -100,7 +100,7 @@ impl Encoder {
 
     /// Appends one field. Names must be in lower case already (RFC 9113 §8.2);
     /// nothing of the field is checked.
-    #[inline]
+    #[inline(always)]
     pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut BytesMut) {
         if indexing != Indexing::Auto {
             self.searched(name, value, indexing, out);
@@ -117,6 +117,7 @@ impl Encoder {
     }
 
     /// Appends one field, found by its hash. Answers its index, if it was in a table.
+    #[inline(never)]
     fn searched(
         &mut self,
         name: &[u8],
