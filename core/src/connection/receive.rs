@@ -6,7 +6,7 @@ use super::{Connection, EVENTS_SPARE, Lifecycle, data::Payload, ring::COPY_MAX};
 use crate::{
     error::{Origin, StreamError},
     event::Event,
-    frame::{Flags, Frame, Head, Kind, PREFACE, Setting, SettingsFrame},
+    frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE, Setting, SettingsFrame},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
@@ -92,6 +92,16 @@ impl Connection {
                 self.stats.defences.events_full += 1;
                 return Input::EventsFull;
             }
+            if let Some(head) = self.decoder.peek_common(input) {
+                let payload = &input[HEAD_LEN..][..head.len as usize];
+                self.stats.frames_received += 1;
+                let handled = self.handle_payload(head, payload, now);
+                self.decoder.pass(head, input);
+                if let Err(fault) = handled {
+                    self.frame_fault(fault, now);
+                }
+                continue;
+            }
             let handled = match self.decoder.peek(input) {
                 Ok(None) => {
                     return Input::NeedMore {
@@ -102,15 +112,21 @@ impl Connection {
                 Err((violation, stream)) => Err(Fault { violation, stream }),
             };
             if let Err(fault) = handled {
-                // RFC 9113 §3.4: whatever is wrong with it, a frame that comes before SETTINGS is no faulty stream.
-                let early = !self.remote.received && fault.violation.scope() == Scope::Stream;
-                let fault = match early {
-                    true => Fault::connection(Violation::FirstFrameNotSettings),
-                    false => fault,
-                };
-                self.fault(fault, now);
+                self.frame_fault(fault, now);
             }
         }
+    }
+
+    /// Answers a fault in a frame.
+    #[cold]
+    fn frame_fault(&mut self, fault: Fault, now: Timestamp) {
+        // RFC 9113 §3.4: whatever is wrong with it, a frame that comes before SETTINGS is no faulty stream.
+        let early = !self.remote.received && fault.violation.scope() == Scope::Stream;
+        let fault = match early {
+            true => Fault::connection(Violation::FirstFrameNotSettings),
+            false => fault,
+        };
+        self.fault(fault, now);
     }
 
     /// Bytes that have to follow `input` before anything further can happen.
@@ -137,6 +153,7 @@ impl Connection {
     }
 
     /// Takes the frame of `head` off the input, and acts on it.
+    #[inline(never)]
     fn take_frame(
         &mut self,
         head: Head,
@@ -172,6 +189,7 @@ impl Connection {
     }
 
     /// Acts on a frame whose payload is read where it lies: a part of a header block, or a little DATA.
+    #[inline(always)]
     fn handle_payload(&mut self, head: Head, payload: &[u8], now: Timestamp) -> Result<(), Fault> {
         // RFC 9113 §3.4: the first frame of either side MUST be SETTINGS.
         if !self.remote.received {

@@ -24,6 +24,9 @@ const CONTINUATIONS_EMPTY_MAX: u32 = 4;
 /// list over the limit must be decoded to keep HPACK in step; past this factor it is cheaper to end the connection.
 const BLOCK_FACTOR: u32 = 4;
 
+/// The longest frame that is taken for a common one: no limit forbids it.
+const COMMON_MAX: u32 = 1_024;
+
 /// What a decoder allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -84,6 +87,28 @@ impl Decoder {
     /// Length of the payload that is coming in behind a head that has left the input.
     pub(crate) fn coming(&self) -> Option<usize> {
         self.head.map(|head| head.len as usize)
+    }
+
+    /// The next frame, if it is as most are: DATA, or HEADERS with a whole block, all there, short, and with neither
+    /// padding nor priority. Such a frame breaks no rule of [`peek`](Self::peek), and may be read where it lies behind its
+    /// head, to be [passed](Self::pass) then. `None` says nothing.
+    #[inline]
+    pub(crate) fn peek_common(&self, input: &[u8]) -> Option<Head> {
+        let within = self.failed.is_some() || self.skip > 0 || self.head.is_some();
+        if within || self.block.is_some() || input.len() < HEAD_LEN {
+            return None;
+        }
+        let head = Head::read(input);
+        let common = match head.kind {
+            Kind::Data => !head.flags.contains(Flags::PADDED),
+            Kind::Headers => {
+                let told = Flags::END_HEADERS.with(Flags::PADDED).with(Flags::PRIORITY);
+                head.flags.0 & told.0 == Flags::END_HEADERS.0
+            }
+            _ => false,
+        };
+        let whole = head.len <= COMMON_MAX && input.len() >= HEAD_LEN + head.len as usize;
+        (common && whole && !head.stream.is_zero()).then_some(head)
     }
 
     /// The head of the next frame, when all of it is there, or its kind is unknown; `None` when more input is needed. The
