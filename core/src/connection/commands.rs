@@ -56,8 +56,9 @@ impl Connection {
         send.lend(self.streams.spares());
         send.start(OutHead::Request(head), then.is_end());
         send.length = length;
-        let handle = self.streams.insert(Stream::new(send, recv, answered));
-        self.streams.settle(handle);
+        let handle = self
+            .streams
+            .insert_waiting(Stream::new(send, recv, answered));
         // `Openable` is due when that changes, also for a caller who polls no event in between.
         self.starved |= self.openable() == 0;
         Ok(handle)

@@ -136,6 +136,16 @@ impl Streams {
         handle
     }
 
+    /// Adds a request that waits for its identifier, which is all that it is interested in: nothing is to be settled.
+    pub(crate) fn insert_waiting(&mut self, stream: Stream) -> StreamHandle {
+        debug_assert_eq!(stream.interests(self.initial_window), Interests::OPEN);
+        let handle = self.insert(stream);
+        self.visits += 1;
+        self.slots[handle.slot() as usize].listed = Interests::OPEN;
+        self.join(Queue::Open, handle.slot());
+        handle
+    }
+
     fn add_slot(&mut self) -> u32 {
         if self.slots.len() == self.slots.capacity() {
             // By a quarter: what is copied stays a constant for each stream, and what stands empty a fifth.
