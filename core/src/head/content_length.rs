@@ -55,7 +55,12 @@ pub(crate) enum Answered {
 impl Answered {
     /// What `head` will be answered as.
     pub(crate) fn of(head: &RequestHead) -> Self {
-        match head.method() {
+        head.answered()
+    }
+
+    /// What a request of this method will be answered as.
+    pub(super) fn to(method: &[u8]) -> Self {
+        match method {
             b"HEAD" => Self::Head,
             b"CONNECT" => Self::Connect,
             _ => Self::Other,

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::content_length::Answered;
 use super::rules::{Oddities, Section, is_pseudo};
 use super::target::Target;
 use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
@@ -36,6 +37,7 @@ pub struct RequestHead {
     regular: u32,
     content_length: Option<u64>,
     has_priority: bool,
+    answered: Answered,
     violation: Option<Violation>,
 }
 
@@ -94,6 +96,7 @@ impl RequestHead {
             regular: 0,
             content_length: None,
             has_priority: false,
+            answered: Answered::Other,
             violation: None,
         };
         head.violation = head.judge(&section, oddities).err();
@@ -166,6 +169,11 @@ impl RequestHead {
         self.has_priority
     }
 
+    /// What its response answers, in a head whose pseudo-fields are each in order.
+    pub(super) fn answered(&self) -> Answered {
+        self.answered
+    }
+
     /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
@@ -196,6 +204,7 @@ impl RequestHead {
             return Err(violation);
         }
         let [method, scheme, authority, path, protocol] = values;
+        self.answered = Answered::to(method.unwrap_or_default());
         let target = Target {
             method,
             scheme,

@@ -151,6 +151,7 @@ pub(crate) struct Section {
 
 impl Section {
     /// What is known of the regular fields by the rule for oddities under which they were looked at, or are now.
+    #[inline]
     pub(super) fn regular(&self, oddities: Oddities) -> Regular {
         let known = self.regular.filter(|known| known.oddities == oddities);
         known.unwrap_or_else(|| Regular::of(&self.fields, oddities))
