@@ -14,16 +14,20 @@ pub(crate) const INITIAL_SIZE: u32 = 4096;
 struct Entry {
     /// Position in the stream of all octets ever inserted, modulo 2^32.
     start: u32,
-    /// Octets of the name, with [`NOTED`], and of the value; [`LONG`] for both
-    /// when one of them has no room here.
-    lens: [u16; 2],
+    /// Octets of the value (16 bits) and of the name (15), and [`NOTED`];
+    /// [`LONG`] when one of them has no room here.
+    lens: u32,
 }
 
 /// The sink has made a note of the entry, see [`crate::Sink::field_noted`].
-const NOTED: u16 = 1 << 15;
+const NOTED: u32 = 1 << 31;
 
 /// In place of lengths: they stand in front of the octets.
-const LONG: u16 = u16::MAX;
+const LONG: u32 = !NOTED;
+
+/// The longest name, and the first value too long, of other entries.
+const NAME_MAX: usize = (1 << 15) - 1;
+const VALUE_LONG: usize = (1 << 16) - 1;
 
 /// Octets of lengths that stand there.
 const PREFIX: usize = 8;
@@ -93,14 +97,14 @@ impl Table {
         let start = self.position(entry);
         let field = self.bytes.get(start..start + name_len + value_len)?;
         let (name, value) = field.split_at_checked(name_len)?;
-        let noted = entry.lens != [LONG, LONG] && entry.lens[0] & NOTED != 0;
-        Some((name, value, noted))
+        Some((name, value, entry.lens & NOTED != 0))
     }
 
     /// Keeps a note of the newest entry, unless that is a long one.
     pub(crate) fn note(&mut self) {
-        if let Some(newest) = self.entries.back_mut() {
-            newest.lens[0] |= NOTED;
+        let newest = self.entries.back_mut();
+        if let Some(newest) = newest.filter(|newest| newest.lens != LONG) {
+            newest.lens |= NOTED;
         }
     }
 
@@ -114,8 +118,8 @@ impl Table {
     #[inline]
     fn lens(&self, entry: Entry) -> (usize, usize) {
         match entry.lens {
-            [LONG, LONG] => self.long_lens(entry),
-            [name, value] => (usize::from(name & !NOTED), usize::from(value)),
+            LONG => self.long_lens(entry),
+            lens => ((lens & !NOTED) as usize >> 16, lens as usize & VALUE_LONG),
         }
     }
 
@@ -197,11 +201,11 @@ impl Table {
     fn push(&mut self, name_len: usize, value_len: usize) {
         self.size += name_len + value_len + ENTRY_OVERHEAD;
         self.inserted = self.inserted.wrapping_add(1);
-        let lens = if name_len < usize::from(NOTED) && value_len < usize::from(LONG) {
-            [name_len as u16, value_len as u16]
+        let lens = if name_len <= NAME_MAX && value_len < VALUE_LONG {
+            (name_len << 16 | value_len) as u32
         } else {
             self.put_long_lens(name_len as u32, value_len as u32);
-            [LONG, LONG]
+            LONG
         };
         let start = self.base.wrapping_add(self.bytes.len() as u32);
         self.entries.push_back(Entry { start, lens });
@@ -237,7 +241,7 @@ impl Table {
     /// Where what belongs to the oldest entry begins.
     fn live_from(&self) -> usize {
         match self.entries.front() {
-            Some(&oldest) if oldest.lens == [LONG, LONG] => self.position(oldest) - PREFIX,
+            Some(&oldest) if oldest.lens == LONG => self.position(oldest) - PREFIX,
             Some(&oldest) => self.position(oldest),
             None => self.bytes.len(),
         }
