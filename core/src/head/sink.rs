@@ -145,7 +145,7 @@ impl raddle_hpack::Sink for BlockSink {
     }
 
     /// What is noted is that a field is plain: those that come out of the table need no second look.
-    #[inline]
+    #[inline(always)]
     fn field_noted(&mut self, name: &[u8], value: &[u8], sensitive: bool, noted: bool) -> bool {
         self.produced += 1;
         self.crumbs += u32::from(name == COOKIE);
