@@ -482,11 +482,31 @@ impl FieldsBuilder {
         let [v0, v1, v2, v3] = (value.len() as u32 | bits).to_le_bytes();
         *head = [n0, n1, v0, v1, v2, v3];
         let (first, second) = texts.split_at_mut(name.len());
-        first.copy_from_slice(name);
-        second.copy_from_slice(value);
+        copy(first, name);
+        copy(second, value);
         self.written = end;
         self.count += 1;
         true
+    }
+}
+
+/// Copies a text to where as much room is. Most names and many values have 4 to 16 bytes, which two words that may overlap
+/// copy with less work than a call.
+#[inline(always)]
+fn copy(to: &mut [u8], text: &[u8]) {
+    match text.len() {
+        8..=16 => copy_ends::<8>(to, text),
+        4..=7 => copy_ends::<4>(to, text),
+        _ => to.copy_from_slice(text),
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], text: &[u8]) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        to[..N].copy_from_slice(first);
+        let rest = to.len() - N;
+        to[rest..].copy_from_slice(last);
     }
 }
 
