@@ -129,12 +129,9 @@ impl Connection {
             stream.priority = priority;
             stream.prioritized = true;
         }
-        let handle = self.streams.insert(stream);
-        self.streams.bind(handle, id);
-        self.streams.add_header_bytes(handle, header_bytes);
+        let handle = self.streams.insert_opened(stream, id, header_bytes);
         // Also when it has ended before this input has: whoever asks for something is not idle.
         self.idle_since = None;
-        self.streams.settle(handle);
         // An honest client may reprioritise each of its requests, in the old way and in the new one, and try out frames
         // that nobody knows.
         self.buckets.refund(Cause::Priority, 2);

@@ -146,6 +146,27 @@ impl Streams {
         handle
     }
 
+    /// Adds a stream that the peer has opened by a header list of so many bytes. It is interested in nothing yet: there is
+    /// nothing to settle.
+    pub(crate) fn insert_opened(
+        &mut self,
+        mut stream: Stream,
+        id: StreamId,
+        header_bytes: usize,
+    ) -> StreamHandle {
+        debug_assert_eq!(stream.interests(self.initial_window), Interests::NONE);
+        stream.id = id;
+        stream.counted = true;
+        // The limit on a list has 32 bits.
+        stream.recv.header_bytes = u32::try_from(header_bytes).unwrap_or(u32::MAX);
+        self.header_bytes += stream.recv.header_bytes as usize;
+        self.counted += 1;
+        self.visits += 1;
+        let handle = self.insert(stream);
+        self.ids.push(id, handle.slot());
+        handle
+    }
+
     fn add_slot(&mut self) -> u32 {
         if self.slots.len() == self.slots.capacity() {
             // By a quarter: what is copied stays a constant for each stream, and what stands empty a fifth.
