@@ -74,6 +74,12 @@ impl Pings {
         self.ours.len() < SENT_MAX
     }
 
+    /// Forgets those that are out: nobody will answer them.
+    pub(crate) fn forget_sent(&mut self) {
+        let sent = self.ours.len() - usize::from(self.unsent);
+        self.ours.drain(..sent);
+    }
+
     /// Notes HEADERS or DATA of the peer's. It may have sent them before it has read what is in flight.
     pub(crate) fn heard(&mut self) {
         // There are eight at most.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Buf;
-use raddle_core::{Connection, Timestamp, Transmit, TransportEnd};
+use raddle_core::{Connection, Lifecycle, Timestamp, Transmit, TransportEnd};
 use tokio::{io::AsyncWrite, time::Instant};
 
 use crate::{
@@ -243,16 +243,18 @@ impl Shared {
     fn end_with(&self, writer: &mut Writer, end: TransportEnd, error: Option<io::Error>) {
         let mut wakes = Vec::new();
         let mut state = self.lock();
-        if let Some(error) = error.or_else(|| state.broken.take()) {
-            let error = Error::io(error).after(state.connection.peer_goaway());
-            state.closed.get_or_insert(error);
-        }
         if writer.out.holds_request() && !planted::has(Planted::LostOutputCounts) {
             let out = std::mem::take(&mut writer.out);
             state.connection.handle_output_lost(&out);
         }
         let now = self.now();
         state.connection.handle_transport_end(end, now);
+        // A server goes on without input while it owes answers.
+        let over = state.connection.lifecycle() >= Lifecycle::Closing;
+        if over && let Some(error) = error.or_else(|| state.broken.take()) {
+            let error = Error::io(error).after(state.connection.peer_goaway());
+            state.closed.get_or_insert(error);
+        }
         state.process(&mut wakes);
         drop(state);
         wake_all(wakes);

@@ -195,6 +195,7 @@ impl Connection {
         self.stats.defences.send_buffers_full += u64::from(taken < offered);
         if moves {
             self.streams.settle(stream);
+            self.fail_blocked();
         }
         if early && self.plants.has(Planted::WaitingTakesWindow) {
             self.window.spend(taken.min(self.send_window()));

@@ -87,6 +87,9 @@ impl Connection {
 
     /// How long a silence leads to a PING; `None` when none does.
     fn silence(&self) -> Option<Duration> {
+        if self.input_ended {
+            return self.probe_interval();
+        }
         let interval = self.config.keep_alive_interval?;
         Some(match self.is_quiet() {
             true => interval.max(self.config.keep_alive_quiet_interval),
@@ -140,6 +143,9 @@ impl Connection {
         let Some(interval) = self.silence() else {
             return;
         };
+        if self.input_ended {
+            return self.probe_transport(now);
+        }
         if now.since(self.last_input) < interval {
             if self.plants.has(Planted::KeepAliveStops) {
                 self.timers
@@ -168,6 +174,9 @@ impl Connection {
 
     /// The answer to a PING is due from now on.
     pub(super) fn arm_ping(&mut self, now: Timestamp) {
+        if self.input_ended {
+            return;
+        }
         let due = now.after(self.config.keep_alive_timeout);
         self.timers.set(Timer::KeepAliveAck, due);
     }

@@ -37,7 +37,7 @@ pub enum Lifecycle {
 /// How a transport ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportEnd {
-    /// The peer closed its half cleanly.
+    /// The peer closed its half cleanly. What we write it may still read.
     Eof,
     /// Reading or writing failed.
     Failed,
@@ -55,11 +55,20 @@ impl Connection {
     }
 
     /// Tells that the transport is gone in the direction of reading, or altogether. Streams that were not whole fail,
-    /// each with a verdict.
-    pub fn handle_transport_end(&mut self, end: TransportEnd, _now: Timestamp) {
+    /// each with a verdict, and the connection is over.
+    ///
+    /// Except on a server by [`TransportEnd::Eof`] with requests that have arrived whole: a client that has ended its half
+    /// may read on. The connection drains, until these are answered or writing fails, which is to be told by
+    /// [`TransportEnd::Failed`]. An answer that a window holds back fails, as nobody is left who could open it. While
+    /// [`Config::keep_alive_interval`](crate::Config::keep_alive_interval) is set, a PING goes out every second: a
+    /// transport whose peer has gone altogether fails by it.
+    pub fn handle_transport_end(&mut self, end: TransportEnd, now: Timestamp) {
         if self.is_over() {
             self.output.goaway = None;
             self.lifecycle = Lifecycle::Closed;
+            return;
+        }
+        if end == TransportEnd::Eof && (self.input_ended || self.end_input(now)) {
             return;
         }
         let idle = !self.streams.any_open() && self.decoder.open_block().is_none();

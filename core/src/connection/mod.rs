@@ -6,6 +6,7 @@ mod deadlines;
 mod defences;
 mod explain;
 mod footprint;
+mod half;
 mod headers;
 mod invariants;
 mod lifecycle;
@@ -81,6 +82,8 @@ pub struct Connection {
     drains: bool,
     /// `Closed` is to be told, after everything else.
     closed_due: bool,
+    /// The client has ended its half of the transport, and what it asked for in full is answered still.
+    input_ended: bool,
 
     decoder: frame::Decoder,
     /// Bytes of the client's preface that are still to come, on a server.
@@ -179,6 +182,7 @@ impl Connection {
             error: None,
             drains: false,
             closed_due: false,
+            input_ended: false,
             decoder: frame::Decoder::new(frame_limits(&config)),
             preface_left: match role {
                 Role::Server => frame::PREFACE.len() as u8,

@@ -27,7 +27,7 @@ pub enum Input {
     },
     /// Poll events first. What was not read is still in the input.
     EventsFull,
-    /// The connection is over; nothing is read any more.
+    /// The connection is over, or its input is; nothing is read any more.
     Closed,
 }
 
@@ -38,6 +38,9 @@ impl Connection {
     ///
     /// Never fails: a fault of the peer becomes an event, and an answer in the output (RFC 9113 §5.4).
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Timestamp) -> Input {
+        if self.input_ended {
+            return Input::Closed;
+        }
         // The beginning of a frame that is offered once more is no sign of life.
         if input.len() > self.unfinished {
             self.note_input(now);

@@ -51,6 +51,10 @@ impl Connection {
         while out.remaining() < max && self.transmit_open(out) {}
         let endless = self.plants.has(Planted::OutputUnbounded);
         while (endless || out.remaining() < max) && self.transmit_data(out) {}
+        if self.input_ended {
+            self.fail_blocked();
+            while out.remaining() < max && self.transmit_control(out) {}
+        }
         self.arm_timers(now);
         self.arm_stall(now);
         self.stats.work_units += out.pieces() - pieces;
@@ -92,8 +96,10 @@ impl Connection {
     fn transmit_start(&mut self, out: &mut Transmit, now: Timestamp) {
         if !self.output.preface_sent {
             self.transmit_preface(out);
-            self.timers
-                .set(Timer::SettingsAck, now.after(self.config.settings_timeout));
+            if !self.input_ended {
+                self.timers
+                    .set(Timer::SettingsAck, now.after(self.config.settings_timeout));
+            }
             if self.plants.has(Planted::TableEnforcedEarly) {
                 self.hpack_in
                     .set_table_size_max(self.config.header_table_bytes);

@@ -186,6 +186,138 @@ fn h09_the_end_of_reading_ends_a_connection_with_nothing_open_cleanly() {
     ));
 }
 
+/// A server with two requests, of which the first is whole, whose client has then ended its half.
+fn half_closed() -> (Hand, [StreamHandle; 2]) {
+    let mut hand = Hand::server();
+    let streams = [(1, Then::End), (3, Then::More)].map(|(id, then)| hand.request(id, then));
+    hand.events();
+    transport_ends(&mut hand, TransportEnd::Eof);
+    (hand, streams)
+}
+
+#[test]
+fn h09_a_client_that_has_ended_its_half_gets_the_answer_to_what_it_asked_in_full() {
+    let (mut hand, [whole, cut]) = half_closed();
+    assert_eq!(hand.failure(cut).origin, Origin::Transport);
+    assert_eq!(hand.outcome(whole), None);
+    let frames = hand.frames();
+    assert_eq!(kinds(&frames), [kind::GOAWAY, kind::RST_STREAM]);
+    assert_eq!(frames[0].payload[..8], [0, 0, 0, 3, 0, 0, 0, 0]);
+    assert_eq!(frames[1].stream, 3);
+    let connection = &mut hand.end.connection;
+    assert_eq!(connection.lifecycle(), Lifecycle::Draining);
+    let head = ResponseHead::new(200).finish();
+    connection.respond(whole, head, Then::More).unwrap();
+    hand.send(whole, &[7; 30_000], Then::End);
+    assert_eq!(data_lengths(&hand.frames(), 1), [16_384, 13_616]);
+    assert_eq!(hand.outcome(whole), Some(Ok(())));
+    assert_eq!(hand.events().last(), Some(&Event::Closed { error: None }));
+    hand.frames();
+    assert_eq!(hand.end.connection.lifecycle(), Lifecycle::Closed);
+    assert_eq!(hand.end.connection.poll_timeout(), None);
+}
+
+#[test]
+fn h09_an_upload_that_is_not_wanted_any_more_need_not_be_whole() {
+    let (mut hand, stream) = asked();
+    let head = ResponseHead::new(413).finish();
+    let connection = &mut hand.end.connection;
+    connection.respond(stream, head, Then::End).unwrap();
+    connection.reset(stream, ErrorCode::NO_ERROR);
+    transport_ends(&mut hand, TransportEnd::Eof);
+    let frames = hand.frames();
+    let expected = [kind::GOAWAY, kind::HEADERS, kind::RST_STREAM];
+    assert_eq!(kinds(&frames), expected);
+    assert_eq!(hand.outcome(stream), Some(Ok(())));
+}
+
+#[test]
+fn h09_what_the_windows_hold_back_fails_when_nobody_is_left_to_open_them() {
+    // The stream's window, and that of the connection, which two streams share.
+    for streams in [1, 2] {
+        let mut hand = Hand::server();
+        let initial = if streams == 1 { 40_000 } else { 65_535 };
+        hand.says(wire::settings(&[(4, initial)]));
+        let ids = [1, 3].into_iter().take(streams);
+        let streams: Vec<_> = ids.map(|id| hand.request(id, Then::End)).collect();
+        hand.frames();
+        transport_ends(&mut hand, TransportEnd::Eof);
+        let mut sent = 0;
+        for stream in &streams {
+            let head = ResponseHead::new(200).finish();
+            let connection = &mut hand.end.connection;
+            connection.respond(*stream, head, Then::More).unwrap();
+            hand.send(*stream, &[7; 60_000], Then::End);
+        }
+        let mut kinds_seen = Vec::new();
+        loop {
+            let frames = hand.frames();
+            if frames.is_empty() {
+                break;
+            }
+            sent += [1, 3]
+                .map(|id| data_lengths(&frames, id).iter().sum::<usize>())
+                .iter()
+                .sum::<usize>();
+            kinds_seen.extend(kinds(&frames));
+        }
+        assert_eq!(sent, initial as usize);
+        let resets = kinds_seen.iter().filter(|kind| **kind == kind::RST_STREAM);
+        assert_eq!(resets.count(), streams.len());
+        for stream in streams {
+            assert_eq!(hand.failure(stream).origin, Origin::Transport);
+        }
+        assert_eq!(hand.events().last(), Some(&Event::Closed { error: None }));
+    }
+}
+
+#[test]
+fn h09_a_client_that_may_have_gone_is_written_to_and_never_waited_for() {
+    let (mut hand, [whole, _]) = half_closed();
+    hand.frames();
+    let mut pings = 0;
+    for second in 1..=100 {
+        let at = hand.end.connection.poll_timeout().expect("a PING follows");
+        assert_eq!(at.0, second * 1_000_000_000);
+        hand.end.now = at;
+        hand.end.connection.handle_timeout(at);
+        let frames = hand.frames();
+        assert_eq!(kinds(&frames), [kind::PING], "after {second} s");
+        pings += 1;
+    }
+    assert_eq!((pings, hand.outcome(whole)), (100, None));
+    transport_ends(&mut hand, TransportEnd::Eof);
+    assert_eq!(hand.outcome(whole), None, "that is known");
+    transport_ends(&mut hand, TransportEnd::Failed);
+    assert_eq!(hand.failure(whole).origin, Origin::Transport);
+    assert!(matches!(
+        hand.events().last(),
+        Some(Event::Closed { error: Some(_) })
+    ));
+}
+
+#[test]
+fn h09_no_deadline_waits_for_what_cannot_come() {
+    // Everything in one read, before the server has said anything: its SETTINGS will not be acknowledged.
+    let mut hand = Hand::fresh(Role::Server);
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(wire::settings(&[]));
+    bytes.extend(wire::headers(1, GET, true));
+    // And the beginning of a block that will not end.
+    bytes.extend(wire::frame(kind::HEADERS, 0, 3, &[0x82]));
+    let config = Config {
+        keep_alive_interval: None,
+        ..Config::default()
+    };
+    hand.end = End::new(Role::Server, config);
+    hand.says(bytes);
+    hand.end.connection.drain();
+    transport_ends(&mut hand, TransportEnd::Eof);
+    hand.frames();
+    assert_eq!(hand.end.connection.lifecycle(), Lifecycle::Draining);
+    assert_eq!(hand.end.connection.poll_timeout(), None);
+}
+
 #[test]
 fn h09_a_reset_that_was_not_cut_keeps_no_stream_behind_the_end() {
     for fault in [true, false] {
