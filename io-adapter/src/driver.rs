@@ -361,7 +361,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
         }
         let state = this.shared.lock();
         Poll::Ready(match (state.connection.error(), &state.closed) {
-            (None, _) => Ok(()),
+            (None, _) => state.cut.clone().map_or(Ok(()), Err),
             (Some(_), Some(error)) => Err(error.clone()),
             (Some(error), None) => Err(state.told(crate::Kind::Connection(error))),
         })

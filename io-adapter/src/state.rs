@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) driver: Option<Waker>,
     /// Why nothing can be written any more, while the driver has not read what had arrived by then.
     pub(crate) broken: Option<std::io::Error>,
+    /// Why what streams had to say could not be written, although they had ended for the engine.
+    pub(crate) cut: Option<Error>,
     /// Why nothing goes on any more.
     pub(crate) closed: Option<Error>,
     /// Tasks that the driver has woken and that have not come back yet.
@@ -87,6 +89,7 @@ impl State {
             clients: 0,
             driver: None,
             broken: None,
+            cut: None,
             closed: None,
             outstanding: 0,
             flush_due: false,

@@ -130,3 +130,18 @@ async fn a_client_that_has_gone_is_found_out_long_before_the_answer() {
         "{endings:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_cannot_be_written_are_an_error() {
+    // Less than the server's greeting.
+    let (mut near, far) = tokio::io::duplex(16);
+    let served = tokio::spawn(serve(far, Duration::ZERO));
+    near.write_all(&ASKED[..ASKED.len() - 17]).await.unwrap();
+    near.shutdown().await.unwrap();
+    // The answer has ended for the engine, behind what the transport does not take.
+    sleep(Duration::from_millis(500)).await;
+    drop(near);
+    let (end, endings) = served.await.unwrap();
+    assert_eq!(end.unwrap_err().kind(), Kind::Io);
+    assert_eq!(endings, ["answered"]);
+}
