@@ -27,8 +27,18 @@ pub struct Transmit {
     taken: u64,
     /// Pieces that were ever appended: frames, and payloads behind their frames' heads.
     pieces: u64,
-    /// Requests whose header blocks the transport has not taken whole, and where they end, counted as `taken`.
-    requests: VecDeque<(u64, StreamId)>,
+    /// Requests whose header blocks the transport has not taken whole.
+    requests: VecDeque<Request>,
+}
+
+/// Where a request's header block lies in the output.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// Its end, counted as `taken`.
+    end: u64,
+    /// Its bytes; as many as can be written down, of one that is longer.
+    len: u32,
+    stream: StreamId,
 }
 
 #[derive(Debug)]
@@ -62,16 +72,52 @@ impl Transmit {
         self.pieces
     }
 
-    /// Notes that the header block of a request ends here.
-    pub(crate) fn note_request(&mut self, stream: StreamId) {
-        let end = self.taken + self.len as u64;
-        self.requests.push_back((end, stream));
+    /// Notes that the header block of a request ends here, which began behind `before` bytes of what waits.
+    pub(crate) fn note_request(&mut self, stream: StreamId, before: usize) {
+        self.requests.push_back(Request {
+            end: self.taken + self.len as u64,
+            len: u32::try_from(self.len - before).unwrap_or(u32::MAX),
+            stream,
+        });
+    }
+
+    /// Takes back the first request whose head the transport has not taken whole, and all that is behind it. Answers
+    /// whether a frame was left without its end, behind which nothing may follow.
+    pub(crate) fn take_back_requests(&mut self) -> bool {
+        let Some(first) = self.requests.pop_front() else {
+            return false;
+        };
+        self.requests = VecDeque::new();
+        let start = first.end.saturating_sub(u64::from(first.len));
+        // What waits in front of it is no more than what waits in all.
+        self.truncate(start.saturating_sub(self.taken) as usize);
+        start < self.taken
+    }
+
+    /// Keeps so many bytes from the front.
+    fn truncate(&mut self, len: usize) {
+        let (mut left, mut inline) = (len, 0);
+        self.segments.retain_mut(|segment| match segment {
+            Segment::Inline(bytes) => {
+                *bytes = left.min(*bytes);
+                inline += *bytes;
+                left -= *bytes;
+                *bytes > 0
+            }
+            Segment::Shared(bytes) => {
+                bytes.truncate(left);
+                left -= bytes.len();
+                !bytes.is_empty()
+            }
+        });
+        self.inline.truncate(inline);
+        self.len = len - left;
     }
 
     /// Forgets those that the transport has taken whole.
     fn forget_requests(&mut self) {
-        while let Some((end, _)) = self.requests.front()
-            && *end <= self.taken
+        while let Some(first) = self.requests.front()
+            && first.end <= self.taken
         {
             self.requests.pop_front();
         }
@@ -82,7 +128,7 @@ impl Transmit {
 
     /// The first stream of which the transport has not taken the whole request head. Those above it are behind it.
     pub(crate) fn first_unsent(&self) -> Option<StreamId> {
-        self.requests.front().map(|(_, stream)| *stream)
+        self.requests.front().map(|first| first.stream)
     }
 
     /// Whether it holds the head of a request, or the end of one: then the peer cannot have read that request, and whoever
@@ -268,8 +314,9 @@ mod tests {
         out.advance(3);
         let streams = [1, 3].map(StreamId::from_u32);
         for stream in streams {
+            let before = out.remaining();
             out.put_inline(b"head");
-            out.note_request(stream);
+            out.note_request(stream, before);
         }
         out.put_inline(b"body");
         for taken in 0..=16 {
@@ -283,12 +330,46 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_taken_back_with_all_that_is_behind_them() {
+        let made = || {
+            let mut out = Transmit::new();
+            let large = |byte| Bytes::from(alloc::vec![byte; INLINE_MAX + 1]);
+            out.put_inline(b"front");
+            out.put_payload(large(1));
+            for stream in [1, 3].map(StreamId::from_u32) {
+                let before = out.remaining();
+                out.put_inline(b"head");
+                out.note_request(stream, before);
+                out.put_payload(large(2));
+            }
+            out
+        };
+        let heads = [5 + INLINE_MAX + 1, 5 + 2 * (INLINE_MAX + 1) + 4];
+        let whole = drain(made(), 1_000);
+        for taken in (0..whole.len()).filter(|taken| taken % 97 == 0 || taken % 1_025 < 20) {
+            let mut out = made();
+            out.advance(taken);
+            // The first that ends behind it.
+            let start = heads.into_iter().find(|start| taken < start + 4);
+            let cut = out.take_back_requests();
+            assert_eq!(cut, start.is_some_and(|start| taken > start), "{taken}");
+            assert!(!out.holds_request());
+            let kept = start.map_or(whole.len(), |start| start.max(taken));
+            assert_eq!(out.remaining(), kept - taken);
+            out.put_inline(b"goodbye");
+            let expected = [&whole[taken..kept], b"goodbye"].concat();
+            assert_eq!(drain(out, 1_000), expected, "{taken}");
+        }
+    }
+
+    #[test]
     fn a_burst_of_requests_leaves_little_behind() {
         let mut out = Transmit::new();
         for burst in [10, 100 * REQUESTS_KEPT] {
             for n in 1..=burst as u32 {
+                let before = out.remaining();
                 out.put_inline(b"h");
-                out.note_request(StreamId::from_u32(2 * n + 1));
+                out.note_request(StreamId::from_u32(2 * n + 1), before);
             }
             out.advance(burst - 1);
             let last = StreamId::from_u32(2 * burst as u32 + 1);

@@ -248,13 +248,7 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
                     continue;
                 }
             }
-            let mut wakes = Vec::new();
-            let mut state = self.shared.lock();
-            let now = self.shared.now();
-            state.connection.handle_timeout(now);
-            state.process(&mut wakes);
-            drop(state);
-            wake_all(wakes);
+            self.shared.handle_timeout();
             passed = true;
         }
     }

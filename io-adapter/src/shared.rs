@@ -238,6 +238,22 @@ impl Shared {
         driver.wake();
     }
 
+    /// Tells the engine that its deadline has passed. Under the write lock: requests that the transport was never given are
+    /// taken back when that ends the connection.
+    pub(crate) fn handle_timeout(&self) {
+        let mut wakes = Vec::new();
+        self.with_writer(|writer| {
+            let mut state = self.lock();
+            let now = self.now();
+            match planted::has(Planted::LostOutputCounts) {
+                true => state.connection.handle_timeout(now),
+                false => state.connection.handle_timeout_with(&mut writer.out, now),
+            }
+            state.process(&mut wakes);
+        });
+        wake_all(wakes);
+    }
+
     /// Tells everyone that the transport is gone. What it was never given nobody has got, so that requests whose heads end
     /// in that were seen by nobody.
     pub(crate) fn end(&self, end: TransportEnd, mut error: Option<io::Error>) {

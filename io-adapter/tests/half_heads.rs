@@ -14,9 +14,19 @@ use tower_service::Service;
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
+/// What ends the connection.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Dropped,
+    Shut,
+    Stuck,
+}
+
+const ENDINGS: [Ending; 3] = [Ending::Dropped, Ending::Shut, Ending::Stuck];
+
 /// The verdicts of two requests, the first with a head of some 3,000 bytes, whose server reads so many bytes of them and then
-/// says no more. `drops` the driver instead.
-async fn verdicts(reads: usize, drops: bool) -> [Retry; 2] {
+/// says no more.
+async fn verdicts(reads: usize, ending: Ending) -> [Retry; 2] {
     let (near, mut far) = tokio::io::duplex(64);
     let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
     let driver = tokio::spawn(driver);
@@ -31,10 +41,12 @@ async fn verdicts(reads: usize, drops: bool) -> [Retry; 2] {
     // All that there is, where it is less.
     let mut read = vec![0; reads];
     let _ = timeout(Duration::from_secs(1), far.read_exact(&mut read)).await;
-    match drops {
-        true => driver.abort(),
+    match ending {
+        Ending::Dropped => driver.abort(),
         // It would read on, and says that nothing will come.
-        false => far.shutdown().await.unwrap(),
+        Ending::Shut => far.shutdown().await.unwrap(),
+        // The deadline for writing passes.
+        Ending::Stuck => {}
     }
     let mut verdicts = Vec::new();
     for asked in asked {
@@ -56,9 +68,14 @@ async fn verdicts(reads: usize, drops: bool) -> [Retry; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_the_transport_did_not_take_whole_is_safe_to_send_again() {
-    for drops in [false, true] {
+    for ending in ENDINGS {
         // Far inside of the first head, with 64 bytes in the pipe; and behind both.
-        assert_eq!(verdicts(1_000, drops).await, [Retry::Safe; 2]);
-        assert_eq!(verdicts(5_000, drops).await, [Retry::IfIdempotent; 2]);
+        let whole = [Retry::IfIdempotent; 2];
+        assert_eq!(
+            verdicts(1_000, ending).await,
+            [Retry::Safe; 2],
+            "{ending:?}"
+        );
+        assert_eq!(verdicts(5_000, ending).await, whole, "{ending:?}");
     }
 }

@@ -59,6 +59,25 @@ impl Connection {
         }
     }
 
+    /// As [`handle_timeout`](Self::handle_timeout), for a caller who has at hand what the transport has not taken: where the
+    /// connection ends now, requests whose heads it has not taken whole fail as safe to send again, and are taken back
+    /// out of `out` with all that is behind them, so that nobody gets them. Who calls the other method has such requests
+    /// fail as those that may have been processed, because they may still be written.
+    pub fn handle_timeout_with(&mut self, out: &mut Transmit, now: Timestamp) {
+        if self.is_over() || !out.holds_request() {
+            return self.handle_timeout(now);
+        }
+        self.unsent_from = out.first_unsent();
+        self.handle_timeout(now);
+        if !self.is_over() {
+            self.unsent_from = None;
+        } else if out.take_back_requests() {
+            // Nothing may follow the part of a frame.
+            self.output.goaway = None;
+            self.lifecycle = Lifecycle::Closed;
+        }
+    }
+
     /// Starts the timers that follow from whether streams are open.
     pub(super) fn arm_timers(&mut self, now: Timestamp) {
         if self.is_over() {

@@ -223,7 +223,7 @@ impl Connection {
             && let Some((OutHead::Request(head), end)) = stream.send.take_head()
         {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
-            let plants = self.plants;
+            let (plants, before) = (self.plants, out.remaining());
             let list_max = self.remote.header_list_size as usize;
             if self.config.split_cookies && head::may_crumble(&head, list_max) {
                 let crumbs = head.all().flat_map(head::crumbs);
@@ -231,7 +231,7 @@ impl Connection {
             } else {
                 put_block(out, hpack, id, end, max, head.all(), plants);
             }
-            out.note_request(id);
+            out.note_request(id, before);
         }
         self.note_request();
         self.streams.settle(handle);

@@ -319,7 +319,7 @@ impl<'t> World<'t> {
         for link in self.links.iter_mut().filter(due) {
             for side in [&mut link.client, &mut link.server] {
                 if side.conn.poll_timeout().is_some_and(|at| at <= now) {
-                    side.conn.handle_timeout(now);
+                    side.conn.handle_timeout_with(&mut side.out, now);
                     side.dirty = true;
                 }
             }

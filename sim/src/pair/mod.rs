@@ -262,7 +262,7 @@ impl<'t> World<'t> {
             for end in [&mut self.client, &mut self.server] {
                 if end.conn.poll_timeout().is_some_and(|at| at <= now) {
                     end.dirty = true;
-                    end.conn.handle_timeout(now);
+                    end.conn.handle_timeout_with(&mut end.out, now);
                 }
             }
         }

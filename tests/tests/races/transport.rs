@@ -114,6 +114,66 @@ fn h02_a_request_whose_head_the_transport_did_not_take_whole_is_safe() {
 }
 
 #[test]
+fn h02_a_deadline_of_ours_takes_back_what_the_transport_did_not_take() {
+    use bytes::Buf;
+    let bytes: Vec<u8> = three_requests().2.parts().flatten().copied().collect();
+    let (mut at, mut heads) = (0, vec![]);
+    for frame in wire::frames(&bytes).0 {
+        let end = at + 9 + frame.payload.len();
+        match frame.kind {
+            kind::HEADERS => heads.push((at, end)),
+            kind::CONTINUATION => heads.last_mut().unwrap().1 = end,
+            _ => {}
+        }
+        at = end;
+    }
+    let edges = heads.iter().flat_map(|(start, end)| [*start, *end]);
+    let near = edges.flat_map(|edge: usize| edge.saturating_sub(11)..=edge + 11);
+    for taken in near.chain((0..at).step_by(1_009)) {
+        // A peer that reads nothing, and one that says nothing.
+        for reads in [false, true] {
+            let (mut hand, streams, mut out) = three_requests();
+            out.advance(taken);
+            let connection = &mut hand.end.connection;
+            let mut now = hand.end.now;
+            if !reads {
+                connection.handle_transport_blocked(&out, now);
+            }
+            while connection.lifecycle() < Lifecycle::Closing {
+                now = connection.poll_timeout().expect("it ends");
+                connection.handle_timeout_with(&mut out, now);
+            }
+            while let Some(event) = connection.poll_event() {
+                hand.told.push(event);
+            }
+            for (stream, (_, end)) in streams.into_iter().zip(heads.iter()) {
+                let expected = if taken < *end {
+                    Retry::Safe
+                } else {
+                    Retry::IfIdempotent
+                };
+                assert_eq!(hand.failure(stream).retry, expected, "{taken} of {end}");
+            }
+            assert_eq!(hand.failure(streams[2]).retry, Retry::Safe);
+            // What still goes out has none of them, and no part of a frame with anything behind it.
+            let connection = &mut hand.end.connection;
+            connection.poll_transmit(&mut out, now);
+            let rest: Vec<u8> = out.parts().flatten().copied().collect();
+            let first = heads.iter().find(|(_, end)| taken < *end);
+            let (start, _) = first.copied().unwrap_or((at, at));
+            if taken > start {
+                assert_eq!((rest.len(), connection.lifecycle()), (0, Lifecycle::Closed));
+                continue;
+            }
+            let kept = &bytes[taken..start];
+            assert!(rest.starts_with(kept), "{taken}");
+            let (frames, left) = wire::frames(&rest[kept.len()..]);
+            assert_eq!((kinds(&frames), left), (vec![kind::GOAWAY], 0), "{taken}");
+        }
+    }
+}
+
+#[test]
 fn h04_output_that_is_taken_in_pieces_is_the_same() {
     use bytes::Buf;
     let whole = {
