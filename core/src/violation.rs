@@ -129,7 +129,6 @@ violations! {
     StreamLimitExceeded Stream REFUSED_STREAM "RFC 9113 §5.1.2" "more streams were opened than SETTINGS_MAX_CONCURRENT_STREAMS allows";
     PriorityUpdateFromServer Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a server sent a PRIORITY_UPDATE frame";
     PriorityUpdateStreamInvalid Connection PROTOCOL_ERROR "RFC 9218 §7.1" "a PRIORITY_UPDATE frame prioritizes stream zero or one that no client opens";
-    GoAwayLastStreamRaised Connection PROTOCOL_ERROR "RFC 9113 §6.8" "a GOAWAY frame raises the last stream of an earlier one";
 
     // HPACK.
     HpackDecodeFailed Connection COMPRESSION_ERROR "RFC 9113 §4.3" "a header block cannot be decoded";

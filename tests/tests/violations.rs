@@ -182,9 +182,6 @@ fn windows_and_streams(violation: Violation) -> Option<Act> {
             Bytes(Client, [whole, wire::data(3, b"x", false)].concat())
         }
         V::StreamLimitExceeded => requests(99, |stream| wire::headers(stream, GET, true)),
-        V::GoAwayLastStreamRaised => {
-            Bytes(Client, [wire::goaway(1, 0), wire::goaway(3, 0)].concat())
-        }
         _ => return None,
     })
 }

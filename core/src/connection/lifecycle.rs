@@ -214,13 +214,15 @@ impl Connection {
         now: Timestamp,
     ) -> Result<(), Violation> {
         self.buckets.charge(Cause::GoAway, now)?;
-        // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next.
-        let raises = self.plants.has(Planted::GoAwayRaised);
-        let before = self.peer_goaway.as_deref();
-        if !raises && before.is_some_and(|before| last > before.last) {
-            return Err(Violation::GoAwayLastStreamRaised);
-        }
-        let first = before.is_none();
+        // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next, because what was above it may have been
+        // sent elsewhere by now. One that rises takes nothing back, and what is under way goes on.
+        let least = (self.peer_goaway.as_deref()).map_or(last, |before| last.min(before.last));
+        let first = self.peer_goaway.is_none();
+        let last = if self.plants.has(Planted::GoAwayRaised) {
+            last
+        } else {
+            least
+        };
         self.keep_goaway(last, code, debug);
         if self.lifecycle < Lifecycle::Draining && !self.plants.has(Planted::OpensAfterGoAway) {
             self.lifecycle = Lifecycle::Draining;

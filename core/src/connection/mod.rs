@@ -258,8 +258,8 @@ impl Connection {
         self.error
     }
 
-    /// What the peer said in its GOAWAY, if it has sent one. Of several it is the last stream of the last one, beside what
-    /// the first one said that names a fault, or else the last.
+    /// What the peer said in its GOAWAY, if it has sent one. Of several it is the lowest last stream, beside what the
+    /// first one said that names a fault, or else the last.
     #[must_use]
     pub fn peer_goaway(&self) -> Option<&GoAway> {
         self.peer_goaway.as_deref()

@@ -42,7 +42,7 @@ impl World<'_> {
                 "a window beyond 31 bits",
                 vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, &[0x7f, 255, 255, 255]); 2],
             ),
-            5 => ("a GOAWAY that takes back another", self.raised()),
+            5 => return self.raised(),
             6 => (
                 "a flood of PING",
                 vec![Frame::new(kind::PING, 0, 0, &[1; 8]); FLOOD as usize],
@@ -141,9 +141,20 @@ impl World<'_> {
         }
     }
 
-    fn raised(&self) -> Vec<Frame> {
-        let goaway = |last: u8| Frame::new(kind::GOAWAY, 0, 0, &[0, 0, 0, last, 0, 0, 0, 0]);
-        vec![goaway(0), goaway(9)]
+    /// A GOAWAY that takes back another counts for nothing, and ends nothing by itself.
+    fn raised(&mut self) -> Result<(), Fault> {
+        self.marks.hit("G06");
+        for last in [0, 9] {
+            let payload = [0, 0, 0, last, 0, 0, 0, 0];
+            self.deliver(&Frame::new(kind::GOAWAY, 0, 0, &payload));
+        }
+        self.turn()?;
+        match self.conn.peer_goaway() {
+            Some(said) if said.last.to_u32() > 0 => Err(Fault::run(
+                "I-28: lets pass: a GOAWAY that takes back another",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// A list beyond the limit, of cookies, is not handed to the application.
@@ -190,7 +201,6 @@ fn mark_of(name: &str) -> &'static str {
         "a window beyond 31 bits" => "C06",
         "an update of nothing" => "C09",
         "a frame size of 0" => "D07",
-        "a GOAWAY that takes back another" => "G06",
         _ => "violation",
     }
 }

@@ -40,13 +40,15 @@ fn a_goaway_in_two_phases_loses_nothing() {
 }
 
 #[test]
-fn a_last_stream_that_rises_is_an_error_and_verdicts_stay() {
-    let (mut hand, [_, second, third]) = three();
+fn a_last_stream_that_rises_takes_back_no_verdict_and_ends_nothing() {
+    let (mut hand, [first, second, third]) = three();
     hand.says(wire::goaway(1, 0));
     assert_eq!(hand.failure(second).retry, Retry::Safe);
     hand.says(wire::goaway(5, 0));
-    hand.ends_with(Violation::GoAwayLastStreamRaised);
     assert_eq!(hand.failure(third).retry, Retry::Safe);
+    assert_eq!(hand.outcome(first), None);
+    hand.says(wire::headers(1, OK, true));
+    assert_eq!(hand.outcome(first), Some(Ok(())));
 }
 
 #[test]

@@ -61,10 +61,9 @@ fn of_frames(violation: Violation) -> Option<(Scope, ErrorCode)> {
         | V::IdleStreamFrame
         | V::StreamIdParity
         | V::StreamIdNotIncreasing
-        // RFC 9218 §7.1; §6.8.
+        // RFC 9218 §7.1.
         | V::PriorityUpdateFromServer
-        | V::PriorityUpdateStreamInvalid
-        | V::GoAwayLastStreamRaised => (Connection, ErrorCode::PROTOCOL_ERROR),
+        | V::PriorityUpdateStreamInvalid => (Connection, ErrorCode::PROTOCOL_ERROR),
         // §4.3.
         V::HpackDecodeFailed => (Connection, ErrorCode::COMPRESSION_ERROR),
         _ => return None,

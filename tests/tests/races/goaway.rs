@@ -54,13 +54,17 @@ fn g05_two_phases_first_stop_and_then_tell_which() {
 }
 
 #[test]
-fn g06_a_verdict_is_not_taken_back_when_the_last_stream_rises() {
-    let (mut hand, [_, second]) = asking::<2>();
-    hand.says(wire::goaway(1, 0));
-    let before = hand.failure(second);
-    hand.says(wire::goaway(3, 0));
-    hand.ends_with(Violation::GoAwayLastStreamRaised);
-    assert_eq!(hand.failure(second), before);
+fn g06_a_last_stream_that_rises_takes_back_no_verdict_and_ends_nothing() {
+    let (mut hand, [first, second]) = asking::<2>();
+    for (says, counts) in [(1, 1), (3, 1), (WINDOW_MAX, 1), (0, 0), (1, 0)] {
+        hand.says(wire::goaway(says, 0));
+        let last = hand.end.connection.peer_goaway().map(|said| said.last);
+        assert_eq!(last.map(|last| last.to_u32()), Some(counts), "{says}");
+        let before = hand.failure(second);
+        assert_eq!(before.retry, Retry::Safe);
+        assert_eq!(hand.outcome(first).is_some(), counts == 0, "{says}");
+    }
+    assert_eq!(assert_ends_once(&hand.events()), 2);
 }
 
 #[test]
