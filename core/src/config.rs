@@ -92,7 +92,8 @@ pub struct Config {
     /// answer one as a request.
     pub enable_connect_protocol: bool,
     /// Time for the peer's preface, its first SETTINGS, and the acknowledgement of ours. 10 s are several retransmissions
-    /// over the longest path. What comes in drops does not move it.
+    /// over the longest path. What comes in drops does not move it. An acknowledgement may stand behind what a slow path
+    /// carries before it: while 1 KiB arrives in that time it is waited for as long again, up to six times.
     pub settings_timeout: Duration,
     /// Time from the first to the last frame of one header block. CONTINUATION cannot be interleaved, so a slow block
     /// stops the whole connection. 5 s carry 64 KiB at 100 kbit/s.

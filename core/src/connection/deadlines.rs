@@ -28,6 +28,11 @@ const LOOKS: u8 = 3;
 /// How often `keep_alive_timeout` has to pass, after the first GOAWAY of a drain, until the second goes out although the
 /// peer, which speaks, has not answered the PING between them.
 const DRAIN_PATIENCE: u32 = 3;
+/// Bytes that have to arrive for the deadline of an acknowledgement to move. Crumbs would move it for nothing.
+const READ_MIN: u64 = 1_024;
+/// How often `settings_timeout` has to pass until the acknowledgement of our SETTINGS is waited for no longer, whatever
+/// arrives meanwhile: with 10 s, a minute, in which 5 KB/s carry 300 KB that stood in front of it.
+const ACK_PATIENCE: u32 = 6;
 /// PINGs in a row that may bring nothing but their answers before they become rare.
 const QUIET_PINGS: u8 = 2;
 /// How long a connection without streams keeps the memory that it needed for many: long enough that traffic with
@@ -40,7 +45,7 @@ impl Connection {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Handshake => self.fault_connection(Violation::HandshakeTimeout, now),
-                Timer::SettingsAck => self.fault_connection(Violation::SettingsTimeout, now),
+                Timer::SettingsAck => self.miss_settings_ack(now),
                 Timer::HeaderBlock => self.fault_connection(Violation::HeaderBlockTimeout, now),
                 Timer::KeepAlive => self.keep_alive(now),
                 Timer::KeepAliveAck => self.miss_answer(now),
@@ -155,6 +160,28 @@ impl Connection {
             self.timers.stop(Timer::KeepAlive);
             self.quiet_pings = QUIET_PINGS - 1;
         }
+    }
+
+    /// Our SETTINGS go out, and are to be acknowledged.
+    pub(super) fn begin_settings_ack(&mut self, now: Timestamp) {
+        let timeout = self.config.settings_timeout;
+        self.ack_latest = now.after(timeout.saturating_mul(ACK_PATIENCE));
+        self.read_unacked = 0;
+        self.timers.set(Timer::SettingsAck, now.after(timeout));
+    }
+
+    /// Our SETTINGS have not been acknowledged in time. RFC 9113 §6.5.3 has the peer do so at once, but it cannot say it
+    /// ahead of what it has cut before: all of that follows the settings from before. Where more of it still comes, on a
+    /// path as slow as that, it is waited for.
+    fn miss_settings_ack(&mut self, now: Timestamp) {
+        let moves = self.read_unacked >= READ_MIN;
+        if !moves || now >= self.ack_latest {
+            return self.fault_connection(Violation::SettingsTimeout, now);
+        }
+        self.read_unacked = 0;
+        let due = now.after(self.config.settings_timeout);
+        self.timers
+            .set(Timer::SettingsAck, due.min(self.ack_latest));
     }
 
     /// Sends a PING after a silence, or waits on when there was none.

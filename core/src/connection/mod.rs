@@ -120,6 +120,10 @@ pub struct Connection {
     timers: Timers,
     /// When the peer was last heard of.
     last_input: Timestamp,
+    /// Bytes that were read since the deadline for the acknowledgement of our SETTINGS was last set.
+    read_unacked: u64,
+    /// How far that deadline moves at most.
+    ack_latest: Timestamp,
     /// Bytes of a frame's beginning that were left in the input.
     unfinished: usize,
     /// Whether a silence has led to a PING, and nothing at all has come since.
@@ -221,6 +225,8 @@ impl Connection {
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
             last_input: now,
+            read_unacked: 0,
+            ack_latest: NEVER,
             unfinished: 0,
             suspect: false,
             written: 0,

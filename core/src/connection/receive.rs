@@ -52,7 +52,9 @@ impl Connection {
             Input::EventsFull | Input::Closed => 0,
         };
         // One for the call: input in crumbs is more work than the same in one piece.
-        self.stats.work_units += 1 + (before - input.len()) as u64;
+        let read = (before - input.len()) as u64;
+        self.stats.work_units += 1 + read;
+        self.read_unacked += read;
         match self.decoder.open_block() {
             Some(_) if self.plants.has(Planted::HeaderBlockUntimed) => {}
             Some(_) if !self.timers.is_set(Timer::HeaderBlock) => {

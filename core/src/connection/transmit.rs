@@ -97,8 +97,7 @@ impl Connection {
         if !self.output.preface_sent {
             self.transmit_preface(out);
             if !self.input_ended {
-                self.timers
-                    .set(Timer::SettingsAck, now.after(self.config.settings_timeout));
+                self.begin_settings_ack(now);
             }
             if self.plants.has(Planted::TableEnforcedEarly) {
                 self.hpack_in

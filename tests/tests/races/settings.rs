@@ -155,6 +155,42 @@ fn d11_settings_that_are_never_acknowledged_end_the_connection() {
     hand.ends_with(Violation::SettingsTimeout);
 }
 
+/// The second at which a client gives up whose server has half a response to send before it acknowledges SETTINGS: `bytes`
+/// come with each second, and the acknowledgement at the second `acks`, if at all.
+fn given_up(bytes: usize, acks: Option<u64>) -> Option<u64> {
+    let mut hand = Hand::fresh(Role::Client);
+    let stream = hand.open(Then::End);
+    hand.says(wire::settings(&[]));
+    hand.says(wire::headers(1, OK, false));
+    for second in 1..=200 {
+        hand.end.now = Timestamp(second * 1_000_000_000);
+        hand.end.connection.handle_timeout(hand.end.now);
+        if let Some(error) = hand.end.connection.error() {
+            assert_eq!(error.violation, Some(Violation::SettingsTimeout));
+            return Some(second);
+        }
+        hand.says(wire::data(1, &vec![7; bytes], false));
+        hand.end.connection.release(stream, bytes);
+        if acks == Some(second) {
+            hand.says(wire::settings_ack());
+        }
+        hand.frames();
+    }
+    None
+}
+
+#[test]
+fn d11_an_acknowledgement_may_stand_behind_what_a_slow_path_carries() {
+    // 64 KiB at 5 KB/s take 13 s.
+    assert_eq!(given_up(5_000, Some(13)), None);
+    assert_eq!(given_up(5_000, Some(59)), None);
+    // That has its end,
+    assert_eq!(given_up(5_000, None), Some(60));
+    assert_eq!(given_up(5_000, Some(60)), Some(60));
+    // and crumbs are no reason to wait: 90 bytes a second with the heads of their frames.
+    assert_eq!(given_up(81, None), Some(10));
+}
+
 #[test]
 fn d12_settings_of_a_wrong_shape_are_errors() {
     for (frame, violation) in [
