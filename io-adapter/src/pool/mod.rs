@@ -35,6 +35,7 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 pub use budget::ResendBudget;
+use flight::Dial;
 use origin::{Gone, Origin};
 
 /// A future of a connection that is being opened.
@@ -61,7 +62,7 @@ pub type Dialing = Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>;
 /// ```
 pub trait Connect: Send + Sync + 'static {
     /// Opens a connection to `target` and sees to its driver. It runs in a task of the pool's, one for each target at a
-    /// time. A panic counts as a failure, and so does one that has not ended after [`PoolConfig::dial_max`]: its future
+    /// time, and beside it perhaps one from before a [`Pool::drain`]. A panic counts as a failure, and so does one that has not ended after [`PoolConfig::dial_max`]: its future
     /// is dropped then, and what it has opened should close with it.
     fn connect(&self, target: Target) -> Dialing;
 }
@@ -197,6 +198,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     origins: BTreeMap<Target, Origin>,
+    /// Dials of origins that have given way meanwhile. Each is here until it has ended, or its origin is back.
+    left: BTreeMap<Target, (u64, Dial)>,
     /// Tags each connection, so that what is said about one never hits another.
     last_token: u64,
     /// Orders the origins by use.
@@ -244,7 +247,10 @@ impl Pool {
 
     /// Closes every connection after the requests in progress. New requests open new ones. It does not wait for the end.
     pub fn drain(&self) {
-        let origins = std::mem::take(&mut self.inner.lock().origins);
+        let mut state = self.inner.lock();
+        let origins = std::mem::take(&mut state.origins);
+        state.left.clear();
+        drop(state);
         for client in origins.into_values().flat_map(Origin::into_clients) {
             client.drain();
         }
@@ -282,17 +288,24 @@ impl State {
             let oldest = unused
                 .min_by_key(|(_, origin)| origin.last_use)
                 .map(|(target, _)| target.clone());
-            let oldest = oldest.and_then(|oldest| self.origins.remove(&oldest));
+            let oldest = oldest.and_then(|oldest| self.origins.remove_entry(&oldest));
             // Each of them has somebody who waits for it.
-            let Some(oldest) = oldest else {
+            let Some((oldest, mut origin)) = oldest else {
                 return Err(Error::with_source(
                     Kind::PoolExhausted,
                     "requests wait for too many origins",
                 ));
             };
-            gone.extend(oldest.into_clients());
+            if let Some(dial) = origin.dialing.take() {
+                self.left.insert(oldest, dial);
+            }
+            gone.extend(origin.into_clients());
         }
-        let origin = self.origins.entry(target.clone()).or_default();
+        let left = &mut self.left;
+        let origin = self
+            .origins
+            .entry(target.clone())
+            .or_insert_with(|| Origin::dialed_by(left.remove(target)));
         origin.last_use = self.uses;
         Ok(origin)
     }

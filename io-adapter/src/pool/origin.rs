@@ -36,7 +36,7 @@ const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 pub(super) struct Origin {
     connections: Vec<Entry>,
     /// The dial in progress: one at a time, for everybody. Its token tells it from one that began before a drain.
-    dialing: Option<(u64, Dial)>,
+    pub(super) dialing: Option<(u64, Dial)>,
     /// Shared with everybody who waits for a stream, or for a connection.
     places: Arc<()>,
     /// Tells those who wait for a stream that a connection takes no more requests, which may have room for none of
@@ -149,6 +149,14 @@ impl Line {
 }
 
 impl Origin {
+    /// One without connections, for which this dial is in progress.
+    pub(super) fn dialed_by(dialing: Option<(u64, Dial)>) -> Self {
+        Self {
+            dialing,
+            ..Self::default()
+        }
+    }
+
     /// Decides what a request is to do that stands in `line`. `token` is for a dial, should one begin; what is let go
     /// comes into `gone`.
     pub(super) fn choose(

@@ -127,6 +127,9 @@ impl Inner {
             Ok(_) => state.stats.opened += 1,
             Err(_) => state.stats.dials_failed += 1,
         }
+        if (state.left.get(target)).is_some_and(|&(own, _)| own == token) {
+            state.left.remove(target);
+        }
         let opened = result.is_ok();
         // What nobody has a place for ends here, behind the lock.
         let refused = match state.origins.get_mut(target) {
