@@ -292,7 +292,7 @@ impl Responder {
     }
 
     /// Resets the stream instead of answering. REFUSED_STREAM tells the client that nothing was done, so that it may send the
-    /// request again.
+    /// request again; after an interim response, which belies that, INTERNAL_ERROR goes out in its place.
     pub fn reset(mut self, code: ErrorCode) {
         self.abandon(code);
     }

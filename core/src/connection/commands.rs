@@ -107,6 +107,7 @@ impl Connection {
             return Err(SendError::OutOfOrder);
         }
         found.send.push_interim(head);
+        found.informed = true;
         self.streams.settle(stream);
         Ok(())
     }
@@ -306,7 +307,8 @@ impl Connection {
     ///
     /// [`ErrorCode::REFUSED_STREAM`] promises that nothing of the request was processed, and clients send it again
     /// whatever it does. Whether that is so only the server's application knows; once it has answered with
-    /// [`respond`](Self::respond), [`ErrorCode::INTERNAL_ERROR`] goes out in its place (RFC 9113 §8.7).
+    /// [`inform`](Self::inform) or [`respond`](Self::respond), [`ErrorCode::INTERNAL_ERROR`] goes out in its place
+    /// (RFC 9113 §8.7).
     pub fn reset(&mut self, stream: StreamHandle, code: ErrorCode) {
         let role = self.role;
         let Some(found) = self
@@ -324,7 +326,7 @@ impl Connection {
             // RFC 9113 §8.7: REFUSED_STREAM says that nothing was processed, which an answer that was given belies.
             let belied = code == ErrorCode::REFUSED_STREAM
                 && role == Role::Server
-                && found.send.state != SendState::Idle;
+                && (found.send.state != SendState::Idle || found.informed);
             let code = if belied {
                 ErrorCode::INTERNAL_ERROR
             } else {

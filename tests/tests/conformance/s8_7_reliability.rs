@@ -67,15 +67,21 @@ fn our_goaway_covers_what_the_application_saw() {
 
 #[test]
 fn a_refusal_of_what_was_answered_is_no_refusal() {
-    for (answers, sent) in [
-        (false, ErrorCode::REFUSED_STREAM),
-        (true, ErrorCode::INTERNAL_ERROR),
+    for (status, sent) in [
+        (None, ErrorCode::REFUSED_STREAM),
+        (Some(103), ErrorCode::INTERNAL_ERROR),
+        (Some(200), ErrorCode::INTERNAL_ERROR),
     ] {
         let mut hand = Hand::server();
         let stream = hand.request(1, Then::More);
-        if answers {
-            hand.respond(stream, Then::More);
+        let connection = &mut hand.end.connection;
+        let head = status.map(|status| ResponseHead::new(status).finish());
+        match head {
+            Some(head) if head.is_informational() => connection.inform(stream, head).unwrap(),
+            Some(head) => connection.respond(stream, head, Then::More).unwrap(),
+            None => {}
         }
+        hand.frames();
         let connection = &mut hand.end.connection;
         connection.reset(stream, ErrorCode::REFUSED_STREAM);
         assert_eq!(hand.failure(stream).code, sent);
