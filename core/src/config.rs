@@ -108,8 +108,9 @@ pub struct Config {
     /// silence.
     pub keep_alive_quiet_interval: Duration,
     /// Time for the answer to that PING, or anything else, before the connection counts as dead: whoever speaks lives. 10 s
-    /// outlast every round trip and the retransmission of a lost segment. A drain waits for the answer to its PING
-    /// likewise, three times as long of a peer that speaks, and then goes on without it.
+    /// outlast every round trip and the retransmission of a lost segment. A caller's PING has the same time, also where no
+    /// stream is open. A drain waits for the answer to its PING likewise, three times as long of a peer that speaks, and
+    /// then goes on without it.
     pub keep_alive_timeout: Duration,
     /// Client: whether a stream that we reset keeps its place under the peer's limit of concurrent streams until a PING
     /// behind its RST_STREAM is answered. On: servers that count what they still work on take a client that cancels

@@ -182,9 +182,9 @@ impl Client {
         Usage::new(&self.shared)
     }
 
-    /// Sends a PING and waits for its answer (RFC 9113 §6.7). Whether the peer still lives is looked at only while a stream
-    /// is open: on a connection without any, an answer that a dead network has lost is waited for without end, and a limit
-    /// of time is the caller's affair.
+    /// Sends a PING and waits for its answer (RFC 9113 §6.7). A peer of which nothing arrives within
+    /// [`Config::keep_alive_timeout`](crate::Config::keep_alive_timeout) counts as gone: the connection ends, also when no
+    /// stream is open. One that goes on sending and does not answer is waited for as long as it does.
     ///
     /// Cancel safe: the answer to a PING that nobody waits for is dropped.
     ///

@@ -45,6 +45,20 @@ async fn a_lone_request_to_a_peer_that_has_vanished_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ping_to_a_peer_that_has_vanished_ends_where_nobody_else_waits() {
+    let (near, mut far) = tokio::io::duplex(65_536);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let driver = tokio::spawn(driver);
+    settle(&mut far, b"", &[]).await;
+    let answer = timeout(DAY, client.ping()).await;
+    answer.expect("the peer counts as gone").unwrap_err();
+    let end = timeout(DAY, driver)
+        .await
+        .expect("and the connection as over");
+    end.unwrap().unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_drain_of_a_peer_that_has_vanished_ends() {
     let (near, mut far) = tokio::io::duplex(65_536);
     let (server, driver) = raddle_io::accept(near, Config::default()).await.unwrap();

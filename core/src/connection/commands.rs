@@ -361,7 +361,8 @@ impl Connection {
     }
 
     /// Sends a PING; [`Event::Pong`](crate::Event::Pong) with the same id is the answer. `None` when several are in
-    /// flight already, or the connection is over.
+    /// flight already, or the connection is over. From when it is cut the connection counts as dead when nothing at all
+    /// arrives within [`Config::keep_alive_timeout`](crate::Config::keep_alive_timeout), whether streams are open or not.
     pub fn ping(&mut self) -> Option<PingId> {
         if self.is_over() {
             return None;

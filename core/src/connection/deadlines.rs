@@ -258,7 +258,8 @@ impl Connection {
 
     /// Whether a PING is out whose answer has a deadline.
     pub(super) fn awaits_answer(&self) -> bool {
-        self.pings.pending(Purpose::KeepAlive) || self.awaited_drain().is_some()
+        let asked = [Purpose::KeepAlive, Purpose::Caller];
+        asked.iter().any(|asked| self.pings.pending(*asked)) || self.awaited_drain().is_some()
     }
 
     /// Starts to look after streams that are held back, when there are some.

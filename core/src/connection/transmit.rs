@@ -135,12 +135,14 @@ impl Connection {
         while let Some(payload) = self.pings.take_unsent() {
             out.write_inline(|inline| encode::ping(inline, false, payload));
             self.ping_end = out.taken() + out.remaining() as u64;
-            // A drain, too, must not wait for ever for a peer that has gone silent.
-            if self.pings.pending(Purpose::Drain) {
+            // Neither a drain nor a caller waits for ever for a peer that has gone silent.
+            let drains = self.pings.pending(Purpose::Drain);
+            if drains {
                 self.drain_asked = self.drain_asked.min(now);
-                if !self.timers.is_set(Timer::KeepAliveAck) {
-                    self.arm_ping(now);
-                }
+            }
+            let waits = drains || self.pings.pending(Purpose::Caller);
+            if waits && !self.timers.is_set(Timer::KeepAliveAck) {
+                self.arm_ping(now);
             }
         }
     }

@@ -59,6 +59,34 @@ fn f03_the_deadline_of_a_ping_runs_also_when_it_cannot_be_written() {
 }
 
 #[test]
+fn f06_a_ping_of_the_callers_finds_a_peer_that_has_gone_without_a_stream() {
+    for role in [Role::Client, Role::Server] {
+        let config = Config {
+            idle_timeout: None,
+            ..Config::default()
+        };
+        let mut hand = Hand::under(role, config);
+        hand.end.connection.ping().expect("it goes out");
+        assert_eq!(kinds(&hand.frames()), [kind::PING]);
+        let due = hand.end.connection.poll_timeout().expect("it has its time");
+        assert_eq!(due, Timestamp(10 * SECOND));
+        // Whoever speaks lives.
+        hand.end.now = Timestamp(4 * SECOND);
+        hand.says(wire::ping([7; 8], false)).frames();
+        pass(&mut hand, 14 * SECOND - 1);
+        assert_eq!(hand.end.connection.error(), None);
+        pass(&mut hand, 14 * SECOND);
+        hand.says([]).ends_with(Violation::PingTimeout);
+    }
+    // Who answers has nothing to fear.
+    let mut hand = Hand::client();
+    hand.end.connection.ping().expect("it goes out");
+    let payload = hand.frames()[0].payload.clone().try_into().unwrap();
+    hand.says(wire::ping(payload, true));
+    assert_eq!(hand.end.connection.poll_timeout(), None);
+}
+
+#[test]
 fn f04_an_answer_on_the_deadline_counts_when_it_is_read_first() {
     let (mut hand, [_]) = asking::<1>();
     pass(&mut hand, 30 * SECOND);

@@ -389,8 +389,9 @@ fn the_answer_to_one_ping_is_none_to_the_keep_alive() {
     let mut pair = Pair::established();
     let client = &mut pair.client;
     client.connection.open(get("/"), Then::End).unwrap();
+    client.output(pair.now);
     client.connection.ping();
-    let first = client.output(pair.now);
+    let first = client.output(seconds(25));
     let at = first
         .windows(5)
         .position(|head| head == [0, 0, 8, 6, 0])
