@@ -129,6 +129,10 @@ impl Connection {
         if end || due != stream.update_due() {
             self.streams.settle(handle);
         }
+        if len > 0 {
+            // Some flush without a byte behind each that they have; together that is no more than two frames for one.
+            self.buckets.refund(Cause::EmptyData, 1);
+        }
         self.count_data(len, flow_len);
         self.measure_path(flow_len, drawn, now);
         Ok(())

@@ -18,9 +18,10 @@ impl Connection {
             self.streams.settle(handle);
             if let Some(Event::Finished { .. }) = event {
                 // Each request that was served explains a late reset, and a window that was opened for it by hand although
-                // no DATA came.
-                self.buckets.refund(Cause::Reset, 1);
-                self.buckets.refund(Cause::WindowUpdate, 1);
+                // no DATA came, and a body of nothing that began without its end.
+                for cause in [Cause::Reset, Cause::WindowUpdate, Cause::EmptyData] {
+                    self.buckets.refund(cause, 1);
+                }
             }
             if event.is_some() {
                 return event;

@@ -253,7 +253,7 @@ fn a_handshake_that_takes_nine_seconds() {
 fn trailers_after_every_kind_of_body() {
     for role in ROLES {
         let mut victim = Victim::new(role);
-        for n in 0..2_000u32 {
+        for n in 0..6_000u32 {
             let id = 2 * n + 1;
             if role == Role::Client {
                 victim.ask();
@@ -270,8 +270,12 @@ fn trailers_after_every_kind_of_body() {
             ));
             match n % 3 {
                 0 => {}
-                1 => drop(victim.send(&wire::data(id, b"body", false))),
-                _ => drop(victim.send(&wire::data(id, b"", false).repeat(1))),
+                // With a flush behind it.
+                1 => {
+                    let flushed = [wire::data(id, b"body", false), wire::data(id, b"", false)];
+                    victim.send(&flushed.concat());
+                }
+                _ => drop(victim.send(&wire::data(id, b"", false))),
             }
             victim.send(&wire::headers(id, &[("grpc-status", "0")], true));
             if role == Role::Server {
@@ -298,7 +302,10 @@ fn uploads_that_end_with_an_empty_frame() {
                 if role == Role::Server { POST } else { OK },
                 false,
             ));
-            victim.send(&wire::data(id, b"body", false));
+            // Some flush behind each part.
+            for part in [b"body", b"rest"] {
+                victim.send(&[wire::data(id, part, false), wire::data(id, b"", false)].concat());
+            }
             assert!(victim.send(&wire::data(id, b"", true)));
             if role == Role::Server {
                 victim.answer();
