@@ -27,6 +27,8 @@ pub struct Transmit {
     taken: u64,
     /// Pieces that were ever appended: frames, and payloads behind their frames' heads.
     pieces: u64,
+    /// Where the last part of a message ends, counted as `taken`.
+    messages_end: u64,
     /// Requests whose header blocks the transport has not taken whole.
     requests: VecDeque<Request>,
 }
@@ -72,6 +74,18 @@ impl Transmit {
         self.pieces
     }
 
+    /// Notes that a part of a message ends here: a header block, or DATA.
+    pub(crate) fn note_message(&mut self) {
+        self.messages_end = self.taken + self.len as u64;
+    }
+
+    /// Whether it holds a part of a message, or the end of one. What else there is, such as a GOAWAY, nobody misses who has
+    /// had the last message.
+    #[must_use]
+    pub fn holds_message(&self) -> bool {
+        self.messages_end > self.taken
+    }
+
     /// Notes that the header block of a request ends here, which began behind `before` bytes of what waits.
     pub(crate) fn note_request(&mut self, stream: StreamId, before: usize) {
         self.requests.push_back(Request {
@@ -112,6 +126,7 @@ impl Transmit {
         });
         self.inline.truncate(inline);
         self.len = len - left;
+        self.messages_end = self.messages_end.min(self.taken + self.len as u64);
     }
 
     /// Forgets those that the transport has taken whole.

@@ -32,8 +32,6 @@ use crate::{
 
 /// Slices of one vectored write. What the kernel takes at once is more; beyond this a longer list saves nothing.
 const SLICES_MAX: usize = 64;
-/// A GOAWAY without debug data (RFC 9113 §6.8), which nobody misses behind the last stream.
-const GOODBYE_BYTES: usize = 17;
 
 /// What every handle of a connection shares.
 pub(crate) struct Shared {
@@ -46,8 +44,8 @@ pub(crate) struct Shared {
 pub(crate) struct Writer {
     io: Box<dyn AsyncWrite + Send + Unpin>,
     out: Transmit,
-    /// Bytes that waited when a write was last tried.
-    offered: usize,
+    /// A part of a message waited when a write was last tried.
+    offered: bool,
     /// Bytes were written that the transport may keep in a buffer of its own.
     unflushed: bool,
     /// The engine was told that it does.
@@ -70,7 +68,7 @@ impl Shared {
             writer: Turn::new(Writer {
                 io,
                 out: Transmit::new(),
-                offered: 0,
+                offered: false,
                 unflushed: false,
                 kept: false,
                 failed: false,
@@ -274,7 +272,7 @@ impl Shared {
         let over = state.connection.lifecycle() >= Lifecycle::Closing;
         if over && let Some(error) = error.or_else(|| state.broken.take()) {
             let error = Error::io(error).after(state.connection.peer_goaway());
-            if writer.failed && writer.offered > GOODBYE_BYTES {
+            if writer.failed && writer.offered {
                 state.cut = Some(error.clone());
             }
             state.closed.get_or_insert(error);
@@ -352,7 +350,7 @@ impl Writer {
                 *slice = IoSlice::new(part);
                 count += 1;
             }
-            self.offered = self.out.remaining();
+            self.offered = self.out.holds_message();
             let is_vectored = self.io.is_write_vectored();
             let given = &slices[..if is_vectored { count } else { 1 }];
             let io = Pin::new(&mut self.io);

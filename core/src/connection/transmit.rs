@@ -192,6 +192,7 @@ impl Connection {
             }
             if stream.send.take_bare_end() {
                 out.put_inline(&encode::data_head(id, 0, true));
+                out.note_message();
             }
             stream.stop_upload_if_sent();
         }
@@ -272,6 +273,7 @@ impl Connection {
         out.put_inline(&encode::data_head(id, len, end));
         let ended = stream.send.take_data(len, |piece| out.put_payload(piece));
         debug_assert_eq!(ended, end);
+        out.note_message();
         // At once: they need no window, and the stream need not be looked for again.
         if let Some(fields) = stream.send.take_trailers() {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
@@ -340,4 +342,5 @@ fn put_block<'a>(
         inline.truncate(start);
         encode::header_block(inline, stream, end_stream, &block, frame_max);
     });
+    out.note_message();
 }
