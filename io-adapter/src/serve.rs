@@ -27,7 +27,9 @@ use crate::{
 ///
 /// A TCP socket is best given `set_nodelay(true)` first, as for [`connect`](crate::connect).
 ///
-/// A request that its client gives up takes its task with it. A service that fails resets the stream with
+/// A request that its client gives up takes its task with it. So does the end of the connection, but that of the client's
+/// half alone: what it has asked for in full is answered, and a client that has gone altogether is found by what is
+/// written to it, a GOAWAY at once and a PING every second. A service that fails resets the stream with
 /// INTERNAL_ERROR, and so does one that panics, of which no other request hears.
 ///
 /// [`Config::concurrent_streams_max`] bounds how many requests are worked on at once.
