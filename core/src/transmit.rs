@@ -74,13 +74,13 @@ impl Transmit {
         self.pieces
     }
 
-    /// Notes that a part of a message ends here: a header block, or DATA.
+    /// Notes that a part of a message ends here: a header block, DATA, or the RST_STREAM in their place.
     pub(crate) fn note_message(&mut self) {
         self.messages_end = self.taken + self.len as u64;
     }
 
-    /// Whether it holds a part of a message, or the end of one. What else there is, such as a GOAWAY, nobody misses who has
-    /// had the last message.
+    /// Whether it holds a part of a message, or the end of one, be it a RST_STREAM. What else there is, such as a GOAWAY,
+    /// nobody misses who has had the last message.
     #[must_use]
     pub fn holds_message(&self) -> bool {
         self.messages_end > self.taken

@@ -165,6 +165,7 @@ impl Connection {
         if let Some(code) = stream.reset_due.take() {
             self.stats.resets_sent += 1;
             out.write_inline(|inline| encode::rst_stream(inline, id, code));
+            out.note_message();
         } else {
             if stream.update_due() {
                 let increment = stream.recv.credit.take_update();
