@@ -20,8 +20,9 @@ pub struct Config {
     /// Streams that we open before the peer's first SETTINGS says what it allows. 100, because a peer that follows
     /// RFC 9113 §6.5.2 allows at least that many; refused streams come back as `Retry::Safe` anyway.
     pub concurrent_streams_assumed: u32,
-    /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it. 1,024 are
-    /// ten times what the usual peer runs at once; who has more to send is better told than served late.
+    /// Requests that may wait inside the engine for a stream slot. Callers see `OpenError::QueueFull` beyond it. An adapter
+    /// lets as many callers wait before they give it a request. 1,024 are ten times what the usual peer runs at once; who has
+    /// more to send is better told than served late.
     pub open_queue_max: usize,
     /// Receive window that each stream begins with, in bytes, at most 2^31-1. 256 KiB: a quarter of the connection window, so that
     /// three unread streams still leave room for a fourth.

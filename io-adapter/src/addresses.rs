@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::net::TcpStream;
+
 /// How long an attempt goes on alone (RFC 8305 §5). Most connections are there by then; a path of one family that leads
 /// nowhere costs a user this and no more.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -82,6 +84,16 @@ where
         Poll::Pending
     })
     .await
+}
+
+/// A connection to the first of the addresses that takes one.
+pub(crate) async fn connect(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+) -> io::Result<TcpStream> {
+    let io = race(addresses, TcpStream::connect).await?;
+    // Frames are gathered before they are written; what is written is meant to leave.
+    io.set_nodelay(true)?;
+    Ok(io)
 }
 
 /// One error for all of them.
@@ -216,5 +228,14 @@ mod tests {
         }
         let nobody = race([], |to| network.attempt(to)).await.unwrap_err();
         assert_eq!(nobody.kind(), io::ErrorKind::NotFound);
+    }
+
+    // With Nagle's rule a small frame waits until the one before it is acknowledged, which takes 40 ms.
+    #[tokio::test]
+    async fn what_is_written_leaves_at_once() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
+        let address = listener.as_ref().unwrap().local_addr().unwrap();
+        let io = connect([address]).await.unwrap();
+        assert!(io.nodelay().unwrap());
     }
 }

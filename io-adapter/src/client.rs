@@ -1,19 +1,23 @@
 //! The sending end of a client's connection.
 
 use std::{
+    future::Future,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Buf;
 use http::{Request, Response, uri::Scheme};
 use http_body::Body;
 use raddle_core::{
-    Config, Connection, ErrorCode, GoAway, Lifecycle, Role, Stats, StreamId, Then, Timestamp,
+    Config, Connection, ErrorCode, GoAway, Lifecycle, OpenError, Role, Stats, StreamId, Then,
+    Timestamp,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::Instant,
+    time::{Instant, Sleep},
 };
 use tower_service::Service;
 
@@ -68,6 +72,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(io);
+    let waiting_max = config.open_queue_max.max(1);
     let connection = Connection::new(Role::Client, config, Timestamp(0));
     let shared = Shared::new(connection, Box::new(write), is_socket, Instant::now());
     shared.lock().clients = 1;
@@ -77,6 +82,9 @@ where
         scheme,
         permit: false,
         ticket: None,
+        waiting_max,
+        wait_max: None,
+        patience: None,
     };
     (client, driver)
 }
@@ -85,8 +93,10 @@ where
 /// streams that are in progress.
 ///
 /// `poll_ready` answers `Ready` when a stream may be opened at once and keeps that place for the next `call`; callers
-/// are served in the order in which they asked. A `call` without it waits inside the engine instead, up to
-/// [`Config::open_queue_max`]. `poll_ready` fails with [`Kind::Closed`] when the connection takes no requests any more.
+/// are served in the order in which they asked. Up to [`Config::open_queue_max`] of them wait, and no longer than
+/// [`Client::wait_max`] says: beyond that `poll_ready` fails with [`OpenError::QueueFull`] or [`Kind::StreamTimeout`], and the
+/// handle may be asked again. Who is dropped leaves the line. A `call` without `poll_ready` waits inside the engine instead, where as
+/// many have room. `poll_ready` fails with [`Kind::Closed`] when the connection takes no requests any more.
 ///
 /// A request fails with [`Kind::Head`] or [`Kind::Open`] when it was not taken, with [`Kind::Closed`] when it came too late,
 /// and else with what ended its stream; [`Error::retry`] says whether it may be sent again. A body of the request's that
@@ -100,6 +110,11 @@ pub struct Client {
     permit: bool,
     /// The place in the line for a permit.
     ticket: Option<u64>,
+    /// How many may stand there.
+    waiting_max: usize,
+    /// How long it may stand there, and until when it does.
+    wait_max: Option<Duration>,
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Client {
@@ -109,6 +124,14 @@ impl Client {
     #[must_use]
     pub fn scheme(mut self, scheme: Scheme) -> Self {
         self.scheme = Some(scheme);
+        self
+    }
+
+    /// Says how long `poll_ready` waits for a stream before it fails with [`Kind::StreamTimeout`]. Without it there is no limit
+    /// but the caller's, who may stop waiting at any time. It holds for this handle and what is cloned from it.
+    #[must_use]
+    pub fn wait_max(mut self, wait_max: Duration) -> Self {
+        self.wait_max = Some(wait_max);
         self
     }
 
@@ -239,8 +262,17 @@ impl Client {
         self.permit
     }
 
-    /// Ready when a stream may be opened at once.
+    /// Ready when a stream may be opened at once. The line has as much room as a pool's own, which counts who waits.
     pub(crate) fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_permit_among(usize::MAX, cx)
+    }
+
+    /// Ready when a stream may be opened at once; who would come behind `waiting_max` others is not let into the line.
+    fn poll_permit_among(
+        &mut self,
+        waiting_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         if self.permit {
             return Poll::Ready(Ok(()));
         }
@@ -249,6 +281,9 @@ impl Client {
             return Poll::Ready(Err(Shared::refusal(&state)));
         }
         let openable = state.connection.openable();
+        if self.ticket.is_none() && state.permits.waiting() >= waiting_max {
+            return Poll::Ready(Err(state.told(Kind::Open(OpenError::QueueFull))));
+        }
         self.permit = state
             .permits
             .acquire(&mut self.ticket, openable, cx.waker());
@@ -338,8 +373,26 @@ where
     type Error = Error;
     type Future = ResponseFuture;
 
+    /// # Panics
+    /// Outside of a tokio runtime whose time is enabled, with [`Client::wait_max`].
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_permit(cx)
+        if let Poll::Ready(ready) = self.poll_permit_among(self.waiting_max, cx) {
+            self.patience = None;
+            return Poll::Ready(ready);
+        }
+        let Some(wait_max) = self.wait_max else {
+            return Poll::Pending;
+        };
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait_max)));
+        ready!(patience.as_mut().poll(cx));
+        self.patience = None;
+        let ticket = self.ticket.take();
+        self.shared.command(|state| {
+            ticket.into_iter().for_each(|own| state.permits.leave(own));
+            Poll::Ready(Err(state.told(Kind::StreamTimeout)))
+        })
     }
 
     /// # Panics
@@ -359,6 +412,9 @@ impl Clone for Client {
             scheme: self.scheme.clone(),
             permit: false,
             ticket: None,
+            waiting_max: self.waiting_max,
+            wait_max: self.wait_max,
+            patience: None,
         }
     }
 }

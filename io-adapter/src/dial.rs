@@ -10,7 +10,6 @@ use http::{Uri, uri::Scheme};
 use raddle_core::Config;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::Instant,
 };
 
@@ -219,11 +218,7 @@ impl Dialer {
         let addresses = tokio::net::lookup_host((host, target.port))
             .await
             .map_err(connect)?;
-        let io = addresses::race(addresses, TcpStream::connect)
-            .await
-            .map_err(connect)?;
-        // Frames are gathered before they are written; what is written is meant to leave.
-        io.set_nodelay(true).map_err(connect)?;
+        let io = addresses::connect(addresses).await.map_err(connect)?;
         if !target.https {
             return Ok(Box::new(io));
         }

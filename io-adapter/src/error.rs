@@ -37,6 +37,8 @@ pub enum Kind {
     Stream(StreamError),
     /// The request was not taken.
     Open(OpenError),
+    /// No stream of the connection came free in the time that [`Client::wait_max`](crate::Client::wait_max) gives.
+    StreamTimeout,
     /// A part of a message was not taken.
     Send(SendError),
     /// The body that was given to us to send failed. The source tells why.
@@ -102,6 +104,7 @@ impl Error {
             | Kind::ConnectTimeout
             | Kind::Tls
             | Kind::PoolExhausted
+            | Kind::StreamTimeout
             | Kind::ResendBudgetSpent
             | Kind::Closed => Retry::Safe,
             Kind::Open(
@@ -199,6 +202,7 @@ impl Error {
             Kind::Head(what) => return write!(f, "the message has no form in HTTP/2: {what}"),
             Kind::ResendBudgetSpent => f.write_str("too many requests were sent again of late")?,
             Kind::PoolExhausted => f.write_str("no connection of the pool has room")?,
+            Kind::StreamTimeout => f.write_str("no stream came free in time")?,
             Kind::Misuse(what) => f.write_str(what)?,
         }
         self.source

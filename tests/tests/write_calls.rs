@@ -12,12 +12,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http::{Request, Response, uri::Scheme};
+use http_body_util::{BodyExt, Empty, Full};
+use raddle_core::Role;
 use raddle_io::{Client, Config};
 use raddle_tests::{counted::Counted, patience::within, scripted};
 use tokio::{
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
 };
 use tower_service::Service;
@@ -121,4 +122,60 @@ fn a_lone_stream_writes_once_for_each_request_on_one_worker() {
 #[test]
 fn a_lone_stream_writes_once_for_each_request_on_two_workers() {
     assert_one_each(&multi_thread(2));
+}
+
+/// The writes of one side of a connection on which `requests` requests with bodies are made one after the other, and
+/// answered with as much: those of the client, or of the server.
+async fn writes_with_bodies(of: Role, requests: usize) -> u64 {
+    const BYTES: usize = 10_000;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (near, near_writes) = Counted::new(near.unwrap());
+    let (far, far_writes) = Counted::new(far.unwrap().0);
+    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let mut client = client.scheme(Scheme::HTTP);
+    tokio::spawn(driver);
+    let (mut server, driver) = raddle_io::accept(far, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    tokio::spawn(async move {
+        while let Some((request, responder)) = server.accept().await {
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            responder.respond_full(Response::new(body));
+        }
+    });
+    let writes = match of {
+        Role::Client => near_writes,
+        Role::Server => far_writes,
+    };
+    let body = Bytes::from_static(&[7; BYTES]);
+    let mut before = 0;
+    for n in 0..=requests {
+        let request = Request::post(format!("http://{address}/"));
+        let request = request.body(Full::new(body.clone())).unwrap();
+        let answer = client.call(request).await.unwrap();
+        let answered = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(answered.len(), BYTES);
+        if n == 0 {
+            client.ping().await.unwrap();
+            before = writes.load(Ordering::Relaxed);
+        }
+    }
+    writes.load(Ordering::Relaxed) - before
+}
+
+// Two writes for a head and its body wait 40 ms for each other where Nagle's rule and late acknowledgements meet.
+#[test]
+fn a_head_and_its_body_are_one_write_of_either_side() {
+    const REQUESTS: usize = 200;
+    for side in [Role::Client, Role::Server] {
+        let work = writes_with_bodies(side, REQUESTS);
+        let writes = current_thread().block_on(within(LIMIT, "bodies", work));
+        // Windows are renewed now and then, by either.
+        let most = REQUESTS as u64 + REQUESTS as u64 / 10;
+        assert!(
+            (REQUESTS as u64..=most).contains(&writes),
+            "{side:?}: {writes}"
+        );
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -83,72 +82,6 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 }
 
-// Callers who found no stream went into a queue without bound or order, and took their place with them when they left.
-#[tokio::test(start_paused = true)]
-async fn a_thousand_callers_get_ten_streams_in_the_order_in_which_they_asked() {
-    let (near, far) = tokio::io::duplex(1 << 20);
-    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
-    tokio::spawn(driver);
-    let ten = Config {
-        concurrent_streams_max: 10,
-        ..Config::default()
-    };
-    let (mut server, driver) = raddle_io::accept(far, ten).await.unwrap();
-    tokio::spawn(driver);
-    client.ping().await.unwrap();
-    let mut callers = Vec::new();
-    for n in 0..1_000 {
-        let mut client = client.clone();
-        callers.push(tokio::spawn(async move {
-            let ready = poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut client, cx));
-            // Some do not wait for long.
-            let patience = if n % 7 == 6 {
-                MINUTE / 60
-            } else {
-                100 * MINUTE
-            };
-            if timeout(patience, ready).await.is_err() {
-                return None;
-            }
-            let response = client.call(ask(&format!("/{n}"))).await.unwrap();
-            Some(response.status())
-        }));
-        yield_now().await;
-    }
-    assert_eq!(
-        (client.openable(), client.streams()),
-        (0, 10),
-        "nobody waits inside"
-    );
-    // Ten had their streams before anybody lost patience.
-    let patient: Vec<usize> = (0..1_000).filter(|n| n % 7 != 6 || *n < 10).collect();
-    let mut came = Vec::new();
-    let mut held = VecDeque::new();
-    while came.len() < patient.len() {
-        // Two seconds for each ten: who is impatient gets none but the first.
-        while held.len() < 10 && came.len() < patient.len() {
-            let accepted = timeout(MINUTE, server.accept()).await;
-            let (request, responder) = accepted.expect("the next in line").unwrap();
-            came.push(request.uri().path()[1..].parse::<usize>().unwrap());
-            held.push_back(responder);
-        }
-        assert!(client.streams() <= 10);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        for responder in held.drain(..) {
-            responder.respond_full(Response::new(Bytes::new()));
-        }
-    }
-    assert!(came == patient, "{came:?}");
-    for responder in held {
-        responder.respond_full(Response::new(Bytes::new()));
-    }
-    let mut left = 0;
-    for caller in callers {
-        left += usize::from(caller.await.unwrap().is_none());
-    }
-    assert_eq!(left, 1_000 - came.len());
-}
-
 /// Asks for the state of a connection while its transport works.
 struct Pries(Arc<OnceLock<Client>>, Arc<AtomicUsize>);
 
@@ -227,7 +160,8 @@ impl Watch for Reads {
 // Everything that had arrived was read before anything was written.
 #[tokio::test]
 async fn an_answer_does_not_wait_until_a_burst_of_frames_is_read() {
-    const FRAMES: usize = 60_000;
+    /// A hundred thousand bytes: by bytes alone it would all be read at once.
+    const FRAMES: usize = 10_000;
     let (near, far) = tokio::io::duplex(2 << 20);
     let (since, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let io = Watched {
@@ -250,11 +184,11 @@ async fn an_answer_does_not_wait_until_a_burst_of_frames_is_read() {
     since.store(0, Ordering::Relaxed);
     tiny.respond_full(Response::new(Bytes::from_static(b"tiny")));
     while peer.expect(kind::DATA).await.payload != b"tiny" {}
-    let waited = most.load(Ordering::Relaxed);
+    // A thousand frames, and those of one read more.
+    let waited = most.load(Ordering::Relaxed) / 10;
     assert!(
-        waited <= 300_000,
-        "{waited} bytes of {} were read first",
-        10 * FRAMES
+        waited <= 3_000,
+        "{waited} frames of {FRAMES} were read first"
     );
     drop((upload, responder));
 }
@@ -267,7 +201,13 @@ impl Connect for Handing {
         let (handed, bytes) = (self.0.clone(), self.1);
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(bytes);
-            let (client, driver) = raddle_io::connect(near, Config::default()).await?;
+            // More patience than by default with a transport that takes nothing.
+            let config = Config {
+                write_timeout: MINUTE + MINUTE / 6,
+                stall_timeout: None,
+                ..Config::default()
+            };
+            let (client, driver) = raddle_io::connect(near, config).await?;
             tokio::spawn(driver);
             handed.send(far).map_err(Error::connect)?;
             Ok(client)
@@ -326,7 +266,7 @@ async fn a_peer_that_stops_reading_is_read_on_and_left_in_time() {
         .unwrap();
     let mut uploading = pool.clone();
     let upload = tokio::spawn(async move { uploading.call(upload).await });
-    for n in 0..25u8 {
+    for n in 0..60u8 {
         peer.send(&wire::data(1, &[n; 100], false)).await;
         let part = timeout(MINUTE, body.frame()).await.expect("it is read on");
         assert_eq!(part.unwrap().unwrap().into_data().unwrap(), vec![n; 100]);

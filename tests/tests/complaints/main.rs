@@ -2,7 +2,10 @@
 //! with the reports that it comes from; complaints that an older test answers are named there, too.
 
 mod adapter;
+mod credit;
+mod drains;
 mod ends;
+mod line;
 mod path;
 mod streams;
 mod windows;

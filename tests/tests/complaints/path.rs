@@ -12,6 +12,8 @@ pub(crate) struct Path {
     pub(crate) upload: StreamHandle,
     /// Whether the server's application reads.
     pub(crate) reads: bool,
+    /// How much it reads in each step, when it does not.
+    pub(crate) pace: usize,
     /// Bytes of bodies that have arrived.
     pub(crate) arrived: usize,
     up: VecDeque<Vec<u8>>,
@@ -31,6 +33,7 @@ impl Path {
             server,
             upload,
             reads: true,
+            pace: 0,
             arrived: 0,
             up: VecDeque::from(vec![Vec::new(); steps]),
             down: VecDeque::from(vec![Vec::new(); steps]),
@@ -60,6 +63,11 @@ impl Path {
         for piece in self.up.pop_front().unwrap().chunks(16_384) {
             self.server.input(piece);
             self.read();
+        }
+        let holder = self.server.connection.holders().next();
+        if let Some((stream, unread)) = holder {
+            let bytes = self.pace.min(unread as usize);
+            self.server.connection.release(stream, bytes);
         }
         self.down.push_back(self.server.output());
         self.client.now = self.client.now.after(STEP);

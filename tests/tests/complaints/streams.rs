@@ -340,3 +340,58 @@ fn frames_for_streams_that_are_long_forgotten_end_nothing_on_either_side() {
     assert!(table < 16 * 1024, "{table} bytes to remember them");
     hand.lives();
 }
+
+/// Frames that a peer has on their way to a stream when it hears that the stream was reset.
+fn late(role: Role, id: u32) -> Vec<u8> {
+    let head = match role {
+        Role::Client => wire::headers(id, OK, false),
+        Role::Server => Vec::new(),
+    };
+    let trailers = wire::headers(id, &[("a", "b")], true);
+    [head, wire::data(id, &[7; 100], false), trailers].concat()
+}
+
+// Streams that were still remembered when their last frames came hid what happened to the others.
+#[test]
+fn a_storm_of_resets_over_half_a_second_is_absorbed_with_nothing_remembered() {
+    /// A millisecond apart, so that five hundred streams lie between the reset of one and the last that is heard of it. Twice
+    /// what is remembered of streams that have gone: of those that the late frames are for there is nothing.
+    const STREAMS: u32 = 5_000;
+    const ROUND_TRIP: u32 = 500;
+    for role in [Role::Client, Role::Server] {
+        let config = Config {
+            keep_reset_slots: false,
+            ..fixed(65_535, 65_535)
+        };
+        let mut hand = Hand::under(role, config);
+        let (mut spent, mut returned) = (0, 0);
+        let mut table = 0;
+        for n in 0..STREAMS + ROUND_TRIP {
+            hand.end.now = Timestamp(u64::from(n) * 1_000_000);
+            if n < STREAMS {
+                let stream = match role {
+                    Role::Client => hand.open(Then::End),
+                    Role::Server => hand.request(2 * n + 1, Then::More),
+                };
+                hand.end.connection.reset(stream, ErrorCode::CANCEL);
+            }
+            if let Some(gone) = n.checked_sub(ROUND_TRIP) {
+                hand.says(late(role, 2 * gone + 1));
+                spent += 100;
+            }
+            let frames = hand.frames();
+            returned += granted(&frames);
+            hand.says(wire::pongs(&frames));
+            hand.events();
+            assert_eq!(hand.end.connection.error(), None, "{role:?} after {n}");
+            assert!(
+                spent - returned <= 40_000,
+                "{role:?}: credit is not given back"
+            );
+            table = table.max(hand.end.connection.memory_footprint().table);
+        }
+        assert!(table < 16 * 1024, "{role:?}: {table} bytes");
+        assert_eq!(hand.end.connection.audit().live, 0);
+        hand.lives();
+    }
+}

@@ -180,7 +180,23 @@ fn one_stream_fills_a_long_fast_path_after_ten_round_trips_and_its_window_shrink
     assert!(held <= u64::from(BUDGET / 4), "{held} bytes");
     let window = path.server.connection.receive_window();
     assert!(window <= BUDGET, "{window}");
-    // Little traffic needs little window.
+    // One that goes on at a hundredth of the line has what it has read taken off its window, and not filled up again.
+    path.pace = LINE / 100;
+    let unread: Vec<u64> = (0..4)
+        .map(|_| {
+            for _ in 0..1_500 {
+                path.step(LINE);
+            }
+            path.unread()
+        })
+        .collect();
+    assert!(unread.is_sorted_by(|a, b| a >= b), "{unread:?}");
+    assert!(unread[3] <= u64::from(MIB), "{unread:?} bytes");
+    let window = path.server.connection.receive_window();
+    assert!(window <= 4 * MIB, "{window} for a slow reader");
+    let held = path.unread();
+    path.pace = 0;
+    // Little traffic needs little window, either.
     path.reads = true;
     path.server
         .connection

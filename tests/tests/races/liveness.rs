@@ -1,5 +1,6 @@
 //! Liveness and time.
 
+use bytes::Buf;
 use raddle_core::Transmit;
 
 use crate::*;
@@ -19,11 +20,40 @@ fn pass(hand: &mut Hand, until: u64) {
 }
 
 #[test]
-fn f01_the_answer_to_a_ping_goes_first() {
+fn f01_a_ping_is_read_when_nothing_can_be_written_and_answered_first() {
     let (mut hand, [stream]) = asking::<1>();
-    hand.send(stream, &[0; 60_000], Then::End);
-    hand.says(wire::ping([1; 8], false));
-    assert_eq!(kinds(&hand.frames())[0], kind::PING);
+    hand.says(
+        [
+            wire::settings(&[(4, WINDOW_MAX)]),
+            wire::window_update(0, 1 << 20),
+        ]
+        .concat(),
+    );
+    hand.frames();
+    let mut out = Transmit::new();
+    for _ in 0..2 {
+        hand.send(stream, &[0; 60_000], Then::More);
+        let (connection, now) = (&mut hand.end.connection, hand.end.now);
+        connection.poll_transmit(&mut out, now);
+        connection.handle_transport_blocked(&out, now);
+    }
+    let waits = out.remaining();
+    assert!(
+        waits >= 64 * 1024,
+        "{waits} bytes that the transport does not take"
+    );
+    // What comes with the PING, and behind it, is heard although not a byte can be written.
+    hand.events();
+    let answer = [wire::ping([1; 8], false), wire::headers(1, OK, false)];
+    hand.says(answer.concat());
+    let events = hand.events();
+    assert!(matches!(events[..], [Event::Response { .. }]), "{events:?}");
+    assert_eq!(hand.end.connection.poll_transmit(&mut out, hand.end.now), 0);
+    // The transport takes what there was. Before any more of the body goes the answer.
+    out.advance(out.remaining());
+    let frames = hand.frames();
+    assert_eq!(kinds(&frames[..2]), [kind::PING, kind::DATA]);
+    assert_eq!((frames[0].flags, &frames[0].payload[..]), (1, &[1; 8][..]));
 }
 
 #[test]
@@ -123,6 +153,28 @@ fn f06_a_black_hole_gives_each_stream_its_verdict() {
     assert_eq!(hand.failure(waits).retry, Retry::Safe);
 }
 
+/// One end with a wire of a thousand bytes behind it, which only its peer empties.
+struct Choked {
+    out: Transmit,
+    wire: Vec<u8>,
+}
+
+impl Choked {
+    const WIRE: usize = 1_000;
+
+    /// Cuts frames, and puts on the wire what there is room for. Answers whether something was left.
+    fn write(&mut self, end: &mut End) -> bool {
+        end.connection.poll_transmit(&mut self.out, end.now);
+        let room = (Self::WIRE - self.wire.len()).min(self.out.remaining());
+        self.wire.extend_from_slice(&self.out.copy_to_bytes(room));
+        let blocked = self.out.has_remaining();
+        if blocked {
+            end.connection.handle_transport_blocked(&self.out, end.now);
+        }
+        blocked
+    }
+}
+
 #[test]
 fn f07_ends_that_cannot_write_still_read() {
     let mut pair = Pair::new(Config::default(), Config::default());
@@ -135,21 +187,48 @@ fn f07_ends_that_cannot_write_still_read() {
     });
     let other = other.unwrap();
     let head = ResponseHead::new(200).finish();
-    let server = &mut pair.server.connection;
-    server.respond(other, head, Then::More).unwrap();
-    // Both have much to write; each reads the other's before its own is taken.
+    let Pair { client, server, .. } = &mut pair;
+    server.connection.respond(other, head, Then::More).unwrap();
     let mut body = Bytes::from(vec![0; 60_000]);
     server
+        .connection
         .send_data(other, &mut body.clone(), Then::End)
         .unwrap();
-    let client = &mut pair.client.connection;
-    client.send_data(stream, &mut body, Then::End).unwrap();
-    let (up, down) = (pair.client.output(), pair.server.output());
-    pair.client.input(&down);
-    pair.server.input(&up);
-    pair.settle();
-    let finished = pair.client.take_events();
-    assert!(finished.contains(&Event::Finished { stream }));
+    client
+        .connection
+        .send_data(stream, &mut body, Then::End)
+        .unwrap();
+    let [mut up, mut down] = [(); 2].map(|()| Choked {
+        out: Transmit::new(),
+        wire: Vec::new(),
+    });
+    let (mut both, mut finished, mut rounds) = (0, false, 0);
+    while !finished {
+        rounds += 1;
+        assert!(rounds < 100, "no end");
+        // Neither end has read when both have filled what there was.
+        let blocked = [up.write(client), down.write(server)];
+        both += u32::from(blocked == [true, true]);
+        if blocked == [true, true] {
+            let full = [up.wire.len(), down.wire.len()];
+            assert_eq!(full, [Choked::WIRE; 2], "neither can write");
+        }
+        client.input(&std::mem::take(&mut down.wire));
+        server.input(&std::mem::take(&mut up.wire));
+        for (end, stream) in [(&mut *client, stream), (&mut *server, other)] {
+            for event in end.take_events() {
+                match event {
+                    Event::Data { data, .. } => end.connection.release(stream, data.len()),
+                    Event::Finished { .. } => finished = true,
+                    Event::Failed { error, .. } => panic!("{error}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(both > 50, "both were blocked in {both} rounds of {rounds}");
+    assert_eq!(client.connection.stats().data_bytes_received, 60_000);
+    assert_eq!(server.connection.stats().data_bytes_received, 60_000);
 }
 
 #[test]

@@ -22,10 +22,31 @@ const TRAILERS: &[(&str, &str)] = &[("sum", "1")];
 
 #[test]
 fn s01_interims_come_in_order_and_are_counted() {
-    assert_eq!(
-        answer(&[head(HINTS, false).repeat(16), head(OK, true)]),
-        None
-    );
+    let mut hand = Hand::client();
+    let stream = hand.open(Then::End);
+    hand.events();
+    let said = (0..16).map(|n| {
+        let (status, link) = (100 + 3 * (n % 2), n.to_string());
+        (u16::try_from(status).unwrap(), link)
+    });
+    let said: Vec<_> = said.chain([(200, "last".to_owned())]).collect();
+    let frames = said.iter().map(|(status, link)| {
+        let fields = [(":status", &*status.to_string()), ("link", link)];
+        head(&fields, *status == 200)
+    });
+    hand.says(frames.collect::<Vec<_>>().concat());
+    let told: Vec<_> = hand
+        .events()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Interim { head, .. } | Event::Response { head, .. } => {
+                let link = head.fields().next().unwrap().value;
+                Some((head.status(), String::from_utf8(link.to_vec()).unwrap()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, said, "{stream:?}");
     assert_eq!(
         answer(&[head(HINTS, false).repeat(17)]),
         Some(Violation::TooManyInformational)
@@ -157,20 +178,45 @@ fn s11_a_promise_ends_the_connection() {
     hand.ends_with(Violation::PushPromiseReceived);
 }
 
-#[test]
-fn s12_a_final_answer_instead_of_100_leaves_the_body_unsent() {
+/// A client whose request expects 100 (RFC 9110 §10.1.1), in a window of nothing. The body has been given and waits.
+fn expecting() -> (Hand, StreamHandle) {
     let mut hand = Hand::client();
+    hand.says(wire::settings(&[(4, 0)]));
     let request = RequestHead::new(b"POST", b"http", Some(b"test"), b"/")
         .field(b"expect", b"100-continue")
         .finish();
     let stream = hand.end.connection.open(request, Then::More).unwrap();
-    hand.frames();
-    hand.says(head(&[(":status", "417")], true));
-    assert_eq!(hand.frames(), [], "nothing of the body");
+    assert_eq!(kinds(&hand.frames()).last(), Some(&kind::HEADERS));
+    hand.send(stream, b"the body", Then::End);
+    assert_eq!(hand.frames(), []);
+    (hand, stream)
+}
+
+#[test]
+fn s12_a_final_answer_instead_of_100_leaves_the_body_unsent() {
+    let refused = head(&[(":status", "417")], true);
+    let room = wire::window_update(1, 1_000);
+    // The application takes the answer for what it is. What it had given goes nowhere, also when there is room.
+    let (mut hand, stream) = expecting();
+    hand.says(&refused);
     hand.end.connection.reset(stream, ErrorCode::CANCEL);
-    assert_eq!(hand.resets_sent(), [(1, CANCEL)]);
+    hand.says(&room);
+    let frames = hand.frames();
+    assert_eq!(kinds(&frames), [kind::RST_STREAM]);
+    assert_eq!((frames[0].stream, frames[0].number(0)), (1, CANCEL));
     // The answer was told before; the stream is what was given up.
     assert_eq!(hand.failure(stream).retry, Retry::Never);
+    // Or the server says that it wants none of it (RFC 9113 §8.1): that is a whole answer, and no failure.
+    let (mut hand, stream) = expecting();
+    hand.says([&refused[..], &wire::rst_stream(1, 0), &room].concat());
+    hand.ignores();
+    assert_eq!(hand.outcome(stream), Some(Ok(())));
+    // With 100 it goes as soon as there is room.
+    let (mut hand, stream) = expecting();
+    hand.says([&head(&[(":status", "100")], false)[..], &room].concat());
+    assert_eq!(data_lengths(&hand.frames(), 1), [8]);
+    hand.says(head(OK, true));
+    assert_eq!(hand.outcome(stream), Some(Ok(())));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Resets, and the end of streams.
 
+use bytes::Buf;
+use raddle_core::Transmit;
+
 use crate::*;
 
 #[test]
@@ -144,15 +147,32 @@ fn b10_a_cancel_leaves_at_once_also_when_the_connection_has_no_window() {
 }
 
 #[test]
-fn b11_a_frame_that_is_cut_stays_whole_before_the_reset() {
-    let (mut hand, [stream]) = asking::<1>();
-    hand.send(stream, &[7; 30_000], Then::More);
-    let mut bytes = hand.end.output();
-    hand.end.connection.reset(stream, ErrorCode::CANCEL);
-    bytes.extend(hand.end.output());
-    let (frames, left) = wire::frames(&bytes);
-    assert_eq!(left, 0);
-    assert_eq!(kinds(&frames), [kind::DATA, kind::DATA, kind::RST_STREAM]);
+fn b11_a_frame_that_is_half_written_stays_whole_before_the_reset() {
+    // In the first head, in the payload, at its end, in and behind the second head, and in the second payload.
+    for cut in [1, 8, 9, 10, 5_000, 16_392, 16_393, 16_400, 16_402, 20_000] {
+        let two_frames = Config {
+            output_bytes_max: 20_000,
+            ..Config::default()
+        };
+        let mut hand = Hand::under(Role::Client, two_frames);
+        let stream = hand.open(Then::More);
+        hand.send(stream, &[7; 60_000], Then::End);
+        let (connection, now, mut out) = (&mut hand.end.connection, hand.end.now, Transmit::new());
+        connection.poll_transmit(&mut out, now);
+        let mut bytes = out.copy_to_bytes(cut).to_vec();
+        assert!(out.has_remaining(), "the rest is not taken");
+        connection.handle_transport_blocked(&out, now);
+        connection.reset(stream, ErrorCode::CANCEL);
+        while connection.poll_transmit(&mut out, now) > 0 || out.has_remaining() {
+            bytes.extend_from_slice(&out.copy_to_bytes(out.remaining()));
+        }
+        let (frames, left) = wire::frames(&bytes);
+        assert_eq!(left, 0, "{cut}");
+        // The reset, and nothing of what was not cut.
+        let data = data_lengths(&frames, 1);
+        assert_eq!(data, [16_384, 16_384], "{cut}");
+        assert_eq!(kinds(&frames[2..]), [kind::RST_STREAM], "{cut}");
+    }
 }
 
 #[test]

@@ -379,12 +379,36 @@ fn c20_data_above_our_goaway_keeps_the_connections_credit() {
 #[test]
 fn c21_a_smaller_frame_size_cuts_anew_what_waits() {
     let (mut hand, [stream]) = asking::<1>();
-    hand.says(wire::settings(&[(5, 1 << 20), (4, 0)]));
+    hand.says(wire::settings(&[(5, 1 << 20), (4, 0), (3, 1)]));
     hand.frames();
     hand.send(stream, &[0; 50_000], Then::End);
-    hand.says(wire::settings(&[(5, 16_384), (4, 65_535)]));
-    let lengths = data_lengths(&hand.frames(), 1);
-    assert!(lengths.iter().all(|&len| len <= 16_384), "{lengths:?}");
+    // A head waits as well, for a place; a body is never in larger frames than every peer takes.
+    let long = "x".repeat(40_000);
+    let head = RequestHead::new(b"GET", b"http", Some(b"test"), b"/")
+        .field(b"x-long", long.as_bytes())
+        .finish();
+    hand.end.connection.open(head, Then::End).unwrap();
+    assert_eq!(hand.frames(), []);
+    hand.says(wire::settings(&[(5, 16_384), (4, 65_535), (3, 2)]));
+    let frames = hand.frames();
+    let lengths = data_lengths(&frames, 1);
+    assert_eq!(lengths, [16_384, 16_384, 16_384, 848]);
+    let parts = frames.iter().filter(|frame| frame.stream == 3);
+    let lengths: Vec<_> = parts.map(|frame| frame.payload.len()).collect();
+    assert!(
+        matches!(lengths[..], [16_384, .., 1..16_384]),
+        "{lengths:?}"
+    );
+    // A peer that takes as much gets it in one piece.
+    let long = "y".repeat(40_000);
+    let head = RequestHead::new(b"GET", b"http", Some(b"test"), b"/")
+        .field(b"x-long", long.as_bytes())
+        .finish();
+    hand.says(wire::settings(&[(5, 1 << 20), (3, 3)]));
+    hand.end.connection.open(head, Then::End).unwrap();
+    let frames = hand.frames();
+    let parts = frames.iter().filter(|frame| frame.stream == 5);
+    assert_eq!(parts.count(), 1);
 }
 
 #[test]
