@@ -133,7 +133,7 @@ async fn writes_with_bodies(of: Role, requests: usize) -> u64 {
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (near, near_writes) = Counted::new(near.unwrap());
     let (far, far_writes) = Counted::new(far.unwrap().0);
-    let (mut client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
     let mut client = client.scheme(Scheme::HTTP);
     tokio::spawn(driver);
     let (mut server, driver) = raddle_io::accept(far, Config::default()).await.unwrap();
