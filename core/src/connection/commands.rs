@@ -35,6 +35,7 @@ impl Connection {
         head: RequestHead,
         then: Then,
     ) -> Result<StreamHandle, (OpenError, RequestHead)> {
+        let head = head.for_sending(Oddities::of(&self.config));
         let length = match self.check_open(&head) {
             Ok(length) => length,
             Err(error) => {
@@ -99,6 +100,7 @@ impl Connection {
     /// [`SendError::OutOfOrder`] after the final response, for a final status, or with too many interim responses
     /// waiting already; [`SendError::Malformed`] and [`SendError::HeaderListTooLarge`] as for `respond`.
     pub fn inform(&mut self, stream: StreamHandle, head: ResponseHead) -> Result<(), SendError> {
+        let head = head.for_sending(Oddities::of(&self.config));
         self.check_response(stream, &head)?;
         let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;
         let endless = self.plants.has(Planted::InterimsUnbounded);
@@ -125,6 +127,7 @@ impl Connection {
         head: ResponseHead,
         then: Then,
     ) -> Result<(), SendError> {
+        let head = head.for_sending(Oddities::of(&self.config));
         self.check_response(stream, &head)
             .map_err(|error| self.note_unanswerable(error))?;
         let found = self.streams.get_to_give(stream).ok_or(SendError::Gone)?;

@@ -89,6 +89,15 @@ impl RequestHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
+    /// The same, judged anew where something is wrong with it that this connection may forward.
+    #[inline]
+    pub(crate) fn for_sending(self, oddities: Oddities) -> Self {
+        match (self.violation, oddities) {
+            (Some(_), Oddities::Forward) => Self::judged(self.fields.into(), oddities),
+            _ => self,
+        }
+    }
+
     pub(super) fn judged(section: Section, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
@@ -174,7 +183,8 @@ impl RequestHead {
         self.answered
     }
 
-    /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent.
+    /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent, but for what
+    /// [`forward_oddities`](crate::Config::forward_oddities) lets pass.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
         self.violation

@@ -52,6 +52,15 @@ impl ResponseHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
+    /// The same, judged anew where something is wrong with it that this connection may forward.
+    #[inline]
+    pub(crate) fn for_sending(self, oddities: Oddities) -> Self {
+        match (self.violation, oddities) {
+            (Some(_), Oddities::Forward) => Self::judged(self.fields.into(), oddities),
+            _ => self,
+        }
+    }
+
     pub(super) fn judged(section: Section, oddities: Oddities) -> Self {
         let mut head = Self {
             fields: Fields::default(),
@@ -114,7 +123,8 @@ impl ResponseHead {
         self.has_priority
     }
 
-    /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent.
+    /// The first rule of RFC 9113 §8 that the head breaks. Such a head cannot be sent, but for what
+    /// [`forward_oddities`](crate::Config::forward_oddities) lets pass.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
         self.violation

@@ -2,8 +2,12 @@
 
 use std::{vec, vec::Vec};
 
+use bytes::Bytes;
+
 use super::pair::Pair;
-use crate::{Config, Event, Fields, RequestHead, ResponseHead, Then, Violation};
+use crate::{
+    Config, Event, Fields, OpenError, RequestHead, ResponseHead, SendError, Then, Violation,
+};
 
 /// What a server of `config` makes of a request with these fields behind its pseudo-fields, sent by a client that
 /// forwards everything.
@@ -164,6 +168,56 @@ fn a_proxy_may_pass_on_oddities_and_nobody_else_takes_them() {
             .iter()
             .any(|event| matches!(event, Event::Trailers { .. })),
         "{events:?}"
+    );
+}
+
+// What an application makes of fields is judged as what a peer sends.
+#[test]
+fn a_proxy_may_build_what_it_passes_on() {
+    let forwards = || Config {
+        forward_oddities: true,
+        ..Config::default()
+    };
+    let request = |name: &[u8], value: &[u8]| {
+        RequestHead::new(b"POST", b"https", Some(b"a"), b"/")
+            .field(name, value)
+            .field(b"content-length", b"3")
+            .finish()
+    };
+    let odd = || request(b"te", b"gzip");
+    assert_eq!(odd().violation(), Some(Violation::TeNotTrailers));
+    let mut strict = Pair::new(Config::default(), Config::default());
+    strict.settle();
+    let refused = strict.client.connection.open(odd(), Then::More);
+    assert!(matches!(refused, Err((OpenError::Malformed(_), _))));
+    let mut pair = Pair::new(forwards(), forwards());
+    pair.settle();
+    pair.server.take_events();
+    let client = &mut pair.client.connection;
+    let bad = client.open(request(b"connection", b"close"), Then::More);
+    assert!(matches!(bad, Err((OpenError::Malformed(_), _))));
+    let stream = client.open(odd(), Then::More).unwrap();
+    // What else is in it counts, too.
+    let long = client.send_data(stream, &mut Bytes::from_static(b"1234"), Then::End);
+    assert!(matches!(long, Err(SendError::Malformed(_))), "{long:?}");
+    let sent = client.send_data(stream, &mut Bytes::from_static(b"123"), Then::End);
+    assert_eq!(sent, Ok(3));
+    pair.settle();
+    let events = pair.server.take_events();
+    let Event::Request { stream, head, .. } = &events[0] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(head.content_length(), Some(3));
+    let answer = || ResponseHead::new(200).field(b"x", b" v").finish();
+    let early = ResponseHead::new(103).field(b"x", b"v ").finish();
+    let server = &mut pair.server.connection;
+    server.inform(*stream, early).unwrap();
+    server.respond(*stream, answer(), Then::End).unwrap();
+    pair.settle();
+    let heard = pair.client.take_events();
+    assert!(
+        matches!(&heard[..], [Event::Ready, Event::Interim { .. }, Event::Response { head, .. }, ..] if *head == answer()),
+        "{heard:?}"
     );
 }
 
