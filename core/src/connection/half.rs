@@ -8,7 +8,7 @@ use crate::{
     error::{Origin, StreamError},
     id::{ErrorCode, Role},
     ping::Purpose,
-    stream::{RecvState, Stream},
+    stream::{NextPart, RecvState, Stream},
     time::{Timer, Timestamp},
 };
 
@@ -62,7 +62,7 @@ impl Connection {
         let base = self.streams.initial_window();
         for handle in self.streams.handles() {
             if let Some(stream) = self.streams.get_mut(handle)
-                && stream.send.data_waits()
+                && stream.send.next_part() == NextPart::Data
                 && (closed || stream.send.window.window(base) <= 0)
             {
                 fail(stream);
