@@ -74,6 +74,11 @@ pub struct Config {
     /// Bytes that may wait in a [`Transmit`](crate::Transmit) before no more frames are cut. 64 KiB are one long vectored
     /// write, and little enough that a reset or an urgent stream does not wait behind megabytes.
     pub output_bytes_max: usize,
+    /// Answers to PING that may be owed at once, and as many acknowledgements of SETTINGS, at least 1: those that are not
+    /// in the output and those in it that the transport has not taken. More end the connection. 64, because a peer measures
+    /// its round trip with one PING at a time; whoever asks whether we live while it reads nothing would have to ask twice
+    /// a second to get there before `write_timeout` does.
+    pub answers_max: usize,
     /// Interim (1xx) responses of one stream. 16, because an endless row of them would never end a request. Servers in use
     /// send one or two.
     pub informational_max: u8,
@@ -164,6 +169,7 @@ impl Default for Config {
             send_buffer_bytes: 64 * 1024,
             events_max: 256,
             output_bytes_max: 64 * 1024,
+            answers_max: 64,
             informational_max: 16,
             join_cookies: true,
             split_cookies: false,
@@ -208,6 +214,7 @@ impl Config {
         self.settings_entries_max = self.settings_entries_max.max(16);
         self.events_max = self.events_max.max(8);
         self.output_bytes_max = self.output_bytes_max.max(1);
+        self.answers_max = self.answers_max.max(1);
         self
     }
 }

@@ -8,9 +8,6 @@ use crate::{
     violation::Violation,
 };
 
-/// Answers that may wait for room in the output. A peer measures its round trip with one PING at a time, so that more
-/// than this many unanswered ones are a flood whatever their rate.
-const ANSWERS_MAX: usize = 64;
 /// Our own PING frames in flight; more than one per purpose brings nothing.
 const SENT_MAX: usize = 8;
 /// PINGs that may follow on each other while the peer sends neither HEADERS nor DATA. Servers of gRPC take the first, and
@@ -101,6 +98,13 @@ impl Pings {
         self.unsent > 0 || !self.answers.is_empty()
     }
 
+    /// Forgets all of them.
+    pub(crate) fn forget(&mut self) {
+        self.answers = VecDeque::new();
+        self.ours = VecDeque::new();
+        self.unsent = 0;
+    }
+
     /// Takes the payload of the next PING to send.
     pub(crate) fn take_unsent(&mut self) -> Option<[u8; 8]> {
         let at = self.ours.len().checked_sub(usize::from(self.unsent))?;
@@ -114,9 +118,9 @@ impl Pings {
         self.answers.pop_front()
     }
 
-    /// Notes a PING of the peer's, to be answered.
-    pub(crate) fn received(&mut self, payload: [u8; 8]) -> Result<(), Violation> {
-        if self.answers.len() >= ANSWERS_MAX && !self.plants.has(Planted::AnswersUnbounded) {
+    /// Notes a PING of the peer's, to be answered, beside at most `max` others that are not cut.
+    pub(crate) fn received(&mut self, payload: [u8; 8], max: usize) -> Result<(), Violation> {
+        if self.answers.len() >= max && !self.plants.has(Planted::AnswersUnbounded) {
             return Err(Violation::PingFlood);
         }
         self.answers.push_back(payload);
@@ -139,6 +143,9 @@ impl Pings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Answers that may wait.
+    const MAX: usize = 64;
 
     fn payload(id: PingId) -> [u8; 8] {
         id.0.to_be_bytes()
@@ -172,13 +179,13 @@ mod tests {
             assert!(pings.has_room() && pings.request(Purpose::Caller).is_some());
         }
         assert!(!pings.has_room() && pings.request(Purpose::Caller).is_none());
-        for at in 0..ANSWERS_MAX {
+        for at in 0..MAX {
             assert_eq!(pings.answers_due(), at);
-            assert_eq!(pings.received([at as u8; 8]), Ok(()));
+            assert_eq!(pings.received([at as u8; 8], MAX), Ok(()));
         }
-        assert_eq!(pings.received([0; 8]), Err(Violation::PingFlood));
+        assert_eq!(pings.received([0; 8], MAX), Err(Violation::PingFlood));
         assert_eq!(pings.take_answer(), Some([0; 8]));
         assert_eq!(pings.take_answer(), Some([1; 8]), "in order");
-        assert_eq!(pings.received([0; 8]), Ok(()));
+        assert_eq!(pings.received([0; 8], MAX), Ok(()));
     }
 }

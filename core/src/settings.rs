@@ -10,8 +10,6 @@ use crate::{
     violation::Violation,
 };
 
-/// Acknowledgements that may wait for room in the output.
-const ACKS_MAX: u32 = 64;
 /// Settings of the peer's that are kept although nothing here knows them. As many are registered.
 const UNKNOWN_MAX: usize = 16;
 /// The table size that HPACK starts with on both sides (RFC 7541 §4.2, RFC 9113 §6.5.2).
@@ -57,8 +55,14 @@ impl Default for Remote {
 }
 
 impl Remote {
-    /// Applies a SETTINGS frame, each entry in order, and owes its acknowledgement (RFC 9113 §6.5.3).
-    pub(crate) fn apply(&mut self, settings: &SettingsFrame, peer: Role) -> Result<(), Violation> {
+    /// Applies a SETTINGS frame, each entry in order, and owes its acknowledgement (RFC 9113 §6.5.3), of which at most
+    /// `acks_max` may be owed and not cut.
+    pub(crate) fn apply(
+        &mut self,
+        settings: &SettingsFrame,
+        peer: Role,
+        acks_max: usize,
+    ) -> Result<(), Violation> {
         let first = !core::mem::replace(&mut self.received, true);
         for setting in settings.iter() {
             match setting {
@@ -90,7 +94,7 @@ impl Remote {
         if first {
             self.no_rfc7540_priorities.get_or_insert(false);
         }
-        if self.acks_due >= ACKS_MAX && !self.plants.has(Planted::AnswersUnbounded) {
+        if self.acks_due as usize >= acks_max && !self.plants.has(Planted::AnswersUnbounded) {
             return Err(Violation::SettingsFlood);
         }
         self.acks_due += u32::from(!(self.plants.has(Planted::AcksMerged) && self.acks_due > 0));
@@ -211,7 +215,7 @@ mod tests {
             let mut frame = BytesMut::new();
             frame::settings::encode(&mut frame, settings);
             let payload = Bytes::copy_from_slice(&frame[frame::HEAD_LEN..]);
-            remote.apply(&SettingsFrame::parse(payload)?, peer)?;
+            remote.apply(&SettingsFrame::parse(payload)?, peer, 64)?;
         }
         Ok(remote)
     }

@@ -64,9 +64,27 @@ impl Transmit {
         self.len == 0
     }
 
+    /// Bytes of memory that it has allocated. Payloads that it shares with whoever gave them count with their own length.
+    #[must_use]
+    pub fn memory_footprint(&self) -> usize {
+        let shared = self.segments.iter().map(|segment| match segment {
+            Segment::Inline(_) => 0,
+            Segment::Shared(bytes) => bytes.len(),
+        });
+        self.inline.capacity()
+            + self.segments.capacity() * size_of::<Segment>()
+            + self.requests.capacity() * size_of::<(u64, StreamId)>()
+            + shared.sum::<usize>()
+    }
+
     /// Bytes that were taken from its front since it was made.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// Bytes that wait, counted as `taken`.
+    pub(crate) fn remaining_bytes(&self) -> u64 {
+        self.len as u64
     }
 
     /// Pieces that were ever appended, which is what appending costs besides the bytes.

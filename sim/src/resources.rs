@@ -41,10 +41,10 @@ impl Rest<'_> {
         let gauges = self.conn.gauges();
         // What is owed to the peer holds its place until it is written, or until there is nobody to write it to.
         let owed = gauges.owed > 0 && self.conn.lifecycle() < Lifecycle::Closing;
-        if waits == 0 && (gauges.entries > self.streams || owed) {
+        if waits == 0 && (gauges.streams > self.streams || owed) {
             let what = format!(
                 "I-16: {} streams in the table and {} answers owed, where its application has {}",
-                gauges.entries, gauges.owed, self.streams
+                gauges.streams, gauges.owed, self.streams
             );
             return Err(self.wrong(what));
         }
@@ -55,7 +55,7 @@ impl Rest<'_> {
     /// I-15.
     fn judge_memory(&self) -> Result<(), Fault> {
         let (memory, config) = (self.conn.memory_footprint(), self.config);
-        let streams = self.conn.gauges().entries;
+        let streams = self.conn.gauges().streams;
         // Both directions, with what finds entries.
         let table = (config.header_table_bytes as usize).max(4_096);
         // The list of a block that has not ended belongs to no stream yet. It takes up to twice its size while it grows.

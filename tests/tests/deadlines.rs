@@ -231,7 +231,7 @@ fn every_deadline_ends_a_connection_that_cannot_write() {
                 .filter(|event| matches!(event, Event::Closed { .. }));
             assert_eq!(ends.count(), 1, "the application was told once");
             assert!(stuck.out.remaining() >= waiting, "nothing was taken");
-            assert_eq!(stuck.connection.gauges().entries, 0, "nothing is left");
+            assert_eq!(stuck.connection.gauges().streams, 0, "nothing is left");
         }
     }
 }
@@ -241,7 +241,7 @@ fn a_stream_that_gets_nowhere_is_given_up_by_a_connection_that_cannot_write() {
     for role in [Role::Client, Role::Server] {
         let mut stuck = stuck(role, Deadline::NoProgress);
         stuck.pass(SHORT - 1);
-        assert_eq!(stuck.connection.gauges().entries, 1);
+        assert_eq!(stuck.connection.gauges().streams, 1);
         stuck.pass(SHORT * 3 / 2);
         let given_up = stuck.events.iter().any(|event| {
             matches!(event, Event::Failed { error, .. }

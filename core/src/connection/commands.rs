@@ -267,6 +267,7 @@ impl Connection {
         // Credit moves a stream only when an update becomes due, and when all that is left of it is credit.
         if due != found.update_due() || found.told {
             self.streams.settle(stream);
+            self.forget_if_told();
         }
     }
 
@@ -360,6 +361,35 @@ impl Connection {
         if bound {
             self.hold_slot();
             self.expect_late_frames();
+        }
+    }
+
+    /// Server: keeps the place of a request under [`Config::concurrent_streams_max`](crate::Config::concurrent_streams_max)
+    /// until [`free_place`](Self::free_place), also when the stream ends before. By the letter of RFC 9113 §5.1.2 a reset
+    /// makes room for another request at once, and a client that opens and resets streams hands an application more of them
+    /// than it works off. Who begins to work on a request that it will not give up with its stream keeps its place;
+    /// requests beyond the limit are then refused as safe to send again. Who makes requests wait for room instead, as
+    /// `raddle-io` does, has no need of it.
+    ///
+    /// To be called before the event behind the request's is polled. Without effect on a stream that is gone, on a client,
+    /// and when the connection is over, which frees every place; answers whether it had one.
+    pub fn keep_place(&mut self, stream: StreamHandle) -> bool {
+        let keeps = self.role == Role::Server && !self.is_over();
+        let Some(found) = self.streams.get_mut(stream).filter(|_| keeps) else {
+            return false;
+        };
+        found.kept = true;
+        self.streams.settle(stream);
+        true
+    }
+
+    /// Server: the application works on a request no longer, so that its place is another's, once the stream has ended.
+    /// Without effect where [`keep_place`](Self::keep_place) had none.
+    pub fn free_place(&mut self, stream: StreamHandle) {
+        if let Some(found) = self.streams.get_mut(stream) {
+            found.kept = false;
+            self.streams.settle(stream);
+            self.forget_if_told();
         }
     }
 

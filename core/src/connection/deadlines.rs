@@ -1,11 +1,12 @@
 //! What happens when time passes and nothing else does. No deadline needs anything to be written or read to take
 //! effect.
 
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use bytes::Buf;
 
-use super::{Connection, Lifecycle, receive::Fault};
+use super::{Connection, Lifecycle, answers::Unread, receive::Fault};
 use crate::{
     config::WINDOW_INITIAL,
     id::Role,
@@ -355,6 +356,26 @@ impl Connection {
         self.sink.shrink();
         self.hpack_in.shrink();
         self.hpack_out.shrink();
+    }
+
+    /// Gives back what an application that still has the connection has no use for, once it has been told of the end:
+    /// nothing is read any more, and nothing is written but what is in the output. What the peer's GOAWAY said stays.
+    pub(super) fn forget_all(&mut self) {
+        self.events.shrink();
+        self.sink.give_up();
+        self.hpack_in = Self::hpack_decoder(&self.config);
+        self.hpack_out = raddle_hpack::Encoder::new(self.config.header_table_bytes);
+        self.early = VecDeque::new();
+        self.pings.forget();
+        self.unread = Unread::default();
+        self.forget_if_told();
+    }
+
+    /// Gives back the stream table of a connection whose end was told, once the last stream has left it.
+    pub(super) fn forget_if_told(&mut self) {
+        if self.is_over() && !self.closed_due && self.streams.live() == 0 {
+            self.streams.tidy();
+        }
     }
 
     fn written_min(&self) -> u64 {

@@ -31,11 +31,13 @@ impl Connection {
     }
 
     /// Whether the table has room for one more stream of the peer's. Those that are open count, and so do those that
-    /// have ended and are still in use: by a caller who has not read their bodies, or for a RST_STREAM that waits.
+    /// have ended and are still in use: by a caller who has not read their bodies, or for a RST_STREAM that waits. Those
+    /// whose places the application keeps count like those that are open.
     pub(super) fn has_room(&self) -> bool {
         let more = usize::from(self.plants.has(Planted::LimitByOne));
         let max = self.config.concurrent_streams_max as usize + more;
-        self.streams.counted() < max && self.streams.live() < max.saturating_mul(2)
+        self.streams.counted() + self.streams.past() < max
+            && self.streams.live() < max.saturating_mul(2)
     }
 
     /// Notes that the peer's limit on header lists forbids an answer to what it asked for.

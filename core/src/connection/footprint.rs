@@ -58,7 +58,8 @@ impl Connection {
                     .goaway
                     .as_ref()
                     .map_or(0, |goaway| size_of::<GoAway>() + goaway.debug.len())
-                + self.pings.memory_footprint(),
+                + self.pings.memory_footprint()
+                + self.unread.memory_footprint(),
         }
     }
 }
@@ -69,9 +70,13 @@ impl Connection {
 #[non_exhaustive]
 pub struct Gauges {
     /// Streams in the table.
+    pub streams: usize,
+    /// Entries of the table: streams, and those that have left and are remembered.
     pub entries: usize,
-    /// Answers that are owed: to PING, to SETTINGS, and refusals.
+    /// Control frames that are owed and not cut: answers to PING and to SETTINGS, RST_STREAM and WINDOW_UPDATE.
     pub owed: usize,
+    /// Answers to PING and to SETTINGS that are cut, and that the transport had not taken when it was last looked at.
+    pub unread: usize,
     /// Bytes of the header lists that the streams in the table have brought.
     pub header_bytes: usize,
 }
@@ -82,12 +87,26 @@ impl Connection {
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         Gauges {
-            entries: self.streams.live(),
+            streams: self.streams.live(),
+            entries: self.streams.live() + self.streams.closed.len(),
             owed: self.pings.answers_due()
                 + self.remote.acks_due() as usize
-                + self.output.refusals.len(),
+                + self.output.refusals.len()
+                + self.owed_for_streams()
+                + usize::from(self.credit.update_due()),
+            unread: self.unread.len(),
             header_bytes: self.streams.header_bytes(),
         }
+    }
+}
+
+impl Connection {
+    fn owed_for_streams(&self) -> usize {
+        let owed = |stream: &Stream| {
+            usize::from(stream.reset_due.is_some())
+                + usize::from(stream.is_bound() && stream.update_due())
+        };
+        self.streams.iter().map(owed).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a connection ends: by a fault, by its transport, by a deadline, or by draining.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::VecDeque};
 
 use bytes::Bytes;
 
@@ -173,7 +173,8 @@ impl Connection {
         self.error = told;
         self.closed_due = true;
         self.timers.stop_all();
-        self.output.refusals.clear();
+        self.output.refusals = VecDeque::new();
+        self.streams.free_places();
         for handle in self.streams.handles() {
             let role = self.role;
             let Some(stream) = self.streams.get_mut(handle) else {
@@ -349,6 +350,7 @@ impl Connection {
         }
         self.lifecycle = Lifecycle::Closing;
         self.closed_due = true;
+        self.streams.free_places();
         // What was cut before may be stuck, and nobody need poll again while nothing more is to be cut.
         self.timers.stop_others(Timer::WriteStall);
         if !named {

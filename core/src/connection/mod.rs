@@ -1,5 +1,6 @@
 //! One HTTP/2 connection: the parts, who owns them, and what can be asked of them.
 
+mod answers;
 mod commands;
 mod data;
 mod deadlines;
@@ -115,6 +116,7 @@ pub struct Connection {
     local: Local,
     remote: Remote,
     pings: Pings,
+    unread: answers::Unread,
     held: slots::Held,
     buckets: Buckets,
     timers: Timers,
@@ -192,13 +194,7 @@ impl Connection {
                 Role::Server => frame::PREFACE.len() as u8,
                 Role::Client => 0,
             },
-            hpack_in: raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig {
-                // RFC 7541 §4.2: what the peer may use before it has acknowledged our SETTINGS.
-                table_size_max: config.header_table_bytes.max(4_096),
-                list_size_max: config.header_list_bytes_max,
-                fields_max: config.header_fields_max,
-                string_len_max: config.header_list_bytes_max,
-            }),
+            hpack_in: Self::hpack_decoder(&config),
             block: None,
             sink: BlockSink::new(Oddities::of(&config)),
             hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
@@ -221,6 +217,7 @@ impl Connection {
             local: Local::default(),
             remote: Remote::default(),
             pings: Pings::default(),
+            unread: answers::Unread::default(),
             held: slots::Held::default(),
             buckets: Buckets::new(config.abuse_burst, config.abuse_refill_per_second, now),
             timers,
@@ -243,6 +240,16 @@ impl Connection {
             stats: Stats::default(),
             config,
         }
+    }
+
+    fn hpack_decoder(config: &Config) -> raddle_hpack::Decoder {
+        raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig {
+            // RFC 7541 §4.2: what the peer may use before it has acknowledged our SETTINGS.
+            table_size_max: config.header_table_bytes.max(4_096),
+            list_size_max: config.header_list_bytes_max,
+            fields_max: config.header_fields_max,
+            string_len_max: config.header_list_bytes_max,
+        })
     }
 
     /// Which end this is.

@@ -33,7 +33,10 @@ impl Connection {
             return Some(Event::Openable);
         }
         self.finish_drain();
-        core::mem::take(&mut self.closed_due).then(|| Event::Closed { error: self.error })
+        core::mem::take(&mut self.closed_due).then(|| {
+            self.forget_all();
+            Event::Closed { error: self.error }
+        })
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next; `None` when nothing is due ever.

@@ -338,7 +338,8 @@ impl Connection {
             self.buckets.charge(Cause::Settings, now)?;
         }
         let before = self.remote.concurrent_streams;
-        self.remote.apply(settings, !self.role)?;
+        self.remote
+            .apply(settings, !self.role, self.config.answers_max)?;
         if self.plants.has(Planted::LowerStreamLimitIgnored)
             && before.is_none_or(|before| Some(before) > self.remote.concurrent_streams)
         {
@@ -416,7 +417,7 @@ impl Connection {
             self.buckets.charge(Cause::Ping, now)?;
         }
         self.note_ping(now);
-        self.pings.received(payload)
+        self.pings.received(payload, self.config.answers_max)
     }
 
     fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {

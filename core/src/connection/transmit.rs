@@ -34,6 +34,11 @@ impl Connection {
         let before = out.remaining();
         let pieces = out.pieces();
         self.note_written(out, now);
+        if !self.is_over()
+            && let Err(flood) = self.judge_unread(out)
+        {
+            self.fault_connection(flood, now);
+        }
         if self.is_over() {
             self.transmit_last(out, now);
             return out.remaining() - before;
@@ -110,9 +115,11 @@ impl Connection {
     fn transmit_connection(&mut self, out: &mut Transmit, now: Timestamp) {
         while self.remote.take_ack() {
             out.write_inline(frame::settings::encode_ack);
+            self.unread.note_settings(out);
         }
         while let Some(payload) = self.pings.take_answer() {
             out.write_inline(|inline| encode::ping(inline, true, payload));
+            self.unread.note_ping(out);
         }
         if let Some(goaway) = self.output.goaway.take() {
             let GoAway { last, code, debug } = *goaway;

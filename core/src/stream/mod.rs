@@ -22,8 +22,8 @@
 //! answer may stop the upload with RST_STREAM(NO_ERROR), which is no failure (RFC 9113 §8.1).
 //!
 //! Once both halves are over the stream is closed, and all that may still go out for it is the RST_STREAM that closed it
-//! (RFC 9113 §5.1). It leaves the table when its outcome was told, its RST_STREAM was cut, and every byte of credit that its
-//! body took was given back.
+//! (RFC 9113 §5.1). It leaves the table when its outcome was told, its RST_STREAM was cut, every byte of credit that its
+//! body took was given back, and its application does not keep its place.
 
 mod parts;
 mod recv;
@@ -137,6 +137,10 @@ pub(crate) struct Stream {
     pub(crate) told: bool,
     /// Whether the stream counts against a limit of concurrent streams.
     pub(crate) counted: bool,
+    /// Whether its place is kept until the application frees it, also past its end.
+    pub(crate) kept: bool,
+    /// Whether it has closed and keeps its place.
+    pub(crate) past: bool,
     /// A PRIORITY_UPDATE is still to be cut.
     pub(crate) priority_due: bool,
     /// Code of the RST_STREAM that is still to be cut.
@@ -166,6 +170,8 @@ impl Stream {
             outcome: None,
             told: false,
             counted: false,
+            kept: false,
+            past: false,
             reset_due: None,
             stop_sending_due: false,
             stop_after_send: false,
@@ -302,7 +308,7 @@ impl Stream {
 
     /// Whether the table may forget the stream.
     pub(crate) fn is_spent(&self) -> bool {
-        self.told && self.reset_due.is_none() && self.recv.credit.held() == 0
+        self.told && !self.kept && self.reset_due.is_none() && self.recv.credit.held() == 0
     }
 
     fn has_notice(&self) -> bool {

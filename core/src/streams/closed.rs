@@ -12,6 +12,8 @@ const REMEMBERED_MAX: u32 = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Closed {
     places: Vec<Place>,
+    /// How many places a stream has.
+    taken: u32,
     /// Whether any stream was ever let go of.
     forgot: bool,
 }
@@ -65,6 +67,7 @@ impl Closed {
             self.places.resize(at + 1, Place::default());
         }
         let before = core::mem::replace(&mut self.places[at], Place::new(id, left));
+        self.taken += u32::from(before.left().is_none());
         self.forgot |= before.left().is_some() && !before.is(id);
     }
 
@@ -78,6 +81,12 @@ impl Closed {
     pub(crate) fn forget(&mut self) {
         self.forgot |= !self.places.is_empty();
         self.places = Vec::new();
+        self.taken = 0;
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.taken as usize
     }
 
     /// Whether every stream that ever left is remembered, so that one which is not was never opened.
@@ -111,9 +120,11 @@ mod tests {
         assert_eq!(closed.find(id(0)), None);
         assert_eq!(closed.find(id(1)), Some(Left::Ended));
         assert_eq!(closed.find(id(256)), Some(Left::Ended));
+        assert_eq!(closed.len(), 256);
         assert_eq!(closed.memory_footprint(), 1_024);
         closed.forget();
         assert_eq!((closed.memory_footprint(), closed.find(id(256))), (0, None));
+        assert_eq!(closed.len(), 0);
         assert!(!closed.remembers_all());
     }
 

@@ -8,6 +8,7 @@ impl Streams {
     pub(crate) fn check(&self) {
         let mut live = 0;
         let mut counted = 0;
+        let mut past = 0;
         let mut listed = [0; KINDS];
         let mut parks = 0;
         let header_bytes: usize = self
@@ -19,6 +20,7 @@ impl Streams {
             let Some(stream) = &slot.stream else { continue };
             live += 1;
             counted += usize::from(stream.counted);
+            past += usize::from(stream.kept && stream.is_closed());
             // Which of the two a stream with bytes is in follows a move of the base when its turn comes.
             let settled =
                 |interests: Interests| interests.merged(Interests::DATA, Interests::PARKED);
@@ -54,7 +56,7 @@ impl Streams {
             }
             stream.recv.credit.check();
         }
-        assert_eq!((live, counted), (self.live, self.counted));
+        assert_eq!((live, counted, past), (self.live, self.counted, self.past));
         assert_eq!(parks, self.lists.parked.len());
         let lists = &self.lists;
         let data = lists.data.iter().map(|list| self.len(list, Queue::Data));

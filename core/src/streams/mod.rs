@@ -105,6 +105,8 @@ pub(crate) struct Streams {
     spares: Spares,
     live: usize,
     counted: usize,
+    /// Streams that have closed and keep their place.
+    past: usize,
     /// The peer's SETTINGS_INITIAL_WINDOW_SIZE: the base of every send window.
     initial_window: u32,
     /// No stream's window is further above the base than this.
@@ -292,6 +294,13 @@ impl Streams {
                 self.counted -= 1;
             }
         }
+        let past = stream.kept && stream.is_closed();
+        if core::mem::replace(&mut stream.past, past) != past {
+            match past {
+                true => self.past += 1,
+                false => self.past -= 1,
+            }
+        }
         stream.send.give_back(&mut self.spares);
         let want = stream.interests(base);
         let spent = stream.is_spent();
@@ -382,6 +391,23 @@ impl Streams {
     /// Streams that count against the limit of concurrent streams.
     pub(crate) fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// Streams that have closed and keep their place.
+    pub(crate) fn past(&self) -> usize {
+        self.past
+    }
+
+    /// Nobody keeps the place of a stream any more.
+    pub(crate) fn free_places(&mut self) {
+        if self.iter().any(|stream| stream.kept) {
+            for handle in self.handles() {
+                if let Some(stream) = self.get_mut(handle) {
+                    stream.kept = false;
+                }
+                self.settle(handle);
+            }
+        }
     }
 
     /// Streams that wait for an identifier.

@@ -81,7 +81,7 @@ impl World<'_> {
     /// I-15: the lists that streams have brought are within what all may have, beside the small ones of each.
     pub(super) fn judge_held_lists(&self) -> Result<(), Fault> {
         let gauges = self.conn.gauges();
-        let may = self.bounds.lists + LIST_SHARE * (gauges.entries + 1);
+        let may = self.bounds.lists + LIST_SHARE * (gauges.streams + 1);
         match gauges.header_bytes > may {
             true => Err(Fault::run(format!(
                 "I-15: {} bytes of header lists, where {may} would do",

@@ -3,7 +3,7 @@
 //! The observer's own decoder is between them: what the encoder has after its latest block, and what the peer's decoder
 //! has after the same block, is what that one had.
 
-use raddle_core::Connection;
+use raddle_core::{Connection, Lifecycle};
 
 use super::{Observer, hpack::Decoder, messages::Messages, observer::wrong};
 use crate::outcome::Fault;
@@ -48,14 +48,14 @@ impl Observer {
         });
     }
 
-    /// I-12, after `conn` has written.
+    /// I-12, after `conn` has written. One that is over has let go of its tables.
     ///
     /// # Errors
     /// When its encoder has other entries than were sent.
     pub(crate) fn encoder_agrees(&self, conn: &Connection) -> Result<(), Fault> {
         let sent = self.messages.tables.as_ref();
         match sent.and_then(|tables| tables.sent.last()) {
-            Some(&digest) if self.block.is_none() => {
+            Some(&digest) if self.block.is_none() && conn.lifecycle() < Lifecycle::Closing => {
                 let [encoder, _] = conn.audit_tables();
                 agree("encoder", encoder, digest, self.messages.blocks_sent())
             }
@@ -71,7 +71,7 @@ impl Observer {
         let (Some(own), Some(theirs)) = (&mut self.messages.tables, &peer.messages.tables) else {
             return Ok(());
         };
-        if own.inside || own.seen == own.read || conn.error().is_some() {
+        if own.inside || own.seen == own.read || conn.lifecycle() >= Lifecycle::Closing {
             return Ok(());
         }
         own.seen = own.read;

@@ -389,6 +389,6 @@ fn h09_a_reset_that_was_not_cut_keeps_no_stream_behind_the_end() {
             transport_ends(&mut hand, TransportEnd::Failed);
         }
         assert_eq!(assert_ends_once(&hand.events()), 1);
-        assert_eq!(hand.end.connection.gauges().entries, 0);
+        assert_eq!(hand.end.connection.gauges().streams, 0);
     }
 }

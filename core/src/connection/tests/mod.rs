@@ -13,6 +13,7 @@ mod joined;
 mod moments;
 mod normal;
 mod pair;
+mod places;
 mod priorities;
 mod schedule;
 mod slots;

@@ -40,7 +40,7 @@ fn resets_of_a_stream_that_is_closed_and_in_use_are_counted() {
     let data = frame(0, 0, 1, b"unread");
     let bytes = [head(1, POST, false), data, reset(1)].concat();
     end.input(&bytes, seconds(0));
-    assert!(end.connection.gauges().entries > 0, "it is in the table");
+    assert!(end.connection.gauges().streams > 0, "it is in the table");
     let after = ends_after(&mut end, |_| reset(1));
     // The first reset of all took one of the same bucket.
     assert_eq!(after, Some(999));
