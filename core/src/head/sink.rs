@@ -100,7 +100,7 @@ impl BlockSink {
     /// Gives back all memory, that of a block under way, too.
     pub(crate) fn give_up(&mut self) {
         self.crumbs = 0;
-        self.fields = FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES);
+        self.fields = FieldsBuilder::growing(SLAB_BYTES_FIRST, SLAB_BYTES, self.oddities);
     }
 
     /// The fields of the block, which is at its end; with the crumbs of a cookie in one field, if they are to be.
