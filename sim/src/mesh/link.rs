@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BytesMut};
-use raddle_core::{Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
+use raddle_core::{
+    Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit, TransportEnd,
+};
 
 use super::{Hop, plan::Plan};
 use crate::{
@@ -186,6 +188,12 @@ impl Side {
     pub(super) fn asks(&mut self) {
         let (waits, may) = (self.out.remaining(), self.config.output_bytes_max);
         self.tally.asks(&self.conn, waits, may);
+    }
+
+    /// The transport has nothing more to read.
+    pub(super) fn input_ends(&mut self, how: TransportEnd, now: u64) {
+        self.observer.input_ends();
+        self.conn.handle_transport_end(how, Timestamp(now));
     }
 
     /// Lets the observer see all of the output but the first `before` bytes.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use raddle_core::{Connection, SendError, StreamHandle, Then};
 
-use crate::{oracle::Message, pair::end::trailers};
+use crate::{oracle::Message, pair::trailers::trailers};
 
 /// Whose credit is given back as the message goes on: a connection's number and its stream.
 #[derive(Clone, Copy, Debug)]

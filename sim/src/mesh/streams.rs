@@ -12,7 +12,7 @@ use super::{
 use crate::{
     oracle::Way,
     outcome::Fault,
-    pair::end::trailers_value,
+    pair::trailers::trailers_value,
     trace::{Said, note},
 };
 

@@ -37,7 +37,7 @@ impl World<'_> {
                 }
                 Some(Piece::End(how)) => {
                     side.dirty = true;
-                    side.conn.handle_transport_end(how, Timestamp(now));
+                    side.input_ends(how, now);
                     recording::end(self.trace, at, now, role, how);
                     note!(self, "{} {:?}: transport ends by {:?}", at, role, how);
                 }

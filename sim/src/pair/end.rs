@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, Event, Fields, Input, Priority, Role, SendError, StreamHandle, Then,
-    Timestamp, Transmit,
+    Config, Connection, Event, Input, Priority, Role, SendError, StreamHandle, Then, Timestamp,
+    Transmit, TransportEnd,
 };
 
-use super::{expecting::Expects, news::News, plan::Plan};
+use super::{expecting::Expects, news::News, plan::Plan, trailers::trailers};
 use crate::{
     conservation::Half,
     counted::{self, Tally},
@@ -194,6 +194,12 @@ impl End {
     /// The transport has taken what it takes of the output.
     pub(super) fn wrote(&mut self) {
         self.observer.left(self.out.remaining());
+    }
+
+    /// The transport has nothing more to read.
+    pub(super) fn input_ends(&mut self, how: TransportEnd, now: u64) {
+        self.observer.input_ends();
+        self.conn.handle_transport_end(how, Timestamp(now));
     }
 
     /// The transport takes nothing any more.
@@ -424,24 +430,5 @@ impl Sending {
                 return Ok(Sent::Paused);
             }
         }
-    }
-}
-
-/// Trailers of the one field that messages here have.
-pub(crate) fn trailers(value: &[u8]) -> Fields {
-    let mut builder = Fields::builder();
-    builder.push(b"x-end", value, false);
-    builder.finish()
-}
-
-/// The value of the one field of trailers.
-pub(crate) fn trailers_value(n: u64, fields: &Fields) -> Result<Bytes, Fault> {
-    let mut all = fields.iter();
-    match (all.next(), all.next()) {
-        (Some(field), None) if field.name == b"x-end" => Ok(Bytes::copy_from_slice(field.value)),
-        _ => Err(Fault::of(
-            n,
-            format!("I-04: other trailers than were sent: {fields:?}"),
-        )),
     }
 }

@@ -18,6 +18,7 @@ mod recording;
 mod server;
 mod standstill;
 mod streams;
+pub(crate) mod trailers;
 mod trouble;
 
 use bytes::Buf;
@@ -297,7 +298,7 @@ impl<'t> World<'t> {
                         // What is said of it has to be true.
                         end.conn.handle_output_lost(&std::mem::take(&mut end.out));
                     }
-                    end.conn.handle_transport_end(how, Timestamp(now));
+                    end.input_ends(how, now);
                     self.record_transport_end(role, how);
                     note!(self, "{:?}: transport ends by {:?}", role, how);
                 }

@@ -4,8 +4,9 @@ use raddle_core::{Event, Retry, Role, StreamHandle, Then, Violation};
 
 use super::{
     Task, World,
-    end::{Live, Sent, trailers_value},
+    end::{Live, Sent},
     expecting::Expects,
+    trailers::trailers_value,
 };
 use crate::{
     oracle::Way,

@@ -51,16 +51,18 @@ impl Observer {
         }
     }
 
-    /// What needs no window leaves before the DATA of the same output: all of it was due when the engine was asked.
+    /// What needs no window leaves before the DATA of the same output: all of it was due when the engine was asked. But
+    /// when nobody can open a window any more, the DATA that uses it up is the reason to reset who has more to send.
     fn judge_order(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
-        let trailers = match frame.kind {
+        let allowed = match frame.kind {
+            kind::RST_STREAM => self.input_over,
             kind::HEADERS => self.streams.get(frame.stream).is_some_and(|s| s.head),
             kind::CONTINUATION => true,
             _ => false,
         };
         if frame.kind == kind::DATA {
             self.data_out |= !frame.payload.is_empty();
-        } else if self.data_out && !trailers {
+        } else if self.data_out && !allowed {
             return Err(wrong("I-26: behind DATA of the same output"));
         }
         Ok(())

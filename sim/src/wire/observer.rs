@@ -39,6 +39,8 @@ pub(crate) struct Observer {
     pub(super) begun: bool,
     /// DATA has left in this output.
     pub(super) data_out: bool,
+    /// Nothing more is read.
+    pub(super) input_over: bool,
     /// The stream whose header block is not finished.
     pub(super) block: Option<u32>,
     pub(super) settings_owed: u32,
@@ -126,6 +128,7 @@ impl Observer {
             goaway_ends: false,
             begun: false,
             data_out: false,
+            input_over: false,
             block: None,
             settings_owed: 0,
             pings_owed: VecDeque::new(),
@@ -143,6 +146,11 @@ impl Observer {
             opened_last: 0,
             opening: false,
         }
+    }
+
+    /// The peer can say nothing more.
+    pub(crate) fn input_ends(&mut self) {
+        self.input_over = true;
     }
 
     /// Bytes that have arrived, and may wait to be read.
