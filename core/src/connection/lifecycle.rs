@@ -90,6 +90,18 @@ impl Connection {
         matches!(self.lifecycle, Lifecycle::Closing | Lifecycle::Closed)
     }
 
+    /// Answers a fault in a frame.
+    #[cold]
+    pub(super) fn frame_fault(&mut self, fault: Fault, now: Timestamp) {
+        // RFC 9113 §3.4: whatever is wrong with it, a frame that comes before SETTINGS is no faulty stream.
+        let early = !self.remote.received && fault.violation.scope() == Scope::Stream;
+        let fault = match early {
+            true => Fault::connection(Violation::FirstFrameNotSettings),
+            false => fault,
+        };
+        self.fault(fault, now);
+    }
+
     /// The one place where a fault of the peer becomes an answer (RFC 9113 §5.4).
     pub(super) fn fault(&mut self, fault: Fault, now: Timestamp) {
         let Fault { violation, stream } = fault;

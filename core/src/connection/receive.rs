@@ -14,7 +14,7 @@ use crate::{
     settings::Local,
     stream::RecvState,
     time::{Timer, Timestamp},
-    violation::{Scope, Violation},
+    violation::Violation,
 };
 
 /// Why [`Connection::handle_input`] stopped reading.
@@ -120,18 +120,6 @@ impl Connection {
                 self.frame_fault(fault, now);
             }
         }
-    }
-
-    /// Answers a fault in a frame.
-    #[cold]
-    fn frame_fault(&mut self, fault: Fault, now: Timestamp) {
-        // RFC 9113 §3.4: whatever is wrong with it, a frame that comes before SETTINGS is no faulty stream.
-        let early = !self.remote.received && fault.violation.scope() == Scope::Stream;
-        let fault = match early {
-            true => Fault::connection(Violation::FirstFrameNotSettings),
-            false => fault,
-        };
-        self.fault(fault, now);
     }
 
     /// Bytes that have to follow `input` before anything further can happen.

@@ -4,6 +4,7 @@
 //! builders when it came from the application. The sending side asks for that verdict with `check_request` and its
 //! like, so that nothing leaves that a peer must punish.
 
+mod builder;
 mod chars;
 mod content_length;
 mod fields;
@@ -16,8 +17,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use builder::FieldsBuilder;
 pub(crate) use content_length::{Answered, BodyLength};
-pub use fields::{Field, Fields, FieldsBuilder, FieldsIter};
+pub use fields::{Field, Fields, FieldsIter};
 pub use request::{RequestHead, RequestHeadBuilder};
 pub(crate) use request::{Rules, check_request, parse_request};
 pub use response::{ResponseHead, ResponseHeadBuilder};
