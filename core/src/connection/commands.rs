@@ -109,7 +109,7 @@ impl Connection {
             return Err(SendError::OutOfOrder);
         }
         found.send.push_interim(head);
-        found.informed = true;
+        found.recv.inform();
         self.streams.settle(stream);
         Ok(())
     }
@@ -330,7 +330,7 @@ impl Connection {
             // RFC 9113 §8.7: REFUSED_STREAM says that nothing was processed, which an answer that was given belies.
             let belied = code == ErrorCode::REFUSED_STREAM
                 && role == Role::Server
-                && (found.send.state != SendState::Idle || found.informed);
+                && (found.send.state != SendState::Idle || found.recv.is_informed());
             let code = if belied {
                 ErrorCode::INTERNAL_ERROR
             } else {

@@ -149,8 +149,6 @@ pub(crate) struct Stream {
     pub(crate) stop_sending_due: bool,
     /// The upload is stopped once our answer is out.
     pub(crate) stop_after_send: bool,
-    /// Our caller has sent an interim response.
-    pub(crate) informed: bool,
     /// The number of the last event with a part of its body, if that waits.
     pub(crate) last_data: u16,
     pub(crate) plants: Plants,
@@ -175,7 +173,6 @@ impl Stream {
             reset_due: None,
             stop_sending_due: false,
             stop_after_send: false,
-            informed: false,
             last_data: 0,
             plants: Plants::default(),
         }

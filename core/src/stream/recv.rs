@@ -18,13 +18,15 @@ pub(crate) enum RecvState {
 const HEAD_DELIVERED: u8 = 1;
 /// The caller has set the window.
 const WINDOW_SET: u8 = 2;
+/// The caller has sent an interim response to what was received.
+const INFORMED: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) struct RecvHalf {
     pub(crate) state: RecvState,
     pub(crate) credit: Inbound,
     pub(crate) body: BodyLength,
-    /// [`HEAD_DELIVERED`] and [`WINDOW_SET`]: there is one byte for both.
+    /// [`HEAD_DELIVERED`], [`WINDOW_SET`] and [`INFORMED`]: there is one byte for all.
     marks: u8,
     informational: u8,
     /// The caller wants no more: credit goes back as data arrives.
@@ -63,6 +65,16 @@ impl RecvHalf {
     /// Notes that the caller sets the window.
     pub(crate) fn set_window(&mut self) {
         self.marks |= WINDOW_SET;
+    }
+
+    /// Whether the caller has sent an interim response.
+    pub(crate) fn is_informed(&self) -> bool {
+        self.marks & INFORMED != 0
+    }
+
+    /// Notes that the caller sends an interim response.
+    pub(crate) fn inform(&mut self) {
+        self.marks |= INFORMED;
     }
 
     /// Counts one more interim response.

@@ -242,6 +242,11 @@ impl World {
             if self.up.is_empty() && self.down.is_empty() {
                 if std::mem::take(&mut self.shut_up) {
                     transport_ends(&mut self.server, TransportEnd::Eof);
+                    // A server that goes on for a client that may read still finds that this one does not.
+                    if self.client.connection.lifecycle() == Lifecycle::Closed {
+                        self.server.output();
+                        transport_ends(&mut self.server, TransportEnd::Failed);
+                    }
                 } else if std::mem::take(&mut self.shut_down) {
                     transport_ends(&mut self.client, TransportEnd::Eof);
                 } else {
