@@ -129,10 +129,6 @@ impl Connection {
         if end || due != stream.update_due() {
             self.streams.settle(handle);
         }
-        if len > 0 {
-            // Some flush without a byte behind each that they have; together that is no more than two frames for one.
-            self.buckets.refund(Cause::EmptyData, 1);
-        }
         self.count_data(len, flow_len);
         self.measure_path(flow_len, drawn, now);
         Ok(())
@@ -142,6 +138,10 @@ impl Connection {
         let padded = self.plants.has(Planted::PaddingCounted);
         let counted = if padded { flow_len as usize } else { len };
         self.stats.data_bytes_received += counted as u64;
+        if len > 0 {
+            // Some flush without a byte behind each that they have; together that is no more than two frames for one.
+            self.buckets.refund(Cause::EmptyData, 1);
+        }
     }
 
     /// Whether DATA without a byte is charged for.
