@@ -228,6 +228,16 @@ planted! {
     AnythingKeepsUnused,
     /// Requests begin although a silent peer has not answered yet.
     SuspectOpens,
+    /// The beginning of a frame is a sign of life each time that it is offered.
+    BeginningsCount,
+    /// A header block has what is left of the time of the one that ended in the same input.
+    BlocksShareTime,
+    /// A GOAWAY of the peer's that names a lower last stream than the one before ends none.
+    LowerGoAwayIgnored,
+    /// What a peer has said once of the header lists that it takes is never raised.
+    ListLimitStays,
+    /// Small header lists do not count towards what all streams may bring.
+    SmallListsFree,
 }
 
 /// The fault that is switched on, where there can be one.

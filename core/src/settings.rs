@@ -75,6 +75,9 @@ impl Remote {
                 Setting::MaxConcurrentStreams(count) => self.concurrent_streams = Some(count),
                 Setting::InitialWindowSize(bytes) => self.initial_window = bytes,
                 Setting::MaxFrameSize(bytes) => self.frame_size = bytes,
+                Setting::MaxHeaderListSize(bytes) if self.plants.has(Planted::ListLimitStays) => {
+                    self.header_list_size = bytes.min(self.header_list_size);
+                }
                 Setting::MaxHeaderListSize(bytes) => self.header_list_size = bytes,
                 // RFC 8441 §3: a sender MUST NOT go back from 1 to 0.
                 Setting::EnableConnectProtocol(false) if self.connect_protocol => {

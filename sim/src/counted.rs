@@ -25,6 +25,9 @@ pub(crate) struct Tally {
     pub(crate) unqueued: u64,
     /// Times that the engine has read no more because nobody took its events.
     pub(crate) paused: u64,
+    /// Streams that it was told its peer has reset, and those of them that it had not answered as a server.
+    pub(crate) resets: u64,
+    pub(crate) unanswered: u64,
     /// Times that it was asked for output while as much waited as may.
     stuck: u64,
     /// Times that nobody has compared since.
@@ -113,13 +116,13 @@ fn messages(role: Role, stats: &Stats, observer: &Observer, tally: &Tally) -> [R
         ("bytes dropped", stats.data_bytes_dropped, dropped),
         ("bytes sent", stats.data_bytes_sent, sent),
         ("resets sent", stats.resets_sent, exactly(seen.resets_sent)),
-        ("resets", stats.resets_received, 0..=seen.resets),
+        ("resets", stats.resets_received, tally.resets..=seen.resets),
         ("faults of streams", stats.streams_faulted, faults),
     ]
 }
 
 /// Of what defences see.
-fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 11] {
+fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 12] {
     let seen = observer.counts();
     // Answers that nobody has asked for count, too.
     let pings = seen.pings..=seen.pings + seen.pongs;
@@ -129,6 +132,11 @@ fn defences(counted: &Defences, observer: &Observer, tally: &Tally) -> [Row; 11]
     let settings = seen.settings.saturating_sub(1)..=seen.settings + seen.settings_acks;
     [
         ("PING", counted.pings, pings),
+        (
+            "charged resets",
+            counted.resets,
+            tally.unanswered..=u64::MAX,
+        ),
         ("SETTINGS", counted.settings, settings),
         (
             "WINDOW_UPDATE",

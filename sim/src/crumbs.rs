@@ -3,8 +3,10 @@
 //! Some runs are made once more, in which engines get the same bytes at the same moments in crumbs, and have to take the
 //! same course to the last event.
 
-use bytes::BytesMut;
-use raddle_core::{Connection, Input, Timestamp};
+use bytes::{Buf, BytesMut};
+use raddle_core::{Connection, Input, Timestamp, Transmit};
+
+use crate::outcome::Fault;
 
 /// Bytes of one crumb after the other, over and over. Frames have heads of 9 bytes.
 const SIZES: [usize; 8] = [1, 2, 1, 7, 9, 3, 40, 1_000];
@@ -32,10 +34,62 @@ pub(crate) fn read(
     }
 }
 
+/// What an engine tells of itself, but for the work that a call costs.
+fn state(conn: &Connection) -> impl PartialEq + std::fmt::Debug + use<> {
+    let mut stats = conn.stats();
+    stats.work_units = 0;
+    let lifecycle = conn.lifecycle();
+    // What is over waits for nothing.
+    let due = conn.poll_timeout();
+    let waits = (conn.waiting(), conn.openable(), conn.wants_transmit());
+    (
+        stats,
+        lifecycle,
+        due,
+        waits,
+        conn.audit().window,
+        conn.receive_window(),
+    )
+}
+
+/// I-05: a loop around an engine may turn more often than it need: it offers once more what it could not read on, or nothing
+/// at all, asks for output when there is none, and looks at the clock before anything is due. Nothing comes of that.
+///
+/// # Errors
+/// What does, of an engine that had nothing more to do.
+pub(crate) fn again(
+    conn: &mut Connection,
+    input: &mut BytesMut,
+    out: &mut Transmit,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if out.remaining() == 0 {
+        // It hears that all was taken, if it has not.
+        conn.poll_transmit(out, now);
+    }
+    let before = (state(conn), input.len(), out.remaining());
+    conn.handle_input(input, now);
+    if conn.poll_timeout().is_none_or(|due| due > now) {
+        conn.handle_timeout(now);
+    }
+    let told = conn.poll_event();
+    // A full one is counted each time.
+    if out.remaining() == 0 {
+        conn.poll_transmit(out, now);
+    }
+    let after = (state(conn), input.len(), out.remaining());
+    if told.is_none() && after == before {
+        return Ok(());
+    }
+    Err(Fault::run(format!(
+        "I-05: {:?} is offered what it was offered before, and {before:?} becomes {after:?}, with {told:?}",
+        conn.role()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
-    use bytes::Buf;
-    use raddle_core::{Config, RequestHead, Role, Then, Transmit};
+    use raddle_core::{Config, RequestHead, Role, Then};
 
     use super::*;
 

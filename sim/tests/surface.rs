@@ -3,10 +3,8 @@
 use std::{fs, path::Path};
 
 /// Methods that tier 0 does not call, and why.
-const UNCALLED: [(&str, &str); 5] = [
+const UNCALLED: [(&str, &str); 3] = [
     ("total", "the parts of memory are judged one by one"),
-    ("peer_goaway", "tests of the engine ask for it"),
-    ("takes_extended_connect", "tests of the adapter ask for it"),
     (
         "handle_transport_unflushed",
         "no transport of tier 0 keeps anything",
@@ -18,29 +16,7 @@ const UNCALLED: [(&str, &str); 5] = [
 ];
 
 /// Fields that tier 0 leaves as they are, and why.
-const UNVARIED: [(&str, &str); 9] = [
-    (
-        "continuations_spare",
-        "a flood of them ends by the bytes of its block",
-    ),
-    (
-        "settings_entries_max",
-        "met at its default by a rule that is broken",
-    ),
-    (
-        "informational_max",
-        "no peer sends more than everybody takes",
-    ),
-    ("forward_oddities", "lists are judged by the RFCs alone"),
-    ("keep_alive_quiet_interval", "met at its default"),
-    ("write_timeout", "met to the tick at its default"),
-    ("stall_timeout", "met at its default, between two looks"),
-    ("close_timeout", "met to the tick at its default"),
-    (
-        "abuse_refill_per_second",
-        "met at its default by floods that wait",
-    ),
-];
+const UNVARIED: [(&str, &str); 0] = [];
 
 fn read_all(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).expect("the folder is there") {

@@ -57,7 +57,9 @@ impl Connection {
         }
         let verdict = self.hpack_in.finish().map_err(lost)?;
         // The next one, of which a part may come in the same input, has its own time.
-        self.timers.stop(Timer::HeaderBlock);
+        if !self.plants.has(Planted::BlocksShareTime) {
+            self.timers.stop(Timer::HeaderBlock);
+        }
         let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
         let join = joins && self.role == Role::Server;
         let section = self.sink.finish(join);
@@ -129,7 +131,9 @@ impl Connection {
             stream.priority = priority;
             stream.prioritized = true;
         }
-        let handle = self.streams.insert_opened(stream, id, header_bytes);
+        let free = header_bytes <= 2_048 && self.plants.has(Planted::SmallListsFree);
+        let counted = if free { 0 } else { header_bytes };
+        let handle = self.streams.insert_opened(stream, id, counted);
         // Also when it has ended before this input has: whoever asks for something is not idle.
         self.idle_since = None;
         // An honest client may reprioritise each of its requests, in the old way and in the new one, and try out frames

@@ -244,7 +244,8 @@ impl Connection {
             self.plants.has(Planted::GoAwayLastIgnored),
             self.plants.has(Planted::WaitingOutlivesGoAway),
         );
-        if self.role == Role::Client || self.plants.has(Planted::GoAwayEndsPeers) {
+        let ignored = !first && self.plants.has(Planted::LowerGoAwayIgnored);
+        if (self.role == Role::Client && !ignored) || self.plants.has(Planted::GoAwayEndsPeers) {
             for handle in self.streams.handles() {
                 let above = |stream: &&mut Stream| match stream.is_bound() {
                     true => stream.id > last || all,

@@ -42,7 +42,8 @@ impl Connection {
             return Input::Closed;
         }
         // The beginning of a frame that is offered once more is no sign of life.
-        if input.len() > self.unfinished {
+        let counts = self.plants.has(Planted::BeginningsCount) && !input.is_empty();
+        if input.len() > self.unfinished || counts {
             self.note_input(now);
         }
         let before = input.len();

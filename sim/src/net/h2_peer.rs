@@ -277,10 +277,12 @@ async fn handle(
         oracle.answered(n, message.clone())
     });
     let parts = Parts::new(message, Way::Down, &plan);
-    let head = Response::builder()
-        .status(plan.status())
-        .header("x-n", n)
-        .body(());
+    let head = Response::builder().status(plan.status()).header("x-n", n);
+    let head = match plan.length(Way::Down) {
+        Some(length) => head.header("content-length", length),
+        None => head,
+    };
+    let head = head.body(());
     let sent = respond.send_response(head.expect("the head is plain"), parts.is_empty());
     // The client may have gone.
     if let Ok(mut stream) = sent

@@ -85,6 +85,12 @@ pub fn run(seed: u64, pairing: Pairing) -> Result<Outcome, Fault> {
     })
 }
 
+/// How the pool of a run is set up.
+#[cfg(test)]
+pub(crate) fn pool_configured(tape: &mut Tape) -> raddle_io::PoolConfig {
+    Plan::draw(tape).pool.config()
+}
+
 /// As [`run`], by a tape, with what happens in `trace`.
 pub(crate) fn attempt(
     tape: &mut Tape,

@@ -148,6 +148,7 @@ impl Plan {
         .with_patience(tape)
         .widened(tape)
         .deepened(tape)
+        .bounded(tape)
         .with_failing_socket()
     }
 
@@ -281,6 +282,28 @@ impl Plan {
             }
         }
         self.pool.bound(tape);
+        tape.lane("main");
+        self
+    }
+
+    /// Bounds of the engines that came last.
+    fn bounded(mut self, tape: &mut Tape) -> Self {
+        tape.lane("bounds");
+        for config in [&mut self.client, &mut self.server] {
+            config.output_bytes_max = tape.pick(&[65_536, 65_536, 2_000]);
+            config.close_timeout = millis(tape.pick(&[1_000, 1_000, 300, 3_000]));
+            config.stall_timeout = tape.pick(&[Some(300_000), None]).map(millis);
+            config.informational_max = tape.pick(&[16, 64]);
+            config.forward_oddities = tape.chance(1, 4);
+            config.join_cookies = !tape.chance(1, 4);
+            config.split_cookies = tape.chance(1, 4);
+            config.frame_size_max = tape.pick(&[16_384, 16_384, 60_000]);
+        }
+        if tape.lane("lengths").chance(1, 2) {
+            for request in &mut self.requests {
+                request.tells_length = tape.chance(1, 2);
+            }
+        }
         tape.lane("main");
         self
     }

@@ -271,6 +271,10 @@ async fn exchange(mut pool: Pool, request: &Request, book: &Book) {
             .extension(Protocol("echo".to_owned())),
         false => head,
     };
+    let head = match request.length(Way::Up) {
+        Some(length) => head.header("content-length", length),
+        None => head,
+    };
     let head = match request.watches {
         true => head.extension(interims_to(n, book)),
         false => head,

@@ -27,6 +27,8 @@ pub(super) struct PoolPlan {
     pub(super) dials_fail: u64,
     /// Milliseconds between two dials, after the first that has failed.
     pub(super) back_off: u64,
+    /// By which connections live less long than others.
+    pub(super) spread: u64,
 }
 
 impl PoolPlan {
@@ -46,6 +48,7 @@ impl PoolPlan {
             dial_max: 15_000,
             dials_fail: 0,
             back_off: 50,
+            spread: 0,
         }
     }
 
@@ -67,6 +70,8 @@ impl PoolPlan {
         self.dial_max = tape.pick(&[15_000, 15_000, 1_000]);
         self.dials_fail = tape.pick(&[0, 0, 10, 40]);
         self.back_off = tape.pick(&[50, 50, 20]);
+        self.spread = tape.lane("spread").below(1 << 32);
+        tape.lane("deeper");
     }
 
     /// Whether an origin may have to give way to another, and with it goes what the pool knows of it.
@@ -84,7 +89,7 @@ impl PoolPlan {
             idle_max: millis(self.idle_max),
             age_max: self.age_max.map(millis),
             requests_max: self.requests_max,
-            spread_seed: Some(0),
+            spread_seed: Some(self.spread),
             back_off: millis(self.back_off),
             resends_max: self.resends_max,
             resend_budget: self.budget,

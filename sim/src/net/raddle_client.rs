@@ -217,6 +217,10 @@ async fn exchange(mut client: Client, request: &Request, last: bool, book: &Book
     let head = http::Request::builder()
         .method(if body.is_empty() { "GET" } else { "POST" })
         .uri(format!("http://server/{n}"));
+    let head = match request.length(Way::Up) {
+        Some(length) => head.header("content-length", length),
+        None => head,
+    };
     let whole = head.body(body).expect("the head is plain");
     let mut response = client.call(whole);
     drop(client);
@@ -269,6 +273,7 @@ pub(super) async fn read(n: u64, response: http::Response<RecvBody>, book: &Book
 pub(super) fn failed(n: u64, error: &Error, book: &Book) {
     book.accused("our client", error.violation());
     book.has_a_code(n, error);
+    book.has_the_code_of_a_failed_answer(n, error);
     if error.kind() == Kind::Body {
         book.mark("J04");
         book.tell(n, "has no whole body", |oracle| oracle.gave_up(n));

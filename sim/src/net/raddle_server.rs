@@ -138,6 +138,7 @@ async fn respond(request: Request<RecvBody>, mut responder: Responder, book: Boo
     let plan = book.request(request.uri().path());
     let older = (plan.as_ref()).is_some_and(|plan| plan.misdirected == Some(Wanted::Http1));
     let full = (plan.as_ref()).is_some_and(|plan| plan.full);
+    let drops = (plan.as_ref()).is_some_and(|plan| plan.polite);
     for number in 0..plan.as_ref().map_or(0, |plan| plan.interims) {
         // The client may have gone.
         let _ = responder.inform(interims::make(
@@ -149,6 +150,8 @@ async fn respond(request: Request<RecvBody>, mut responder: Responder, book: Boo
         Ok(response) if full => give_whole(response, responder).await,
         Ok(response) => drop(responder.respond(response).await),
         Err(_) if older => responder.reset(ErrorCode::HTTP_1_1_REQUIRED),
+        // Who lets go of it has failed as much as who says so.
+        Err(_) if drops => drop(responder),
         Err(_) => responder.reset(ErrorCode::INTERNAL_ERROR),
     }
 }
@@ -204,6 +207,10 @@ async fn answer(request: Request<RecvBody>, book: &Book) -> Result<Answered, Box
             .boxed_unsync(),
     };
     let head = Response::builder().status(plan.status()).header("x-n", n);
+    let head = match plan.length(Way::Down) {
+        Some(length) => head.header("content-length", length),
+        None => head,
+    };
     Ok(head.body(body).expect("the head is plain"))
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use crate::{oracle::Message, tape::Tape};
+use crate::{
+    oracle::{Message, Way},
+    tape::Tape,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -41,6 +44,8 @@ pub(super) struct Request {
     pub(super) waits: bool,
     /// Whether a server that takes requests one by one gives its answer in one piece.
     pub(super) full: bool,
+    /// Whether both messages say how long they are.
+    pub(super) tells_length: bool,
     /// What becomes of the client's body, and of the server's.
     pub(super) up_fate: Fate,
     pub(super) down_fate: Fate,
@@ -131,6 +136,7 @@ impl Request {
             watches: false,
             waits: false,
             full: false,
+            tells_length: false,
             up_fate: Fate::Ends,
             down_fate: Fate::Ends,
             up_message: OnceLock::new(),
@@ -190,6 +196,20 @@ impl Request {
             || self.answer == Answer::Fail
             || self.drops == Some(Half::Body)
             || [self.up_fate, self.down_fate] != [Fate::Ends; 2]
+    }
+
+    /// What the head of the request or of its answer says of the length of the body, if it says so.
+    pub(super) fn length(&self, way: Way) -> Option<usize> {
+        let down = match self.answer {
+            Answer::Sized(len, _) | Answer::Unread(len) => Some(len),
+            Answer::Echo | Answer::Fail | Answer::Never => None,
+        };
+        // A tunnel has none.
+        let tells = self.tells_length && !self.tunnel;
+        tells.then(|| match way {
+            Way::Up => (self.up > 0).then_some(self.up),
+            Way::Down => down,
+        })?
     }
 
     /// The status of its answer.

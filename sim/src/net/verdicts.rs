@@ -4,7 +4,7 @@ use raddle_core::{ErrorCode, Origin, Retry};
 
 use super::{
     book::Book,
-    request::{Fate, Wanted},
+    request::{Answer, Fate, Wanted},
 };
 use crate::outcome::Fault;
 
@@ -43,6 +43,22 @@ impl Book {
         self.mark("P04");
         if !matches!(answer, Err(error) if error.retry() == Retry::Safe) {
             self.fault(Fault::of(n, "I-03: made behind GOAWAY, and not safe"));
+        }
+    }
+
+    /// The client is told by a reset that the server's application has failed, and not that it wants no more.
+    pub(super) fn has_the_code_of_a_failed_answer(&self, n: u64, error: &raddle_io::Error) {
+        let request = &self.plan.requests[n as usize];
+        let kept = request.give_up.is_none() && request.drops.is_none();
+        let fails = request.answer == Answer::Fail && request.misdirected.is_none();
+        let by_server = error.origin() == Some(Origin::Remote) && error.goaway().is_none();
+        let well = self.plan.cut.is_none() && self.plan.drain.is_none();
+        let code = error.reason();
+        let codes = [ErrorCode::INTERNAL_ERROR, ErrorCode::REFUSED_STREAM];
+        let other = code.is_none_or(|code| !codes.contains(&code));
+        if well && fails && kept && by_server && request.up_fate == Fate::Ends && other {
+            let what = format!("I-14: the code for an answer that has failed is {code:?}");
+            self.fault(Fault::of(n, what));
         }
     }
 

@@ -1,6 +1,6 @@
 //! One end of the connection, and what its application knows of each stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
@@ -8,7 +8,13 @@ use raddle_core::{
     Transmit, TransportEnd,
 };
 
-use super::{expecting::Expects, news::News, plan::Plan, trailers::trailers};
+use super::{
+    expecting::Expects,
+    news::News,
+    plan::Plan,
+    trailers::trailers,
+    turning::{Turning, Turns},
+};
 use crate::{
     conservation::Half,
     counted::{self, Tally},
@@ -60,6 +66,10 @@ pub(super) struct End {
     pub(super) closed: bool,
     /// This end has closed the transport.
     pub(super) hung_up: bool,
+    /// The loop around its engine.
+    pub(super) turns: Turns,
+    /// Streams whose heads the transport has not taken to their ends when it ended.
+    pub(super) lost: BTreeSet<StreamHandle>,
 }
 
 /// What an application knows of one of its streams.
@@ -101,7 +111,7 @@ pub(super) struct Reply {
 /// A message on its way into the engine.
 #[derive(Debug)]
 pub(super) struct Sending {
-    body: Bytes,
+    pub(super) body: Bytes,
     pub(super) at: usize,
     pub(super) trailers: Option<Bytes>,
     /// The most bytes that are offered at once.
@@ -124,7 +134,7 @@ pub(super) enum Sent {
 }
 
 impl End {
-    pub(super) fn new(role: Role, config: Config) -> Self {
+    pub(super) fn new(role: Role, config: Config, turning: Turning) -> Self {
         #[allow(unused_mut)]
         let mut conn = Connection::new(role, config.clone(), Timestamp(0));
         #[cfg(feature = "planted")]
@@ -148,6 +158,8 @@ impl End {
             tally: Tally::default(),
             closed: false,
             hung_up: false,
+            turns: Turns::new(turning),
+            lost: BTreeSet::new(),
         }
     }
 
@@ -211,6 +223,13 @@ impl End {
     pub(super) fn holds_head(&self, stream: StreamHandle) -> bool {
         let id = self.streams.get(&stream).and_then(|live| live.id);
         id.is_some_and(|id| self.observer.holds_block(id))
+    }
+
+    /// The transport has ended, and what waits for it goes nowhere.
+    pub(super) fn note_lost(&mut self) {
+        let holds = |live: &Live| live.id.is_some_and(|id| self.observer.holds_block(id));
+        let lost = self.streams.iter().filter(|(_, live)| holds(live));
+        self.lost = lost.map(|(&handle, _)| handle).collect();
     }
 
     /// The last stream of the GOAWAY that it has read, if it has.
@@ -335,34 +354,6 @@ impl End {
             )));
         }
         Ok(())
-    }
-
-    /// Its peer, which is honest, did nothing that a defence counts.
-    pub(super) fn blameless(&self) -> Result<(), Fault> {
-        let defences = self.conn.stats().defences;
-        if defences.empty_data + defences.unknown_frames + defences.settings == 0 {
-            return Ok(());
-        }
-        let role = self.conn.role();
-        Err(Fault::run(format!(
-            "{role:?} counts abuse of an honest peer: {defences:?}"
-        )))
-    }
-
-    /// What each of its streams waits for.
-    pub(super) fn explain(&self) -> String {
-        let lines = self.streams.iter().map(|(&handle, live)| {
-            let n = live.n;
-            let waiting = self.conn.explain(handle);
-            let mine = live.sending.as_ref().map(|s| (s.at, s.body.len()));
-            format!("#{n} waits for {waiting:?}, given (bytes, of) {mine:?}; ")
-        });
-        format!(
-            "{:?} is {:?}: {}",
-            self.conn.role(),
-            self.conn.lifecycle(),
-            lines.collect::<String>()
-        )
     }
 }
 

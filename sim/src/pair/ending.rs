@@ -45,6 +45,8 @@ impl World<'_> {
     /// I-10 over both ends. Streams are many: they are looked at only when nothing is on its way, and not every time.
     pub(super) fn conserved(&mut self) -> Result<(), Fault> {
         let rest = self.up.next().is_none() && self.down.next().is_none();
+        let through = |end: &End| end.turns.is_through() && !end.unread;
+        let rest = rest && through(&self.client) && through(&self.server);
         let rest = rest && self.unseen >= 2 * self.client.streams.len().max(FEW);
         self.unseen = if rest { 0 } else { self.unseen + 1 };
         conserved(self.client.half(), self.server.half(), rest)
@@ -85,5 +87,35 @@ impl World<'_> {
         ));
         fault.request = first;
         fault
+    }
+}
+
+impl End {
+    /// Its peer, which is honest, did nothing that a defence counts.
+    pub(super) fn blameless(&self) -> Result<(), Fault> {
+        let defences = self.conn.stats().defences;
+        if defences.empty_data + defences.unknown_frames + defences.settings == 0 {
+            return Ok(());
+        }
+        let role = self.conn.role();
+        Err(Fault::run(format!(
+            "{role:?} counts abuse of an honest peer: {defences:?}"
+        )))
+    }
+
+    /// What each of its streams waits for.
+    pub(super) fn explain(&self) -> String {
+        let lines = self.streams.iter().map(|(&handle, live)| {
+            let n = live.n;
+            let waiting = self.conn.explain(handle);
+            let mine = live.sending.as_ref().map(|s| (s.at, s.body.len()));
+            format!("#{n} waits for {waiting:?}, given (bytes, of) {mine:?}; ")
+        });
+        format!(
+            "{:?} is {:?}: {}",
+            self.conn.role(),
+            self.conn.lifecycle(),
+            lines.collect::<String>()
+        )
     }
 }

@@ -1,5 +1,7 @@
 //! What an end does of itself, and what its application announces of its own.
 
+use std::time::Duration;
+
 use raddle_core::Config;
 
 use super::end::End;
@@ -16,6 +18,25 @@ pub(super) fn habits(tape: &mut Tape, config: Config) -> Config {
             true => vec![(0xf001, 7), (4, 1)],
             false => Vec::new(),
         },
+        ..config
+    }
+}
+
+/// Bounds that came last, in half of the runs; none that an honest peer could meet with.
+pub(super) fn bounds(tape: &mut Tape, config: Config) -> Config {
+    if !tape.chance(1, 2) {
+        return config;
+    }
+    Config {
+        events_max: tape.pick(&[config.events_max, config.events_max, 8]),
+        output_bytes_max: tape.pick(&[65_536, 1, 1_000, 20_000]),
+        informational_max: tape.pick(&[16, 30, 255]),
+        close_timeout: Duration::from_millis(tape.pick(&[1_000, 100, 10_000])),
+        stall_timeout: tape
+            .pick(&[Some(300), Some(3_600), None])
+            .map(Duration::from_secs),
+        forward_oddities: tape.chance(1, 3),
+        settings_entries_max: tape.pick(&[32, 16]),
         ..config
     }
 }

@@ -20,6 +20,7 @@ mod standstill;
 mod streams;
 pub(crate) mod trailers;
 mod trouble;
+mod turning;
 
 use bytes::Buf;
 use raddle_core::{Input, Role, StreamHandle, Timestamp};
@@ -69,6 +70,13 @@ pub fn run_with(tape: &mut Tape, planted: Option<Planted>) -> Result<Outcome, Fa
     })
 }
 
+/// How the two ends of a run are set up.
+#[cfg(test)]
+pub(crate) fn configured(tape: &mut Tape) -> [raddle_core::Config; 2] {
+    let plan = Plan::draw(tape, Profile::Safety);
+    [plan.client, plan.server]
+}
+
 /// One run with what happens in `trace`.
 pub(crate) fn attempt(
     tape: &mut Tape,
@@ -98,6 +106,10 @@ enum Task {
     /// A reader gives back credit.
     Release(Role, StreamHandle, usize),
     Trouble(Trouble),
+    /// A loop takes events again.
+    Hear(Role),
+    /// A loop asks for output again.
+    Uncork(Role),
 }
 
 struct World<'t> {
@@ -138,8 +150,8 @@ impl<'t> World<'t> {
         let mut world = Self {
             tape,
             now: 0,
-            client: End::new(Role::Client, plan.client.clone()),
-            server: End::new(Role::Server, plan.server.clone()),
+            client: End::new(Role::Client, plan.client.clone(), plan.turning[0]),
+            server: End::new(Role::Server, plan.server.clone(), plan.turning[1]),
             up: Pipe::new("wire up", plan.style, plan.cuts[0]),
             down: Pipe::new("wire down", plan.style, plan.cuts[1]),
             agenda: Agenda::new(),
@@ -246,7 +258,7 @@ impl<'t> World<'t> {
 
     /// The next moment at which anything happens.
     fn next(&self) -> Option<u64> {
-        let timer = |end: &End| end.conn.poll_timeout().map(|at| at.0);
+        let timer = End::looks_at;
         let next = earlier(self.up.next(), self.down.next());
         let next = earlier(next, self.agenda.next());
         earlier(next, earlier(timer(&self.client), timer(&self.server)))
@@ -261,7 +273,7 @@ impl<'t> World<'t> {
         } else {
             let now = Timestamp(self.now);
             for end in [&mut self.client, &mut self.server] {
-                if end.conn.poll_timeout().is_some_and(|at| at <= now) {
+                if end.looks_at().is_some_and(|at| at <= now.0) {
                     end.dirty = true;
                     end.conn.handle_timeout_with(&mut end.out, now);
                 }
@@ -289,12 +301,14 @@ impl<'t> World<'t> {
                 }
                 // What has arrived before it is read before it.
                 Some(Piece::End(how)) if end.unread => {
-                    pipe.unread(how, now);
+                    // Or when somebody takes events again.
+                    pipe.unread(how, end.turns.deaf.map_or(now, |until| until + 1));
                     return true;
                 }
                 Some(Piece::End(how)) => {
                     end.dirty = true;
                     if end.out.holds_request() {
+                        end.note_lost();
                         // What is said of it has to be true.
                         end.conn.handle_output_lost(&std::mem::take(&mut end.out));
                     }
@@ -317,7 +331,7 @@ impl<'t> World<'t> {
             Task::Urge(role, ..) | Task::Write(role, _) | Task::Release(role, ..) => {
                 self.end(role).dirty = true;
             }
-            Task::Trouble(_) => {}
+            Task::Trouble(_) | Task::Hear(_) | Task::Uncork(_) => {}
         }
         match task {
             Task::Open(n) => self.open(n),
@@ -338,6 +352,14 @@ impl<'t> World<'t> {
                 self.trouble(trouble);
                 Ok(())
             }
+            Task::Hear(role) => {
+                self.hear_again(role);
+                Ok(())
+            }
+            Task::Uncork(role) => {
+                self.uncork(role);
+                Ok(())
+            }
         }
     }
 
@@ -347,20 +369,14 @@ impl<'t> World<'t> {
             let end = self.end(role);
             end.peak = end.peak.max(end.conn.audit().live);
             let mut moved = self.read(role)?;
-            while let Some(event) = self.end(role).poll_event()? {
-                moved = true;
-                if self.planted.is_none() {
-                    self.event(role, event)?;
-                    continue;
-                }
-                for event in self.plant(role, event) {
-                    self.event(role, event)?;
-                }
-            }
-            moved |= self.transmit(role)?;
+            moved |= self.hear(role)?;
+            moved |= !self.is_corked(role) && self.transmit(role)?;
             if !moved {
+                self.turn_again(role)?;
                 let end = self.end(role);
                 match turn {
+                    // Something is left for later.
+                    _ if !end.turns.is_through() => {}
                     // Nothing has changed in it.
                     0 => judge_input(&end.conn, &end.input, &end.out)?,
                     _ => end.look()?,
@@ -400,40 +416,5 @@ impl<'t> World<'t> {
             self.note_read(role);
         }
         Ok(moved)
-    }
-
-    /// Cuts frames and gives them to the transport; answers whether there were any.
-    fn transmit(&mut self, role: Role) -> Result<bool, Fault> {
-        let now = self.now;
-        let end = self.end(role);
-        let (wants, before) = (end.conn.wants_transmit(), end.out.remaining());
-        end.tally
-            .asks(&end.conn, before, end.config.output_bytes_max);
-        let cut = end.conn.poll_transmit(&mut end.out, Timestamp(now));
-        if before == 0 && wants != (cut > 0) {
-            return Err(Fault::run(format!(
-                "I-22: {role:?} wants to transmit: {wants}, but {cut} bytes came"
-            )));
-        }
-        // E03: whoever gives a request up, what is encoded of it is written.
-        if self.end(role).out.remaining() != before + cut {
-            return Err(Fault::run(format!(
-                "I-12: {role:?} takes back what was encoded"
-            )));
-        }
-        self.end(role).observe(before)?;
-        self.record_cut_frames(role, before);
-        let (end, pipe) = match role {
-            Role::Client => (&mut self.client, &mut self.up),
-            Role::Server => (&mut self.server, &mut self.down),
-        };
-        let broken = pipe.write(&mut end.out, now, self.tape);
-        end.wrote();
-        if broken {
-            end.write_fails();
-            self.cut();
-        }
-        self.note_written();
-        Ok(cut > 0)
     }
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use raddle_core::{Config, ErrorCode, Role};
 
-use super::{habits::habits, pipe::Style};
+use super::{
+    habits::{bounds, habits},
+    pipe::Style,
+    turning::Turning,
+};
 use crate::{campaign::Profile, options::unusual, oracle::Way, tape::Tape, wire::Urgency};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -12,6 +16,11 @@ const MILLISECOND: u64 = 1_000_000;
 const ROUNDS_MAX: usize = 60;
 /// One run of this many is a long one, of hundreds of frames.
 const LONG_EVERY: u64 = 4;
+/// What the client is set up by, and the server.
+const LANES: [[&str; 3]; 2] = [
+    ["config client", "habits client", "bounds client"],
+    ["config server", "habits server", "bounds server"],
+];
 /// Faults happen before this moment.
 const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 
@@ -20,6 +29,8 @@ const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
 pub(super) struct Plan {
     pub(super) client: Config,
     pub(super) server: Config,
+    /// The loops around the client's engine and the server's.
+    pub(super) turning: [Turning; 2],
     pub(super) style: Style,
     pub(super) body_max: usize,
     pub(super) requests: Vec<Request>,
@@ -151,10 +162,8 @@ impl Plan {
         let style = style(tape.lane("style"), many, long);
         let calm = profile == Profile::Liveness;
         let impatient = !calm && tape.chance(1, 8);
-        let client = config(tape.lane("config client"), impatient);
-        let server = config(tape.lane("config server"), impatient);
-        let client = habits(tape.lane("habits client"), client);
-        let server = habits(tape.lane("habits server"), server);
+        let [client, server] = LANES.map(|lanes| end(tape, lanes, impatient));
+        let turning = ["loop client", "loop server"].map(|lane| Turning::draw(tape.lane(lane)));
         let narrow = [&client, &server]
             .into_iter()
             .map(|config| {
@@ -189,6 +198,7 @@ impl Plan {
             troubles,
             client,
             server,
+            turning,
             style,
             body_max,
             requests,
@@ -203,7 +213,7 @@ impl Plan {
     /// What is in this run and what is not, for people.
     pub(super) fn options(&self) -> String {
         format!(
-            "{} requests, bodies up to {}; {:?}; {:?}; cuts {:?}; {:?}; calm {}, impatient {}; client: {}; server: {}",
+            "{} requests, bodies up to {}; {:?}; {:?}; cuts {:?}; {:?}; calm {}, impatient {}; loops: {:?}; client: {}; server: {}",
             self.requests.len(),
             self.body_max,
             self.features,
@@ -212,6 +222,7 @@ impl Plan {
             self.troubles,
             self.calm,
             self.impatient,
+            self.turning,
             unusual(&self.client),
             unusual(&self.server)
         )
@@ -303,6 +314,13 @@ fn style(tape: &mut Tape, many: bool, long: bool) -> Style {
         gathers: true,
         ..style
     }
+}
+
+/// How an end is set up, drawn from these lanes.
+fn end(tape: &mut Tape, lanes: [&'static str; 3], impatient: bool) -> Config {
+    let config = config(tape.lane(lanes[0]), impatient);
+    let config = habits(tape.lane(lanes[1]), config);
+    bounds(tape.lane(lanes[2]), config)
 }
 
 fn config(tape: &mut Tape, impatient: bool) -> Config {

@@ -96,6 +96,15 @@ impl World<'_> {
     fn judge_above(&mut self, role: Role, stream: StreamHandle, retry: Retry) -> Result<(), Fault> {
         let live = self.end(role).streams.remove(&stream);
         let last = self.client.last_stream();
+        let lost = self.end(role).lost.contains(&stream);
+        if let (Some(Live { n, .. }), Role::Client) = (&live, role)
+            && lost
+            && retry != Retry::Safe
+            && !self.oracle.has_given_up(*n)
+        {
+            let what = "I-03: its head was never written, and it is not safe to send again";
+            return Err(Fault::of(*n, what));
+        }
         match live {
             Some(Live {
                 n, id: Some(id), ..

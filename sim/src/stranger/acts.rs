@@ -1,6 +1,8 @@
 //! What the engine's application does of itself.
 
-use raddle_core::{ErrorCode, OpenError, RequestHead, ResponseHead, Role, StreamHandle, Then};
+use raddle_core::{
+    ErrorCode, Lifecycle, OpenError, RequestHead, ResponseHead, Role, SendError, StreamHandle, Then,
+};
 
 use super::{World, app::PINGS_MAX};
 use crate::{outcome::Fault, tape::Tape, trace::note, wire::Urgency};
@@ -73,13 +75,16 @@ impl World<'_> {
         if self.tape.lane("surface").chance(1, 8) {
             return self.act_rarely();
         }
+        if self.tape.lane("offers").chance(1, 12) {
+            return self.offer();
+        }
         let choice = self.tape.lane("app").below(8);
         let handles: Vec<_> = self.app.streams.keys().copied().collect();
         let some = (!handles.is_empty()).then(|| handles[self.tape.index(handles.len())]);
         match (choice, some) {
             (0..=3, _) if self.role == Role::Client => {
                 // Rarely a crowd of them, more than any peer takes at once.
-                let crowd = self.tape.lane("crowd").chance(1, 1_000);
+                let crowd = self.tape.lane("crowd").chance(1, 500);
                 for _ in 0..if crowd { CROWD } else { 1 } {
                     self.open_one();
                 }
@@ -95,7 +100,13 @@ impl World<'_> {
                     // More than some peers take.
                     head = head.field(b"x-more", &[b'v'; 300]);
                 }
-                if self.conn.respond(handle, head.finish(), Then::More).is_ok() {
+                let head = head.finish();
+                let size = head.list_size();
+                let answered = self.conn.respond(handle, head, Then::More);
+                if answered == Err(SendError::HeaderListTooLarge) {
+                    self.app.too_large = Some(size);
+                }
+                if answered.is_ok() {
                     note!(self, "app: answers, {} bytes", body);
                     if let Some(live) = self.app.streams.get_mut(&handle) {
                         (live.left, live.total) = (Some(body), Some(body));
@@ -121,31 +132,44 @@ impl World<'_> {
     fn open_one(&mut self) {
         let body = self.tape.lane("app").size(self.app.body_max);
         let kind = Kind::draw(self.tape.lane("lists"));
+        let kind = match self.tape.lane("kinds").below(12) {
+            10 => Kind::Connect,
+            11 => Kind::Head,
+            _ => kind,
+        };
         self.open_as(kind, body);
     }
 
     /// Opens a request of this kind, if there is room.
     pub(super) fn open_as(&mut self, kind: Kind, body: usize) {
-        match self.conn.open(kind.request(), Then::More) {
+        let request = kind.request();
+        let size = request.list_size();
+        match self.conn.open(request, Then::More) {
             Ok(handle) => {
                 note!(self, "app: opens {:?}, {} bytes", kind, body);
                 self.app.tally.wakes.look(&self.conn);
                 self.track(handle, Some(body), kind);
             }
             Err((OpenError::QueueFull, _)) => self.app.tally.unqueued += 1,
+            Err((OpenError::HeaderListTooLarge, _)) => self.app.too_large = Some(size),
             Err(_) => {}
         }
     }
 
     fn reset_one(&mut self, handle: StreamHandle) {
         let id = self.conn.stream_id(handle).map(|id| id.to_u32());
-        let code = self.tape.lane("app more").pick(&[8, 8, 2, 0xbeef]);
+        let code = self.tape.lane("app more").pick(&[8, 8, 2, 0xbeef, 7]);
         note!(self, "app: resets {:?} with {}", id, code);
         self.conn.reset(handle, ErrorCode::from_u32(code));
         let Some(live) = self.app.streams.get_mut(&handle) else {
             return;
         };
         live.reset = true;
+        // RFC 9113 §8.7: nobody has processed what is refused, which an answer belies.
+        let code = match (code, self.role, live.total) {
+            (7, Role::Server, Some(_)) => 2,
+            _ => code,
+        };
         if let Some(id) = id {
             self.app.codes.entry(id).or_insert(code);
         }
@@ -155,7 +179,14 @@ impl World<'_> {
     fn act_more(&mut self, some: Option<StreamHandle>) -> Result<(), Fault> {
         match (self.tape.lane("app more").below(5), some) {
             (0, _) => {
-                if let Some(id) = self.conn.ping() {
+                let asked = self.conn.ping();
+                if asked.is_none()
+                    && self.app.can_ask()
+                    && self.conn.lifecycle() < Lifecycle::Closing
+                {
+                    return Err(Fault::run("I-14: a PING has no room, where few are out"));
+                }
+                if let Some(id) = asked {
                     note!(self, "app: asks for an answer");
                     self.app.pings.insert(id);
                     self.app.asked += 1;
@@ -190,7 +221,7 @@ impl World<'_> {
     }
 
     /// Another urgency for what it sends, or wants to be sent.
-    fn urge(&mut self, handle: StreamHandle) {
+    pub(super) fn urge(&mut self, handle: StreamHandle) {
         let urgency = Urgency {
             level: self.tape.below(8) as u8,
             whole: self.tape.chance(1, 2),

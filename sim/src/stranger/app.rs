@@ -4,18 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use raddle_core::{
-    Connection, Event, Origin, PingId, ResponseHead, Retry, Role, StreamError, StreamHandle, Then,
-    Violation,
+    Connection, Event, Field, Fields, PingId, ResponseHead, Role, StreamHandle, Then,
 };
 
-use super::{TURNS_MAX, World, acts::Kind, slow::STALL, surface::Window};
-use crate::{
-    counted::Tally,
-    outcome::Fault,
-    trace::{Said, note},
-    view::Ended,
-    wire::Urgency,
-};
+use super::{TURNS_MAX, World, acts::Kind, surface::Window};
+use crate::{counted::Tally, outcome::Fault, view::Ended, wire::Urgency};
 
 /// The longest body, in bytes.
 pub(super) const BODY_MAX: usize = 70_000;
@@ -60,6 +53,8 @@ pub(super) struct App {
     /// What it has ended the connection with.
     pub(super) closed: Option<(u32, usize)>,
     pub(super) tally: Tally,
+    /// The size of a list that the engine has not taken for it.
+    pub(super) too_large: Option<usize>,
     /// Times that it has offered something on a stream in this turn.
     pub(super) touched: u64,
 }
@@ -86,6 +81,12 @@ pub(super) struct Live {
     pub(super) urgency: Option<Urgency>,
     /// Bytes of the peer's body that have been told.
     pub(super) heard: usize,
+    /// Interim responses that have been told.
+    pub(super) interims: u32,
+    /// Bytes of names and values in all lists that have been told.
+    pub(super) list_bytes: usize,
+    /// When it was opened.
+    pub(super) since: u64,
 }
 
 impl Live {
@@ -150,6 +151,9 @@ impl World<'_> {
             trailers: false,
             urgency: None,
             heard: 0,
+            interims: 0,
+            list_bytes: 0,
+            since: self.now,
         };
         self.app.tracked += 1;
         self.app.streams.insert(handle, live);
@@ -250,9 +254,12 @@ impl World<'_> {
     /// Answers what is not answered, once the run is to end.
     pub(super) fn answer_all(&mut self) -> bool {
         let mut any = false;
-        for &handle in self.app.streams.keys() {
+        for (&handle, live) in &mut self.app.streams {
             let head = ResponseHead::new(204).finish();
-            any |= self.role == Role::Server && self.conn.respond(handle, head, Then::End).is_ok();
+            if self.role == Role::Server && self.conn.respond(handle, head, Then::End).is_ok() {
+                live.total = Some(0);
+                any = true;
+            }
         }
         any
     }
@@ -280,11 +287,11 @@ impl World<'_> {
                     self.hear_urgency(stream, id, &head);
                 }
                 self.track(stream, None, Kind::of(head.method()));
+                self.count_list(stream, head.all());
             }
-            Event::Interim { stream, head } => self.hear_list(stream, head.all())?,
+            Event::Interim { stream, head } => self.hear_interim(stream, &head)?,
             Event::Trailers { stream, fields } => {
-                self.hear_list(stream, fields.iter())?;
-                self.mark_whole(stream, Then::End);
+                self.hear_trailers(stream, &fields)?;
             }
             Event::Data { stream, data, then } => {
                 if data.is_empty() && !then.is_end() {
@@ -303,6 +310,7 @@ impl World<'_> {
             }
             Event::Response { stream, head, then } => {
                 self.hear_list(stream, head.all())?;
+                self.count_list(stream, head.all());
                 if let Some(live) = self.app.streams.get_mut(&stream) {
                     live.head = true;
                 }
@@ -353,13 +361,40 @@ impl World<'_> {
         Ok(())
     }
 
+    fn hear_interim(&mut self, stream: StreamHandle, head: &ResponseHead) -> Result<(), Fault> {
+        if let Some(live) = self.app.streams.get_mut(&stream) {
+            live.interims += 1;
+        }
+        self.count_list(stream, head.all());
+        self.hear_list(stream, head.all())
+    }
+
+    fn hear_trailers(&mut self, stream: StreamHandle, fields: &Fields) -> Result<(), Fault> {
+        if self.app.discards.contains(&stream) {
+            return Err(Fault::run("I-04: trailers of a body that nobody wants"));
+        }
+        self.count_list(stream, fields.iter());
+        self.hear_list(stream, fields.iter())?;
+        self.mark_whole(stream, Then::End);
+        Ok(())
+    }
+
+    fn count_list<'f>(&mut self, stream: StreamHandle, fields: impl Iterator<Item = Field<'f>>) {
+        let bytes: usize = fields
+            .map(|field| field.name.len() + field.value.len())
+            .sum();
+        if let Some(live) = self.app.streams.get_mut(&stream) {
+            live.list_bytes += bytes;
+        }
+    }
+
     fn mark_whole(&mut self, stream: StreamHandle, then: Then) {
         if let Some(live) = self.app.streams.get_mut(&stream) {
             live.whole |= then.is_end();
         }
     }
 
-    fn ended(&mut self, stream: StreamHandle) -> Result<Live, Fault> {
+    pub(super) fn ended(&mut self, stream: StreamHandle) -> Result<Live, Fault> {
         let live = self.app.streams.remove(&stream);
         self.app.windows.remove(&stream);
         self.app.ended_at = Some(self.now);
@@ -367,67 +402,5 @@ impl World<'_> {
             self.app.gone = Some(stream);
         }
         live.ok_or_else(|| Fault::run("I-01: a stream ends that is not open"))
-    }
-
-    fn failed(&mut self, stream: StreamHandle, error: StreamError) -> Result<(), Fault> {
-        let live = self.ended(stream)?;
-        if error.violation == Some(Violation::StreamStalled) {
-            self.app.stalled.insert(stream);
-        }
-        note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
-        self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
-        self.judge_failure(&live, error)
-    }
-
-    fn judge_failure(&mut self, live: &Live, error: StreamError) -> Result<(), Fault> {
-        let retry = error.retry;
-        if error.violation == Some(Violation::StreamStalled) && self.now < STALL {
-            return Err(Fault::run("I-27: given up as held back before its time"));
-        }
-        match retry {
-            Retry::Never => self.ends.never += 1,
-            Retry::IfIdempotent => self.ends.if_idempotent += 1,
-            Retry::Safe => self.ends.safe += 1,
-        }
-        if self.role == Role::Server || self.broken {
-            return Ok(());
-        }
-        let said = live.id.and_then(|id| self.peer.said.get(&id));
-        let code = error.code.to_u32();
-        if error.origin == Origin::Remote && said.is_some_and(|said| *said != code) {
-            return Err(Fault::run(format!(
-                "I-13: reset by {said:?}, and told as {code}"
-            )));
-        }
-        let above = live
-            .id
-            .is_some_and(|id| self.peer.goaway.is_some_and(|last| id > last));
-        if above
-            && said.is_none()
-            && error.origin == Origin::Remote
-            && retry != Retry::Safe
-            && !live.head
-            && !live.reset
-        {
-            return Err(Fault::run("I-03: above GOAWAY, and not safe to send again"));
-        }
-        if live.whole && !live.reset && said == Some(&0) {
-            return Err(Fault::run(
-                "I-03: the response was whole, and only the upload was stopped",
-            ));
-        }
-        if retry != Retry::Safe && said == Some(&7) && !live.reset && !live.whole {
-            return Err(Fault::run("I-03: refused, and not safe to send again"));
-        }
-        let unprocessed = live
-            .id
-            .is_none_or(|id| said == Some(&7) || self.peer.goaway.is_some_and(|last| id > last));
-        if retry == Retry::Safe && !unprocessed {
-            return Err(Fault::run("I-02: safe to send again, which nobody said"));
-        }
-        if retry != Retry::Safe && live.id.is_none() {
-            return Err(Fault::run("I-03: never sent, and not safe to send again"));
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,6 @@ const SECOND: u64 = 1_000_000_000;
 const ASKED_MAX: u64 = 3;
 /// Those for liveness behind it: some, and then one in each quiet interval.
 const QUIET_MAX: u64 = 3;
-const QUIET: u64 = 300 * SECOND;
 /// Bytes of lists that a stream may bring whatever others have.
 const LIST_SHARE: usize = 2 * 2_048;
 /// Those of a run at whose pace nobody wonders, and each second.
@@ -27,7 +26,7 @@ impl World<'_> {
         let quiet = self.now - self.peer.heard_at;
         let before = std::mem::replace(&mut self.peer.unasked, unasked);
         let alive = match self.bounds.keeps_alive {
-            true => QUIET_MAX + quiet / QUIET,
+            true => QUIET_MAX + quiet / self.bounds.times.quiet,
             false => 0,
         };
         let resets = self.observer.counts().resets_sent;
@@ -81,6 +80,13 @@ impl World<'_> {
     /// I-15: the lists that streams have brought are within what all may have, beside the small ones of each.
     pub(super) fn judge_held_lists(&self) -> Result<(), Fault> {
         let gauges = self.conn.gauges();
+        let told: usize = self.app.streams.values().map(|live| live.list_bytes).sum();
+        if gauges.header_bytes < told {
+            return Err(Fault::run(format!(
+                "I-18: {} bytes of header lists are counted, where {told} were told",
+                gauges.header_bytes
+            )));
+        }
         let may = self.bounds.lists + LIST_SHARE * (gauges.streams + 1);
         match gauges.header_bytes > may {
             true => Err(Fault::run(format!(

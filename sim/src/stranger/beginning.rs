@@ -9,9 +9,6 @@ use crate::{
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SECOND: u64 = 1_000_000_000;
-/// In which a peer has to have sent and acknowledged SETTINGS.
-const PATIENCE: u64 = 10 * SECOND;
 /// Limits on header lists that leave room for some heads, and for none.
 const LISTS: [u32; 3] = [1_000, 230, 100];
 
@@ -54,6 +51,7 @@ impl World<'_> {
             let answer = Answer::Connection(&[1]);
             return self.judge_wrong(&[frame], answer).map(|()| true);
         }
+        let early = self.act_early()?;
         let mut payload = Vec::new();
         let mut set = |id: u16, value: u32| {
             payload.extend_from_slice(&id.to_be_bytes());
@@ -66,7 +64,8 @@ impl World<'_> {
         if !server && self.tape.chance(1, 4) {
             set(8, 1);
         }
-        if self.tape.chance(1, 8) {
+        // What was made before cannot be smaller.
+        if self.tape.chance(1, 8) && !early {
             set(6, self.tape.pick(&LISTS));
         }
         self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &payload));
@@ -76,17 +75,48 @@ impl World<'_> {
         self.peer.mute = true;
         self.turn()?;
         self.broken = true;
-        self.pass_time(self.now + PATIENCE, true)?;
         self.marks.hit("D11");
-        self.has_to_be_over("nobody acknowledges its SETTINGS")?;
+        self.wait_for_settings(true, "nobody acknowledges its SETTINGS")?;
         Ok(true)
+    }
+
+    /// Sometimes the application does not wait for what its peer has to say.
+    fn act_early(&mut self) -> Result<bool, Fault> {
+        let early = self.bounds.flood.is_none() && self.tape.lane("first").chance(1, 8);
+        if early {
+            self.early = true;
+            for _ in 0..self.tape.between(1, 6) {
+                self.act()?;
+            }
+            if self.tape.chance(1, 2) {
+                let handles: Vec<_> = self.app.streams.keys().copied().collect();
+                handles.into_iter().for_each(|handle| self.urge(handle));
+            }
+            self.turn()?;
+        }
+        self.tape.lane("beginning");
+        Ok(early)
     }
 
     /// The peer never says anything.
     fn pass_silently(&mut self) -> Result<(), Fault> {
         self.broken = true;
         self.turn()?;
-        self.pass_time(self.now + PATIENCE, false)?;
-        self.has_to_be_over("nobody sends SETTINGS")
+        self.wait_for_settings(false, "nobody sends SETTINGS")
+    }
+
+    /// I-27: the time for SETTINGS passes, and the connection ends with it, and not before.
+    fn wait_for_settings(&mut self, answers: bool, what: &str) -> Result<(), Fault> {
+        let due = self.now + self.bounds.times.settings;
+        self.pass_time(due - 1, answers)?;
+        if self
+            .conn
+            .error()
+            .is_some_and(|error| error.violation.is_some())
+        {
+            return Err(Fault::run("I-27: ends before the time for SETTINGS"));
+        }
+        self.pass_time(due, answers)?;
+        self.has_to_be_over(what)
     }
 }

@@ -16,8 +16,6 @@ const UNITS: u64 = 256;
 const UNITS_PER_BYTE: u64 = 8;
 /// Units of work for each stream, when something concerns all of them.
 const UNITS_PER_STREAM: u64 = 16;
-/// Nanoseconds in which a connection has to end whose transport takes nothing: the time to write, and that to close.
-const END_MAX: u64 = 31 * 1_000_000_000;
 /// Deadlines that pass in that time.
 const DEADLINES_MAX: u32 = 1_000;
 
@@ -68,7 +66,9 @@ impl World<'_> {
         }
         self.marks.hit("dead transport");
         note!(self, "the transport takes nothing any more");
-        self.record_dead_transport(self.now + END_MAX, "the transport takes nothing");
+        // The time to write, and that to close.
+        let until = self.now + self.bounds.times.write + self.bounds.times.close;
+        self.record_dead_transport(until, "the transport takes nothing");
         // Something that has to be answered, so that there is something to write.
         self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
         match self.tape.below(4) {
@@ -78,7 +78,6 @@ impl World<'_> {
             _ => {}
         }
         self.broken = true;
-        let until = self.now + END_MAX;
         for _ in 0..DEADLINES_MAX {
             self.turn_blocked()?;
             let due = match self.conn.poll_timeout() {

@@ -9,10 +9,6 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Frames that every defence lets pass again after a second.
-const REFILL: u32 = 30;
-/// Frames that none does: what it lets pass in two seconds.
-const REFILL_MAX: u32 = 70;
 
 /// What there is too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +78,13 @@ impl World<'_> {
             self.send_many(other, burst)?;
         }
         if self.tape.chance(1, 2) {
-            self.now += self.tape.pick(&[1, 2_000]) * SECOND;
-            self.send_many(flood, REFILL.min(burst))?;
+            let seconds = self.tape.pick(&[1, 2_000]);
+            self.now += u64::from(seconds) * SECOND;
+            self.send_many(flood, (self.bounds.refill * seconds).min(burst))?;
         }
+        // Not one more than that.
         self.broken = true;
-        self.send_many(flood, burst + REFILL_MAX)?;
+        self.send_many(flood, 1)?;
         if self.peer.next <= 0x7fff_ffff && self.conn.lifecycle() < Lifecycle::Closing {
             return Err(Fault::run(format!(
                 "I-28: lets pass: a flood of {flood:?}, of more than {burst}"

@@ -52,6 +52,7 @@ impl World<'_> {
             )));
         }
         self.judge_extensions()?;
+        self.judge_peer_told()?;
         self.judge_windows()?;
         self.judge_openable()?;
         self.judge_held_lists()?;
@@ -89,6 +90,37 @@ impl World<'_> {
             ));
         }
         self.fresh = told.ready == 0;
+        Ok(())
+    }
+
+    /// What the engine tells of its peer is what that has said.
+    fn judge_peer_told(&mut self) -> Result<(), Fault> {
+        if !self.input.is_empty() || self.bounds.flood.is_some() {
+            return Ok(());
+        }
+        let takes = self.conn.takes_extended_connect();
+        if takes != self.observer.takes_protocols() {
+            return Err(Fault::run(format!(
+                "I-14: extended CONNECT is told as {takes:?}, where the peer says {:?}",
+                self.observer.takes_protocols()
+            )));
+        }
+        if let Some(size) = self.app.too_large.take()
+            && size <= self.observer.list_limit()
+        {
+            return Err(Fault::run(format!(
+                "I-28: a list of {size} bytes is too large, where the peer takes {}",
+                self.observer.list_limit()
+            )));
+        }
+        let told = self.conn.peer_goaway();
+        let told = told.map(|told| (told.last.to_u32(), told.code.to_u32(), told.debug.len()));
+        if told != self.peer.goaway_said || (told.is_some() && self.told.draining != 1) {
+            return Err(Fault::run(format!(
+                "I-14: GOAWAY is told as {told:?} and {} times, where the peer said {:?}",
+                self.told.draining, self.peer.goaway_said
+            )));
+        }
         Ok(())
     }
 
@@ -135,6 +167,25 @@ impl World<'_> {
         Ok(())
     }
 
+    /// I-17: behind as much as may wait, nothing more of any stream is cut. What began before that ends: a head in several
+    /// frames, and one behind another of its stream.
+    pub(super) fn judge_full(&self, before: usize, frames: &[Frame]) -> Result<(), Fault> {
+        let (mut at, mut last) = (before, 0);
+        for frame in frames {
+            let is_stream = matches!(frame.kind, kind::DATA | kind::HEADERS)
+                || (frame.kind == kind::WINDOW_UPDATE && frame.stream > 0);
+            if is_stream && at >= self.bounds.output && frame.stream != last {
+                return Err(Fault::run(format!(
+                    "I-17: {} is cut behind {at} bytes of output",
+                    super::short::Short(frame)
+                )));
+            }
+            at += 9 + frame.payload.len();
+            last = frame.stream;
+        }
+        Ok(())
+    }
+
     /// An honest peer is not accused, and what the engine says agrees with what it was told to be.
     pub(super) fn accept(&mut self, frame: &Frame) -> Result<(), Fault> {
         if frame.kind == kind::GOAWAY && self.judge_closed(frame)? {
@@ -158,6 +209,15 @@ impl World<'_> {
                 self.judge_goaway(frame.word(0), code)?;
                 self.told.goaway = Some(code);
             }
+        }
+        if frame.kind == kind::GOAWAY
+            && let Some(violation) = self.conn.error().and_then(|error| error.violation)
+            && frame.payload[8..] != *format!("{violation} ({})", violation.section()).as_bytes()
+        {
+            return Err(Fault::run(format!(
+                "I-29: ends for {violation}, and GOAWAY does not say so: {}",
+                String::from_utf8_lossy(&frame.payload[8..])
+            )));
         }
         let refused = frame.kind == kind::RST_STREAM && self.peer.refused.contains(&frame.stream);
         if !self.broken
@@ -211,7 +271,14 @@ impl World<'_> {
             .filter(|(_, stream)| !stream.over || stream.uncredited > 0)
             .count();
         let may = open + self.app.streams.len() + self.app.taken.len();
-        if self.role == Role::Server && code == 7 && !self.broken && may < self.bounds.streams {
+        let own = self.app.codes.get(&id) == Some(&7);
+        if self.role == Role::Server
+            && code == 7
+            && !own
+            && !self.broken
+            && !self.peer.refused.contains(&id)
+            && may < self.bounds.streams
+        {
             return Err(Fault::run(format!(
                 "I-03: stream {id} is refused, of {may}"
             )));

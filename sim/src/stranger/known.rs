@@ -22,6 +22,9 @@ pub(super) struct Peer {
     /// Streams that the engine may well refuse.
     pub(super) refused: BTreeSet<u32>,
     pub(super) goaway: Option<u32>,
+    /// What is to be told of its GOAWAY: the last stream that it has named; the first code that is an error, or else the
+    /// last, and the length of what came with that.
+    pub(super) goaway_said: Option<(u32, u32, usize)>,
     pub(super) engine_left: bool,
     pub(super) highest: u32,
     /// Its end of the table of the engine's decoder.
@@ -49,6 +52,8 @@ pub(super) struct Peer {
     pub(super) mute: bool,
     /// Frames that are worth nothing and may not be sent without end.
     pub(super) idle: u32,
+    /// Interim responses that it sends on one stream.
+    pub(super) interims_max: u8,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +76,7 @@ pub(super) struct Stream {
     pub(super) interims: u8,
 }
 
-/// As many interim responses as everybody takes.
+/// More interim responses than any answer needs.
 pub(super) const INTERIMS_MAX: u8 = 12;
 
 impl Peer {
@@ -87,6 +92,7 @@ impl Peer {
             said: BTreeMap::new(),
             refused: BTreeSet::new(),
             goaway: None,
+            goaway_said: None,
             engine_left: false,
             highest: 0,
             writer: Writer::new(),
@@ -102,6 +108,7 @@ impl Peer {
             goes_by_urgency: false,
             mute: false,
             idle: 0,
+            interims_max: INTERIMS_MAX,
         }
     }
 
@@ -153,8 +160,8 @@ impl Peer {
     /// Whether one more interim response may be sent, which is counted then.
     pub(super) fn informs(&mut self, id: u32) -> bool {
         let stream = self.streams.entry(id).or_default();
-        stream.interims += 1;
-        stream.interims <= INTERIMS_MAX
+        stream.interims = stream.interims.saturating_add(1);
+        stream.interims <= self.interims_max
     }
 
     /// So many bytes of DATA are sent.

@@ -15,7 +15,15 @@ use crate::{
 
 /// PROTOCOL_ERROR, which a message gets that is malformed; and what a request may get that comes at a bad time.
 const MALFORMED: u32 = 1;
-const REFUSALS: [u32; 2] = [7, 11];
+const TOO_MUCH: u32 = 11;
+const REFUSALS: [u32; 2] = [7, TOO_MUCH];
+/// Less than a list that may be too much beside others.
+const LIST_SMALL: usize = 1_000;
+/// More than a length in 32 bits.
+const LENGTH_BITS: u64 = 1 << 32;
+/// Fewer fields than a list can be filled up with, and more bytes of lists than all streams bring.
+const FIELDS_FEW: u32 = 100;
+const LISTS_MANY: usize = 1 << 20;
 
 /// A list that is on its way to the application, as it is to be told; or that nobody may be told of.
 #[derive(Debug)]
@@ -56,7 +64,44 @@ impl World<'_> {
             }
             pool::keep_to_http(lines);
         }
+        self.fill_list(lines);
         self.peer.writer.write(self.tape.lane("tables"), lines)
+    }
+
+    /// Makes a list as large as it may be, or a little less or more, by its fields or by its bytes.
+    fn fill_list(&mut self, lines: &mut Vec<Line>) {
+        let tape = self.tape.lane("list sizes");
+        if !tape.chance(1, 10) {
+            return;
+        }
+        let less = tape.pick(&[1, 0, 2]);
+        if tape.chance(1, 2) {
+            let most = self.bounds.fields as usize + 1 - less;
+            while self.bounds.fields < FIELDS_FEW && lines.len() < most {
+                lines.push(Line::new("x-m", "v"));
+            }
+            return;
+        }
+        let most = self.bounds.list_bytes as usize + 1 - less;
+        let line = Line::new("x-m", "");
+        if let Some(room) = most.checked_sub(size(lines) + size(std::slice::from_ref(&line))) {
+            lines.push(Line {
+                value: vec![b'm'; room],
+                ..line
+            });
+        }
+    }
+
+    /// There may be no room for a list beside those of others.
+    fn note_large(&mut self, id: u32, lines: &[Line]) {
+        if self.bounds.lists < LISTS_MANY && size(lines) > LIST_SMALL {
+            self.peer.refused.insert(id);
+        }
+    }
+
+    /// Whether the engine takes lists of this size (RFC 9113 §10.5.1).
+    fn is_within(&self, lines: &[Line]) -> bool {
+        lines.len() <= self.bounds.fields as usize && size(lines) <= self.bounds.list_bytes as usize
     }
 
     fn hope(&mut self, id: u32, good: bool, lines: Vec<Line>) {
@@ -97,6 +142,7 @@ impl World<'_> {
         self.peer.next += 2;
         let list = List::Request {
             extended: self.tunnels,
+            odd: self.bounds.odd,
         };
         let tape = self.tape.lane("lists");
         // Some ask for what they were never offered.
@@ -106,8 +152,10 @@ impl World<'_> {
         let tunnel = find(&lines, b":method") == Some(b"CONNECT");
         let left = content_length(&lines).filter(|_| !tunnel);
         let end = self.tape.lane("lists").chance(1, 4);
-        let good = well_formed(&lines, list) && !(end && left.unwrap_or(0) > 0);
+        let good =
+            well_formed(&lines, list) && self.is_within(&lines) && !(end && left.unwrap_or(0) > 0);
         self.send_block(id, &block, end);
+        self.note_large(id, &lines);
         self.name_list(good, &lines, false);
         self.hope(id, good, lines);
         let stream = Stream {
@@ -149,8 +197,15 @@ impl World<'_> {
             true => !end,
             false => !(end && left.unwrap_or(0) > 0),
         };
-        let good = well_formed(&lines, List::Response) && fits;
+        let good = well_formed(
+            &lines,
+            List::Response {
+                odd: self.bounds.odd,
+            },
+        ) && self.is_within(&lines)
+            && fits;
         self.send_block(id, &block, end);
+        self.note_large(id, &lines);
         self.name_list(good, &lines, false);
         if interim && end {
             self.marks.hit("S02");
@@ -184,8 +239,18 @@ impl World<'_> {
         let mut lines = pool::trailers(self.tape.lane("lists"));
         let block = self.drawn(&mut lines);
         let end = !self.tape.lane("lists").chance(1, 8);
-        let good = end && !tunnel && left.unwrap_or(0) == 0 && well_formed(&lines, List::Trailers);
+        let good = end
+            && !tunnel
+            && left.unwrap_or(0) == 0
+            && self.is_within(&lines)
+            && well_formed(
+                &lines,
+                List::Trailers {
+                    odd: self.bounds.odd,
+                },
+            );
         self.send_block(id, &block, end);
+        self.note_large(id, &lines);
         self.name_list(good, &lines, true);
         if !(good && self.app.discards(id)) {
             self.hope(id, good, lines);
@@ -209,7 +274,9 @@ impl World<'_> {
         };
         let more = self.tape.pick(&[1, 100]);
         let len = match left {
-            1.. if self.tape.chance(1, 2) => self.tape.below(left),
+            1.. if self.tape.chance(1, 2) => self.tape.below(left.min(LENGTH_BITS)),
+            // What is left of it in fewer bits.
+            LENGTH_BITS.. => left % LENGTH_BITS,
             _ => left + more,
         };
         if !self.peer.has_room(id, len) {
@@ -300,6 +367,13 @@ impl World<'_> {
         for hope in hopes.into_iter().filter(|hope| !hope.any) {
             let reset = self.peer.resets.get(&hope.id).copied();
             let refused = reset.is_some_and(|code| REFUSALS.contains(&code));
+            if hope.good && reset == Some(TOO_MUCH) && self.bounds.lists >= LISTS_MANY {
+                return Err(Fault::run(format!(
+                    "I-28: stream {} is too much, which is within all bounds: {}",
+                    hope.id,
+                    text(&hope.lines)
+                )));
+            }
             // A request above the last stream of a GOAWAY is nobody's.
             if refused || self.observer.has_left_behind(hope.id) {
                 continue;
@@ -319,7 +393,13 @@ impl World<'_> {
     }
 }
 
-fn text(lines: &[Line]) -> String {
+/// As RFC 9113 §10.5.1 counts it.
+fn size(lines: &[Line]) -> usize {
+    let line = |line: &Line| line.name.len() + line.value.len() + 32;
+    lines.iter().map(line).sum()
+}
+
+pub(super) fn text(lines: &[Line]) -> String {
     let line = |line: &Line| {
         let sensitive = if line.sensitive { " (sensitive)" } else { "" };
         format!(

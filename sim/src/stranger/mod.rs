@@ -5,14 +5,18 @@ mod acts;
 mod app;
 mod asked;
 mod beginning;
+mod behind;
 mod bounds;
 mod dead;
+mod edges;
+mod failures;
 mod flood;
 mod judge;
 mod known;
 mod lists;
 mod more;
 mod named;
+mod offers;
 mod path;
 mod peer;
 mod pieces;
@@ -35,7 +39,7 @@ use raddle_core::{Config, Connection, Event, Lifecycle, Role, Timestamp, Transmi
 
 use self::{
     app::{App, BODY_MAX},
-    bounds::{Bounds, IDLE, bounds, config, settings},
+    bounds::{Bounds, bounds, config},
     dead::Cost,
     known::{Peer, undefined},
     short::Short,
@@ -89,10 +93,22 @@ struct World<'t> {
     fresh: bool,
     /// Time that has passed with nothing else, in nanoseconds.
     idle: u64,
+    /// The application has done something before its peer had said anything.
+    early: bool,
+    /// The loop around the engine turns more often than it need.
+    turns_again: bool,
     /// When the peer has asked last whether the engine lives.
     asked_at: u64,
     marks: Marks,
     ends: Ends,
+}
+
+/// Which end the engine is, how it is set up, and the burst of its defences in a run that is a flood.
+pub(crate) fn configured(tape: &mut Tape) -> (Role, Config, Option<u32>) {
+    let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
+    let config = config(tape);
+    let (config, flood) = bounds(tape, config);
+    (role, config, flood)
 }
 
 /// One run, with what happens in `trace`.
@@ -101,6 +117,7 @@ pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fau
     world.run()?;
     world.judge_events()?;
     world.judge_end()?;
+    world.go_on_behind_the_end()?;
     world.observer.seen().count(&mut world.marks);
     let frames = world.conn.stats().frames_received;
     world.marks.add_to("frames", frames);
@@ -114,24 +131,9 @@ pub(crate) fn attempt(tape: &mut Tape, trace: &mut Trace) -> Result<Outcome, Fau
 
 impl<'t> World<'t> {
     fn new(tape: &'t mut Tape, trace: &'t mut Trace) -> Self {
-        let role = tape.lane("setup").pick(&[Role::Client, Role::Server]);
-        let config = config(tape);
-        let (config, flood) = bounds(tape, config);
+        let (role, config, flood) = configured(tape);
         trace.tell_options(|| format!("{role:?}: {}; flood {flood:?}", unusual(&config)));
-        let bounds = Bounds {
-            events: config.events_max,
-            output: config.output_bytes_max,
-            keeps_alive: config.keep_alive_interval.is_some(),
-            keeps_places: config.keep_alive_interval.is_some() && config.keep_reset_slots,
-            idle: config.idle_timeout.unwrap_or(IDLE),
-            flood,
-            fields: config.header_fields_max,
-            queue: config.open_queue_max,
-            joins: config.join_cookies,
-            lists: config.header_bytes_total_max,
-            streams: config.concurrent_streams_max as usize,
-            settings: settings(&config, role),
-        };
+        let bounds = Bounds::new(&config, role, flood);
         let windows = (
             config.connection_window_bytes,
             config
@@ -148,6 +150,8 @@ impl<'t> World<'t> {
             conn.skip_to(raddle_core::StreamId::from_u32(first + 4));
         }
         let body_max = tape.pick(&[1_000, 3_000, BODY_MAX]);
+        let turns_again = tape.lane("again").chance(1, 4);
+        tape.lane("setup");
         Self {
             tape,
             trace,
@@ -165,7 +169,10 @@ impl<'t> World<'t> {
                 body_max,
                 ..App::default()
             },
-            peer: Peer::new(role == Role::Server, first),
+            peer: Peer {
+                interims_max: bounds.interims.min(known::INTERIMS_MAX),
+                ..Peer::new(role == Role::Server, first)
+            },
             broken: false,
             walks: 0,
             bounds,
@@ -178,6 +185,8 @@ impl<'t> World<'t> {
             fresh: true,
             idle: 0,
             asked_at: 0,
+            early: false,
+            turns_again,
             marks: Marks::default(),
             ends: Ends::default(),
         }
@@ -238,6 +247,9 @@ impl<'t> World<'t> {
         if self.tape.lane("quiet").chance(1, 3) {
             return self.quiet();
         }
+        if self.tape.lane("edges").chance(1, 10) {
+            return self.meet_an_edge();
+        }
         match self.tape.lane("violation").below(16) {
             0..6 => self.violate(),
             6 => self.transport_dies(),
@@ -247,7 +259,7 @@ impl<'t> World<'t> {
 
     /// A run about one thing that comes together too rarely in others.
     fn course(&mut self) -> Result<(), Fault> {
-        if self.peer.first > 1 {
+        if self.peer.first > 1 || self.early {
             return self.calm_down();
         }
         match (self.tape.below(4), self.role) {
@@ -368,6 +380,7 @@ impl<'t> World<'t> {
             let mut frames = Vec::new();
             self.observer.sent(&bytes, Some(&mut frames))?;
             self.observer.left(0);
+            self.judge_full(0, &frames)?;
             for frame in frames {
                 note!(self.trace, "engine: {}", Short(&frame));
                 self.accept(&frame)?;
@@ -392,6 +405,9 @@ impl<'t> World<'t> {
                     counted::judge(&self.conn, &self.observer, &self.app.tally)?;
                 }
                 self.judge_lists()?;
+                if self.turns_again && self.tape.lane("again").chance(1, 2) {
+                    crumbs::again(&mut self.conn, &mut self.input, &mut self.out, now)?;
+                }
                 return self.judge_rest();
             }
         }

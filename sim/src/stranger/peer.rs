@@ -38,7 +38,12 @@ impl World<'_> {
                 self.peer.idle += 1;
                 self.deliver(&Frame::new(0x42, 0xff, 5, b"unknown"));
             }
-            14 if self.tape.chance(1, 4) => self.leave(),
+            14 if self.tape.chance(1, 4) => {
+                self.leave();
+                while self.tape.lane("leaving").chance(1, 2) {
+                    self.leave();
+                }
+            }
             15 if client && self.tape.chance(1, 20) && self.peer.next < 10 => {
                 self.marks.hit("burst");
                 (0..280).for_each(|_| self.open_stream());
@@ -243,13 +248,33 @@ impl World<'_> {
         let (id, values): (u16, &[u32]) = match self.tape.below(4) {
             0 => (4, &[0, 1, 100, 65_535, 100_000]),
             1 => (3, &[100, 1, 2, 5]),
+            3 if self.tape.lane("settings").chance(1, 2) => return self.mix_settings(),
             _ => (1, &[4_096, 0, 100, 8_000]),
         };
+        self.tape.lane("peer");
         let mut payload = Vec::new();
         for _ in 0..self.tape.between(1, 3) {
             payload.extend_from_slice(&id.to_be_bytes());
             payload.extend_from_slice(&word(self.tape.pick(values)));
         }
+        self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &payload));
+    }
+
+    /// Several settings in one frame, each more than once at times: they count in their order (RFC 9113 §6.5.3).
+    fn mix_settings(&mut self) {
+        let mut payload = Vec::new();
+        for _ in 0..self.tape.between(1, 6) {
+            let (id, values): (u16, &[u32]) = self.tape.pick(&[
+                (1, &[4_096, 0, 100][..]),
+                (3, &[100, 1, 5]),
+                (4, &[65_535, 0, 1_000, 100_000]),
+                (5, &[16_384, 26_384, 16_385, 60_000]),
+                (6, &[100_000, 300, 1_000, 17_000]),
+            ]);
+            payload.extend_from_slice(&id.to_be_bytes());
+            payload.extend_from_slice(&word(self.tape.pick(values)));
+        }
+        self.tape.lane("peer");
         self.deliver(&Frame::new(kind::SETTINGS, 0, 0, &payload));
     }
 
@@ -270,7 +295,7 @@ impl World<'_> {
         }
     }
 
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         let client = self.role == Role::Server;
         let lasts = [
             0x7fff_ffff,
@@ -295,6 +320,11 @@ impl World<'_> {
             self.peer.reason = reason;
         }
         let debug = vec![b'.'; tape.pick(&[0, 0, 9])];
+        let code = self.peer.reason;
+        self.peer.goaway_said = Some(match self.peer.goaway_said {
+            Some((_, before, len)) if before != 0 => (last, before, len),
+            _ => (last, code, debug.len()),
+        });
         let payload = [&word(last)[..], &word(self.peer.reason), &debug].concat();
         self.tape.lane("peer");
         self.deliver(&Frame::new(kind::GOAWAY, 0, 0, &payload));

@@ -10,8 +10,6 @@ use crate::{
     wire::{Frame, kind},
 };
 
-/// In which a peer that speaks has to answer a PING for its places to stay taken.
-const PATIENCE: u64 = 10 * SECOND;
 /// After how long a silence an engine asks whether its peer lives.
 const SILENCE: u64 = 30 * SECOND;
 
@@ -34,6 +32,8 @@ struct Places {
     last: u64,
     /// PINGs so far.
     sent: u64,
+    /// In which a peer that speaks has to answer a PING for its places to stay taken.
+    patience: u64,
 }
 
 impl Places {
@@ -45,7 +45,7 @@ impl Places {
     fn reset(&mut self, now: u64) {
         if self.kept && !self.in_vain && (self.heard || self.asked > 0) {
             self.fresh += 1;
-            self.due.get_or_insert(now + PATIENCE);
+            self.due.get_or_insert(now + self.patience);
         }
     }
 
@@ -55,7 +55,7 @@ impl Places {
             return false;
         }
         (self.asked, self.fresh, self.heard) = (self.fresh, 0, false);
-        self.due = Some(now + PATIENCE);
+        self.due = Some(now + self.patience);
         true
     }
 
@@ -71,8 +71,8 @@ impl Places {
     /// So late is it. Who speaks and does not answer is waited for no longer.
     fn pass(&mut self, now: u64) {
         while let Some(due) = self.due.filter(|&due| due <= now) {
-            self.due = Some(due + PATIENCE);
-            if due - self.last < PATIENCE {
+            self.due = Some(due + self.patience);
+            if due - self.last < self.patience {
                 (self.asked, self.fresh, self.in_vain) = (0, 0, true);
             }
             self.settle();
@@ -99,6 +99,7 @@ impl World<'_> {
             due: None,
             last: self.now,
             sent: self.observer.counts().pings_sent,
+            patience: self.bounds.times.answer,
         };
         for _ in 0..self.tape.lane("places").between(4, 40) {
             if self.conn.lifecycle() != Lifecycle::Open {
@@ -192,7 +193,7 @@ impl World<'_> {
             self.deliver(&Frame::new(kind::PING, 0, 0, b"i'm here"));
             places.last = self.now;
             self.turn()?;
-            let until = self.now + PATIENCE / 2 + SECOND;
+            let until = self.now + places.patience / 2 + SECOND;
             self.pass_time(until, false)?;
             self.now = until;
             places.pass(until);

@@ -3,7 +3,7 @@
 use bytes::Buf;
 use raddle_core::{Lifecycle, Role, StreamHandle, Timestamp, Waiting};
 
-use super::{World, more::BASE_MAX};
+use super::{World, bounds::KEEP_ALIVE, more::BASE_MAX};
 use crate::{
     outcome::Fault,
     trace::note,
@@ -11,16 +11,8 @@ use crate::{
 };
 
 pub(super) const SECOND: u64 = 1_000_000_000;
-/// Nanoseconds in which a connection ends whose peer is silent while something is expected of it: the longest time
-/// between two PINGs twice, and a minute.
-pub(super) const SILENCE_MAX: u64 = 660 * SECOND;
-/// The same where it has rarely been asked before: the time until a PING, and that for its answer.
-const ASKED_MAX: u64 = 40 * SECOND;
-/// How long a header block may take; a transport for 1 KiB, with the time until it is dropped; and how long windows may
-/// hold back a stream.
-const BLOCK: u64 = 5 * SECOND;
-const CRUMBS_MAX: u64 = 31 * SECOND;
-const HELD_MAX: u64 = 450 * SECOND;
+/// In which windows hold back streams that nobody gives up for that.
+const HELD_LONG: u64 = 2_000 * SECOND;
 /// Time that passes in a run, with nothing else. Who opens no window for much longer is given up.
 pub(super) const IDLE_MAX: u64 = 100 * SECOND;
 /// Deadlines that pass in such a time.
@@ -96,12 +88,19 @@ impl World<'_> {
         note!(self, "the peer falls silent");
         self.broken = true;
         self.app.release_all(&mut self.conn);
+        if self.tape.lane("again").chance(1, 2) {
+            // The last that is heard of it, and a beginning of something: it is there each time that the engine looks.
+            let begun = self.tape.between(1, 16) as usize;
+            self.deliver_bytes(&[0, 0, 8, kind::PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7][..begun]);
+        }
         self.turn()?;
         // Who has been asked twice for nothing is asked less often from then on, even if it has said something meanwhile
         // without having answered.
         let most = match u64::from(self.peer.asked) + self.peer.owed {
-            0 | 1 => ASKED_MAX,
-            _ => SILENCE_MAX,
+            0 | 1 => {
+                u64::try_from(KEEP_ALIVE.as_nanos()).unwrap_or(u64::MAX) + self.bounds.times.answer
+            }
+            _ => self.silence_max(),
         };
         self.pass_time(self.now + most, false)?;
         match self.app.streams.is_empty() {
@@ -119,13 +118,17 @@ impl World<'_> {
         let Some(id) = id else { return Ok(()) };
         self.marks.hit("block without end");
         self.broken = true;
+        // Nobody owes anybody an answer.
+        self.pass_time(self.now, true)?;
+        let id = self.end_a_block(id)?;
         self.deliver(&Frame::new(kind::HEADERS, 0, id, &[]));
         self.turn()?;
-        let until = self.now + BLOCK;
+        let block = self.bounds.times.block;
+        let until = self.now + block;
         if self.tape.chance(1, 2) {
             // What comes in drops does not move its deadline.
             for _ in 0..2 {
-                self.now += 2 * SECOND;
+                self.now += block / 5 * 2;
                 self.deliver(&Frame::new(kind::CONTINUATION, 0, id, &[]));
                 self.turn()?;
                 self.pass_time(self.now, false)?;
@@ -144,6 +147,25 @@ impl World<'_> {
         self.has_to_be_over("a header block does not go on")
     }
 
+    /// Sometimes another block ends just before, at the end of its own time, and the next one begins behind it at once.
+    fn end_a_block(&mut self, id: u32) -> Result<u32, Fault> {
+        if !self.tape.lane("blocks in a row").chance(1, 2) || self.bounds.interims < 2 {
+            return Ok(id);
+        }
+        let (block, next) = match self.role {
+            Role::Client => (self.block(b"\x08\x03103"), id),
+            Role::Server if id > 0x7fff_fff0 => return Ok(id),
+            Role::Server => (self.block(b"\x83\x87\x84\x01\x01a"), id + 2),
+        };
+        self.peer.next = self.peer.next.max(next);
+        self.deliver(&Frame::new(kind::HEADERS, 0, id, &[]));
+        self.turn()?;
+        self.now += self.bounds.times.block / 5 * 4;
+        // Both are there when the engine looks.
+        self.deliver(&Frame::new(kind::CONTINUATION, 4, id, &block));
+        Ok(next)
+    }
+
     /// The transport takes a byte each second.
     fn take_crumbs(&mut self) -> Result<(), Fault> {
         self.marks.hit("crumbs");
@@ -152,7 +174,7 @@ impl World<'_> {
         for _ in 0..8 {
             self.deliver(&Frame::new(kind::PING, 0, 0, b"anybody?"));
         }
-        let until = self.now + CRUMBS_MAX;
+        let until = self.now + self.bounds.times.write + self.bounds.times.close.max(SECOND);
         self.record_dead_transport(until, "the transport takes a byte each second");
         while self.now < until && self.conn.lifecycle() < Lifecycle::Closed {
             self.turn_blocked()?;
@@ -176,6 +198,12 @@ impl World<'_> {
         }
     }
 
+    /// Nanoseconds in which a connection ends whose peer is silent while something is expected of it: the longest time
+    /// between two PINGs twice, and a minute.
+    pub(super) fn silence_max(&self) -> u64 {
+        2 * self.bounds.times.quiet + 60 * SECOND
+    }
+
     /// The peer answers what has to be answered, and opens no window.
     fn hold_back(&mut self) -> Result<(), Fault> {
         self.marks.hit("held back");
@@ -188,7 +216,16 @@ impl World<'_> {
             self.want_much()?;
         }
         let before = self.held_streams();
-        self.pass_time(self.now + HELD_MAX, true)?;
+        let Some(stall) = self.bounds.times.stall else {
+            return self.hold_back_for_ever(&before);
+        };
+        if self.tape.lane("slow").chance(1, 2) {
+            // One that comes later has as much time.
+            self.pass_time(self.now + stall / 3, true)?;
+            self.now += stall / 3;
+            self.want_much()?;
+        }
+        self.pass_time(self.now + stall / 2 * 3, true)?;
         // Another one may have got the place of one that was given up.
         let after = self.held_streams();
         match before.iter().find(|handle| after.contains(handle)) {
@@ -198,6 +235,18 @@ impl World<'_> {
                     self.conn.stream_id(handle)
                 )))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where no time is set for it, nobody is given up for that.
+    fn hold_back_for_ever(&mut self, before: &[StreamHandle]) -> Result<(), Fault> {
+        self.pass_time(self.now + HELD_LONG, true)?;
+        let after = self.held_streams();
+        match before.iter().find(|handle| !after.contains(handle)) {
+            Some(handle) if self.conn.lifecycle() < Lifecycle::Closing => Err(Fault::run(format!(
+                "I-27: {handle:?} is given up as held back, for which there was no time"
+            ))),
             _ => Ok(()),
         }
     }

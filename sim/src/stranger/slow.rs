@@ -22,10 +22,6 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// In which a stream is given up that gets on by less than 1 KiB between two looks: not before the first, and by the
-/// second.
-pub(super) const STALL: u64 = 300 * SECOND;
-const STALL_MAX: u64 = 450 * SECOND;
 /// More of the connection's window than is used.
 const WIDE: u32 = 1 << 20;
 /// More than the 1 KiB in which a deadline moves.
@@ -106,6 +102,12 @@ impl World<'_> {
 
     /// The peer opens one window by a little now and then, or by what counts; and in the end not at all.
     fn drip(&mut self, enough: bool) -> Result<(), Fault> {
+        // In which a stream is given up that gets on by less than 1 KiB between two looks: not before the first, and by the
+        // second.
+        let Some(stall) = self.bounds.times.stall else {
+            return self.calm_down();
+        };
+        let stall_max = stall / 2 * 3;
         self.want_much()?;
         let Some((handle, id)) = self.held_stream() else {
             return Ok(());
@@ -113,8 +115,11 @@ impl World<'_> {
         self.marks.hit("drips");
         self.broken = true;
         let (bytes, every) = match enough {
-            true => (SOME as u32, 100 * SECOND),
-            false => (self.tape.lane("slow").between(1, 200) as u32, 40 * SECOND),
+            true => (SOME as u32, stall / 3),
+            false => (
+                self.tape.lane("slow").between(1, 200) as u32,
+                stall / 15 * 2,
+            ),
         };
         self.deliver(&Frame::new(kind::WINDOW_UPDATE, 0, 0, &word(WIDE)));
         // Where the initial window was lowered below what was sent, nothing gets on before that is made up for.
@@ -130,11 +135,11 @@ impl World<'_> {
         );
         let begin = self.now;
         let mut last = begin;
-        while self.app.streams.contains_key(&handle) && last < begin + 2 * STALL {
+        while self.app.streams.contains_key(&handle) && last < begin + 2 * stall {
             self.pass_time(last + every, true)?;
             last += every;
             self.now = last;
-            if !enough && last >= begin + STALL_MAX {
+            if !enough && last >= begin + stall_max {
                 break;
             }
             self.open_by(id, bytes);
@@ -152,7 +157,7 @@ impl World<'_> {
             )),
             (true, true) if unsent => {
                 // What it was given last does not count for longer than anything else.
-                self.pass_time(last + STALL_MAX, true)?;
+                self.pass_time(last + stall_max, true)?;
                 let open = self.app.streams.contains_key(&handle);
                 match open && self.conn.lifecycle() < Lifecycle::Closing {
                     true => Err(self.held_for_ever(id)),
@@ -192,7 +197,7 @@ impl World<'_> {
         }
         self.turn_slowly(usize::MAX, &mut pending)?;
         // A deadline for writing that still ran would end it now.
-        self.pass_time(self.now + 40 * SECOND, true)?;
+        self.pass_time(self.now + self.bounds.times.write + 10 * SECOND, true)?;
         self.judge_patience()?;
         self.peer.idle = 0;
         self.calm_down()
@@ -283,6 +288,7 @@ impl World<'_> {
         let bytes: Vec<u8> = self.out.parts().flatten().copied().collect();
         let mut frames = Vec::new();
         self.observer.sent(&bytes[before..], Some(&mut frames))?;
+        self.judge_full(before, &frames)?;
         for frame in frames {
             note!(self.trace, "engine: {}", Short(&frame));
             self.accept(&frame)?;
@@ -300,7 +306,13 @@ impl World<'_> {
         self.widen_all()?;
         self.turn_slowly(0, &mut pending)?;
         self.want_much_slowly(&mut pending)?;
-        note!(self, "app: closes, and the transport takes some each 0.9 s");
+        // Before it has had its time.
+        let pace = self.bounds.times.close / 10 * 9;
+        note!(
+            self,
+            "app: closes, and the transport takes some each {} ms",
+            pace / 1_000_000
+        );
         self.conn.close(ErrorCode::NO_ERROR, Bytes::new());
         self.app.closed = Some((0, 0));
         self.turn_slowly(0, &mut pending)?;
@@ -311,7 +323,7 @@ impl World<'_> {
                     self.out.remaining()
                 )));
             }
-            self.now += SECOND / 10 * 9;
+            self.now += pace;
             if self
                 .conn
                 .poll_timeout()

@@ -5,7 +5,7 @@ use raddle_core::{Lifecycle, Timestamp, Violation};
 
 use super::{
     World,
-    quiet::{DEADLINES_MAX, IDLE_MAX, SECOND, SILENCE_MAX},
+    quiet::{DEADLINES_MAX, IDLE_MAX, SECOND},
 };
 use crate::{
     outcome::Fault,
@@ -13,8 +13,6 @@ use crate::{
     wire::{Frame, kind},
 };
 
-/// Nanoseconds that the engine gives its peer to answer a PING.
-const ANSWER_MAX: u64 = 10 * SECOND;
 /// Nanoseconds in which a PING is due where streams are open, and a while.
 const ASKED_MAX: u64 = 40 * SECOND;
 /// For how long a machine sleeps, in nanoseconds.
@@ -35,7 +33,7 @@ impl World<'_> {
         // Nobody owes anybody an answer.
         self.pass_time(self.now, true)?;
         match choice {
-            _ if self.idle + ASKED_MAX + ANSWER_MAX > IDLE_MAX => self.calm_down(),
+            _ if self.idle + ASKED_MAX + self.bounds.times.answer > IDLE_MAX => self.calm_down(),
             0 => self.answer_on_the_tick(),
             1 => self.ask_in_vain(),
             _ => self.sleep(),
@@ -75,7 +73,7 @@ impl World<'_> {
         if !self.wait_for_ping()? {
             return self.calm_down();
         }
-        let deadline = self.now + ANSWER_MAX;
+        let deadline = self.now + self.bounds.times.answer;
         self.pass_time(deadline - 1, false)?;
         self.now = deadline;
         if self.conn.poll_timeout() != Some(Timestamp(deadline)) {
@@ -102,7 +100,8 @@ impl World<'_> {
     /// F03: nothing is written any more, not even a PING; its deadline runs all the same.
     fn ask_in_vain(&mut self) -> Result<(), Fault> {
         note!(self, "the transport takes nothing any more");
-        self.record_dead_transport(self.now + SILENCE_MAX, "the transport takes nothing");
+        let silence = self.silence_max();
+        self.record_dead_transport(self.now + silence, "the transport takes nothing");
         self.broken = true;
         let mut asked = None;
         for _ in 0..DEADLINES_MAX {
@@ -115,7 +114,7 @@ impl World<'_> {
             if self.conn.lifecycle() >= Lifecycle::Closing {
                 return self.judge_asked(asked);
             }
-            let until = asked.map_or(self.now + SILENCE_MAX, |at| at + ANSWER_MAX);
+            let until = asked.map_or(self.now + silence, |at| at + self.bounds.times.answer);
             match self.conn.poll_timeout().filter(|due| due.0 <= until) {
                 Some(due) => self.now = self.now.max(due.0),
                 None if asked.is_some() => {
@@ -133,13 +132,15 @@ impl World<'_> {
         let Some(at) = asked else { return Ok(()) };
         self.marks.hit("F03");
         let violation = self.conn.error().and_then(|error| error.violation);
-        if (violation, self.now) == (Some(Violation::PingTimeout), at + ANSWER_MAX) {
+        let due = at + self.bounds.times.answer;
+        // Where it has less time to write than its peer has to answer, that ends it first.
+        let first = violation == Some(Violation::WriteTimeout) && self.now <= due;
+        if (violation, self.now) == (Some(Violation::PingTimeout), due) || first {
             return Ok(());
         }
         Err(Fault::run(format!(
-            "I-27: ends by {violation:?} at {}, its PING was due at {}",
+            "I-27: ends by {violation:?} at {}, its PING was due at {due}",
             self.now,
-            at + ANSWER_MAX
         )))
     }
 

@@ -24,7 +24,7 @@ impl World<'_> {
         }
         self.marks.hit("honest twin");
         let choice = match self.role {
-            Role::Server => self.tape.lane("twins").below(6),
+            Role::Server => self.tape.lane("twins").below(7),
             Role::Client => 5,
         };
         note!(self, "the honest twin {} of a flood", choice);
@@ -34,6 +34,7 @@ impl World<'_> {
             2 => self.send_late(burst),
             3 => self.ask_with_priorities(burst),
             4 => self.ask_what_it_does_not_hear(burst),
+            6 => self.cross_a_drain(),
             _ => self.give_credit(burst),
         }
     }
@@ -60,7 +61,11 @@ impl World<'_> {
     fn answer_whole(&mut self, handle: Option<StreamHandle>) -> Result<(), Fault> {
         if let Some(handle) = handle {
             let head = ResponseHead::new(204).finish();
-            let _ = self.conn.respond(handle, head, Then::End);
+            if self.conn.respond(handle, head, Then::End).is_ok()
+                && let Some(live) = self.app.streams.get_mut(&handle)
+            {
+                live.total = Some(0);
+            }
         }
         self.turn()
     }
@@ -157,6 +162,30 @@ impl World<'_> {
                 "I-28: lets pass: requests whose answers are not taken",
             )),
         }
+    }
+
+    /// Requests with some frames each that were on their way when the engine said that it looks at no more of them: as many
+    /// as it takes at once.
+    fn cross_a_drain(&mut self) -> Result<(), Fault> {
+        while let Some(id) = self.conn.ping() {
+            self.app.pings.insert(id);
+            self.app.asked += 1;
+        }
+        note!(self, "app: drains, with no room for a PING");
+        self.app.drained = true;
+        // Whatever has been asked for is a stream in progress.
+        let (_, kept) = self.ask()?;
+        self.conn.drain();
+        self.turn()?;
+        for _ in 0..self.bounds.streams {
+            let id = self.peer.next;
+            self.request(false)?;
+            for _ in 1..LATE {
+                self.say(kind::DATA, id, &[])?;
+            }
+        }
+        self.unharmed("requests that cross the end")?;
+        self.answer_whole(kept)
     }
 
     /// Credit for what has come, in pieces as small as those of some clients: no more of them at once than a defence

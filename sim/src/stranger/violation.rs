@@ -19,7 +19,7 @@ impl World<'_> {
         if self.conn.lifecycle() >= Lifecycle::Closing || self.peer.first > 1 {
             return Ok(());
         }
-        self.broken = true;
+        self.cross_the_end()?;
         let (idle, mut pace) = (self.idle_stream(), 16);
         let (name, frames) = match self.tape.below(32) {
             0 => (
@@ -84,6 +84,38 @@ impl World<'_> {
             return Err(Fault::run(format!("I-28: lets pass: {name}")));
         }
         Ok(())
+    }
+
+    /// As much as there may be of something, and then more; or a peer that leaves, and leaves more behind.
+    pub(super) fn meet_an_edge(&mut self) -> Result<(), Fault> {
+        if self.conn.lifecycle() >= Lifecycle::Closing || self.peer.first > 1 {
+            return Ok(());
+        }
+        match self.tape.below(4) {
+            0 => self.overflow(),
+            1 => {
+                for _ in 0..2 {
+                    self.leave();
+                    self.turn()?;
+                }
+                self.calm_down()
+            }
+            _ => self.without_bound(),
+        }
+    }
+
+    /// A request of before GOAWAY was read: what follows it must not make the engine look at more than it has said.
+    fn cross_the_end(&mut self) -> Result<(), Fault> {
+        self.broken = true;
+        let may = self.role == Role::Server && self.peer.next <= 0x7fff_ffff;
+        if !may || !self.observer.has_left() || !self.tape.lane("crossing").chance(1, 2) {
+            return Ok(());
+        }
+        let block = self.block(b"\x83\x87\x84\x01\x01a");
+        let id = self.peer.next;
+        self.peer.next += 2;
+        self.deliver(&Frame::new(kind::HEADERS, 4, id, &block));
+        self.turn()
     }
 
     /// One byte more than a stream's window, on a stream that has one.
@@ -172,8 +204,8 @@ impl World<'_> {
             1 if self.bounds.fields < 30 => block.extend(b"\x00\x01a\x01b".repeat(30)),
             // One field, which the table has to forget all others for.
             2 => {
-                block.extend_from_slice(b"\x40\x01a\x7f\x89\x26");
-                block.extend_from_slice(&[b'b'; 5_000]);
+                block.extend_from_slice(b"\x40\x01a\x7f\xd9\x35");
+                block.extend_from_slice(&[b'b'; 7_000]);
             }
             _ => block.extend(b"\x0f\x11\x0a1234567890".repeat(200)),
         }

@@ -11,12 +11,12 @@ use crate::{
 
 /// Error codes (RFC 9113 §7).
 const PROTOCOL: u32 = 1;
-const FLOW: u32 = 3;
+pub(super) const FLOW: u32 = 3;
 const CLOSED: u32 = 5;
 const SIZE: u32 = 6;
 const COMPRESSION: u32 = 9;
 /// Where any end will do: whatever it says, it is a bound of the engine's own.
-const BOUND: &[u32] = &[PROTOCOL, SIZE, COMPRESSION, 11];
+pub(super) const BOUND: &[u32] = &[PROTOCOL, SIZE, COMPRESSION, 11];
 /// Kinds of frames that [`kind`] does not name.
 const PRIORITY: u8 = 2;
 const PUSH_PROMISE: u8 = 5;
@@ -25,7 +25,7 @@ const UNKNOWN: u8 = 0x42;
 const PADDED: u8 = 8;
 const WITH_PRIORITY: u8 = 0x20;
 const ACK: u8 = 1;
-const FRAME_MAX: usize = 16_384;
+pub(super) const FRAME_MAX: usize = 16_384;
 const LENGTHS: [usize; 14] = [
     0,
     1,
@@ -70,7 +70,7 @@ pub(super) enum Answer {
 
 /// Where a frame is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Zero,
     /// A stream that was never opened.
     Idle,
@@ -160,7 +160,7 @@ impl World<'_> {
         said.map_or(FRAME_MAX, |&(_, size)| size as usize)
     }
 
-    fn stream_at(&mut self, place: Place) -> Option<u32> {
+    pub(super) fn stream_at(&mut self, place: Place) -> Option<u32> {
         let idle = self.idle_stream();
         match place {
             Place::Zero => Some(0),
@@ -287,7 +287,7 @@ impl World<'_> {
         self.judge_wrong(&[begin, then], Connection(&[PROTOCOL]))
     }
 
-    fn some_place_for_a_block(&mut self) -> Option<u32> {
+    pub(super) fn some_place_for_a_block(&mut self) -> Option<u32> {
         match self.role {
             Role::Client => self.some_stream(|stream| !stream.head),
             Role::Server => (!self.peer.engine_left).then_some(self.peer.next),
@@ -317,79 +317,6 @@ impl World<'_> {
             _ => Connection(&[PROTOCOL]),
         };
         self.judge_wrong(&[frame], answer)
-    }
-
-    /// What costs more than any honest peer asks for.
-    fn without_bound(&mut self) -> Result<(), Fault> {
-        let mut frames = Vec::new();
-        match self.tape.below(4) {
-            0 => {
-                let entry = [0xee, 0xee, 0, 0, 0, 0];
-                frames.push(Frame::new(kind::SETTINGS, 0, 0, &entry.repeat(200)));
-            }
-            1 if self.role == Role::Client => return self.inform_for_ever(),
-            choice => {
-                let Some(id) = self.some_place_for_a_block() else {
-                    return Ok(());
-                };
-                let (count, part) = match choice {
-                    1 => (40, Vec::new()),
-                    2 => (200, b"\x00\x01a\x01b".to_vec()),
-                    // A field that does not end.
-                    _ => (2, vec![0; FRAME_MAX]),
-                };
-                let begin: &[u8] = if choice == 3 {
-                    b"\x00\x7f\xff\xff\x07"
-                } else {
-                    b""
-                };
-                frames.push(Frame::new(kind::HEADERS, 0, id, begin));
-                frames.extend(vec![Frame::new(kind::CONTINUATION, 0, id, &part); count]);
-            }
-        }
-        self.judge_wrong(&frames, Connection(BOUND))
-    }
-
-    /// Interim responses, one after the other.
-    fn inform_for_ever(&mut self) -> Result<(), Fault> {
-        let id = self.stream_at(Place::Live);
-        let Some(id) = id.filter(|id| !self.peer.streams[id].head) else {
-            return Ok(());
-        };
-        let mut frames = Vec::new();
-        for _ in 0..30 {
-            let block = self.block(b"\x08\x03103");
-            frames.push(Frame::new(kind::HEADERS, 4, id, &block));
-        }
-        self.judge_wrong(&frames, Stream(BOUND))
-    }
-
-    /// A window that becomes larger than 31 bits (RFC 9113 §6.9.1 and §6.9.2).
-    fn overflow(&mut self) -> Result<(), Fault> {
-        let Some(id) = self.stream_at(Place::Live) else {
-            return Ok(());
-        };
-        let most = |stream| Frame::new(kind::WINDOW_UPDATE, 0, stream, &[0x7f, 255, 255, 255]);
-        let base = |value: u32| {
-            let payload = [&[0, 4][..], &value.to_be_bytes()].concat();
-            Frame::new(kind::SETTINGS, 0, 0, &payload)
-        };
-        let (frames, answer) = match self.tape.below(3) {
-            0 => (vec![most(0), most(0)], Connection(&[FLOW])),
-            1 if self.observer.lacks_end(id) => (vec![most(id), most(id)], Stream(&[FLOW])),
-            _ if self.observer.lacks_end(id) => {
-                let (room, _) = self.observer.rooms(id);
-                let spent = self.observer.base() - room;
-                let more = (0x7fff_ffff + spent).clamp(1, 0x7fff_ffff) as u32;
-                let update = Frame::new(kind::WINDOW_UPDATE, 0, id, &more.to_be_bytes());
-                (
-                    vec![base(0), update, base(0x7fff_ffff)],
-                    Connection(&[FLOW]),
-                )
-            }
-            _ => return Ok(()),
-        };
-        self.judge_wrong(&frames, answer)
     }
 
     /// A header block that cannot be decoded (RFC 9113 §4.3).

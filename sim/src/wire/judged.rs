@@ -4,6 +4,8 @@ use super::{Observer, Passing, fairness::Urgency, form, kind, observer::wrong};
 use crate::outcome::Fault;
 
 const WINDOW_MAX: i64 = 0x7fff_ffff;
+/// REFUSED_STREAM.
+const REFUSED: u32 = 7;
 
 impl Observer {
     pub(super) fn judge(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {
@@ -171,6 +173,9 @@ impl Observer {
             .ok_or_else(|| wrong("I-13: RST_STREAM on a stream that was never opened"))?;
         if stream.sent_reset {
             return Err(wrong("I-13: a second RST_STREAM"));
+        }
+        if !self.client && stream.head && frame.word(0) == REFUSED {
+            return Err(wrong("I-03: refuses what was answered (RFC 9113 §8.7)"));
         }
         if stream.reset_late {
             return Err(wrong("I-13: RST_STREAM answers RST_STREAM"));

@@ -53,6 +53,8 @@ pub(crate) struct Observer {
     pub(super) goes_by_urgency: Option<bool>,
     /// The peer's SETTINGS were read.
     pub(super) greeted: bool,
+    /// The size of header lists that the peer has said last it takes.
+    pub(super) list_limit: u32,
     /// What has passed of the connection's windows.
     pub(super) account: Account,
     /// The window that its own SETTINGS give to streams, and whether the peer has acknowledged them.
@@ -137,6 +139,7 @@ impl Observer {
             settings_read: 0,
             goes_by_urgency: None,
             greeted: false,
+            list_limit: u32::MAX,
             account: Account::default(),
             announced: 65_535,
             acknowledged: false,
@@ -275,6 +278,9 @@ impl Observer {
     }
 
     fn set(&mut self, (id, value): (u16, u32)) {
+        if id == 6 {
+            self.list_limit = value;
+        }
         match id {
             1 => self.messages.limit_table(value),
             3 => self.streams_max = Some(value),

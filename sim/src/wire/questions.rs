@@ -103,6 +103,16 @@ impl Observer {
         self.messages.table_size()
     }
 
+    /// The size of header lists that the peer has said last it takes.
+    pub(crate) fn list_limit(&self) -> usize {
+        self.list_limit as usize
+    }
+
+    /// Whether the peer takes extended CONNECT, once it has sent SETTINGS.
+    pub(crate) fn takes_protocols(&self) -> Option<bool> {
+        self.greeted.then_some(self.messages.takes_protocols)
+    }
+
     /// The window that each stream begins with.
     pub(crate) fn base(&self) -> i64 {
         self.window_base

@@ -8,9 +8,22 @@ pub(crate) enum List {
     /// Of a request, to a server that takes extended CONNECT or does not (RFC 8441).
     Request {
         extended: bool,
+        odd: bool,
     },
-    Response,
-    Trailers,
+    Response {
+        odd: bool,
+    },
+    Trailers {
+        odd: bool,
+    },
+}
+
+impl List {
+    /// Whether it may be what §8 forbids although it changes neither the framing of a message nor where it goes.
+    fn may_be_odd(self) -> bool {
+        let (Self::Request { odd, .. } | Self::Response { odd } | Self::Trailers { odd }) = self;
+        odd
+    }
 }
 
 /// Whether a message with this list is well-formed, as far as the list alone tells.
@@ -26,21 +39,23 @@ pub(crate) fn well_formed(lines: &[Line], list: List) -> bool {
             b":path",
             b":protocol",
         ],
-        List::Response => &[b":status"],
-        List::Trailers => &[],
+        List::Response { .. } => &[b":status"],
+        List::Trailers { .. } => &[],
     };
     let once = |name: &[u8]| pseudo.iter().filter(|line| line.name == name).count() <= 1;
     leading == pseudo.len()
         && pseudo.iter().all(|line| known.contains(&&line.name[..]))
         && known.iter().all(|name| once(name))
-        && lines.iter().all(|line| value_is_good(&line.value))
-        && lines[leading..].iter().all(field_is_good)
+        && pseudo.iter().all(|line| value_is_good(&line.value))
+        && lines[leading..]
+            .iter()
+            .all(|line| field_is_good(line, list.may_be_odd()))
         && lengths_agree(lines)
         && lines.iter().filter(|line| line.name == b"host").count() <= 1
         && match list {
-            List::Request { extended } => request_is_good(lines, extended),
-            List::Response => status_is_good(find(lines, b":status")),
-            List::Trailers => true,
+            List::Request { extended, odd } => request_is_good(lines, extended, odd),
+            List::Response { .. } => status_is_good(find(lines, b":status")),
+            List::Trailers { .. } => true,
         }
 }
 
@@ -54,12 +69,15 @@ pub(crate) fn find<'l>(lines: &'l [Line], name: &[u8]) -> Option<&'l [u8]> {
     found.map(|line| &line.value[..])
 }
 
-/// §8.2.1: no NUL, line feed or carriage return anywhere, no white space at either end.
+/// §8.2.1: no NUL, line feed or carriage return anywhere.
+fn has_controls(value: &[u8]) -> bool {
+    value.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
+}
+
+/// §8.2.1: none of those, and no white space at either end.
 fn value_is_good(value: &[u8]) -> bool {
     let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    !value.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
-        && !white(value.first())
-        && !white(value.last())
+    !has_controls(value) && !white(value.first()) && !white(value.last())
 }
 
 /// RFC 9110 §5.6.2.
@@ -69,7 +87,7 @@ fn is_token(text: &[u8]) -> bool {
 }
 
 /// §8.2.1 and §8.2.2: names in lower case, and none of those that are for one connection of HTTP/1.1.
-fn field_is_good(line: &Line) -> bool {
+fn field_is_good(line: &Line, odd: bool) -> bool {
     let Line { name, value, .. } = line;
     let hop: [&[u8]; 5] = [
         b"connection",
@@ -79,9 +97,10 @@ fn field_is_good(line: &Line) -> bool {
         b"upgrade",
     ];
     is_token(name)
+        && (value_is_good(value) || (odd && !has_controls(value)))
         && !name.iter().any(u8::is_ascii_uppercase)
         && !hop.contains(&&name[..])
-        && (name != b"te" || value.eq_ignore_ascii_case(b"trailers"))
+        && (odd || name != b"te" || value.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// RFC 9110 §8.6: all say the same number.
@@ -108,7 +127,7 @@ pub(crate) fn content_length(lines: &[Line]) -> Option<u64> {
 }
 
 /// §8.3.1 and §8.5, RFC 8441 §4.
-fn request_is_good(lines: &[Line], extended: bool) -> bool {
+fn request_is_good(lines: &[Line], extended: bool, odd: bool) -> bool {
     let get = |name: &[u8]| find(lines, name);
     let (scheme, path) = (get(b":scheme"), get(b":path"));
     let authority = get(b":authority");
@@ -116,6 +135,8 @@ fn request_is_good(lines: &[Line], extended: bool) -> bool {
     let hosts: Vec<_> = lines.iter().filter(|line| line.name == b"host").collect();
     let host_is_good = |scheme: &[u8]| match (hosts.as_slice(), authority) {
         ([], _) => true,
+        // Who takes that goes by the authority.
+        _ if odd => true,
         ([host], None) => host.value.iter().all(is_of_authority),
         ([host], Some(authority)) => entity(scheme, &host.value) == entity(scheme, authority),
         _ => false,
@@ -186,6 +207,10 @@ fn status_is_good(status: Option<&[u8]>) -> bool {
 pub(crate) fn with_cookie_joined(lines: &[Line]) -> Vec<Line> {
     let is_cookie = |line: &&Line| line.name == b"cookie";
     let crumbs: Vec<&Line> = lines.iter().filter(is_cookie).collect();
+    if !crumbs.iter().all(|crumb| value_is_good(&crumb.value)) {
+        // What is odd about one would be hidden in the whole.
+        return lines.to_vec();
+    }
     let full = |crumb: &&Line| !crumb.value.is_empty();
     let end = crumbs.iter().rposition(full).map_or(0, |last| last + 1);
     let whole = Line {
@@ -225,7 +250,10 @@ mod tests {
 
     #[test]
     fn requests_are_told_from_what_is_none() {
-        let request = List::Request { extended: false };
+        let request = List::Request {
+            extended: false,
+            odd: false,
+        };
         for more in [
             &[][..],
             &[("te", "trailers"), ("host", "A")],
@@ -268,7 +296,10 @@ mod tests {
         let plain = [(":method", "CONNECT"), (":authority", "a:1")];
         let full = [&GET[1..], &[(":method", "CONNECT"), (":protocol", "p")]].concat();
         for extended in [false, true] {
-            let request = List::Request { extended };
+            let request = List::Request {
+                extended,
+                odd: false,
+            };
             assert!(well_formed(&lines(&plain), request));
             assert_eq!(well_formed(&lines(&full), request), extended);
             assert!(!well_formed(&lines(&[(":method", "CONNECT")]), request));
@@ -279,15 +310,41 @@ mod tests {
     fn responses_and_trailers_are_told_from_what_is_none() {
         for (status, good) in [("200", true), ("999", true), ("101", false), ("20", false)] {
             assert_eq!(
-                well_formed(&lines(&[(":status", status)]), List::Response),
+                well_formed(
+                    &lines(&[(":status", status)]),
+                    List::Response { odd: false }
+                ),
                 good
             );
         }
-        assert!(!well_formed(&lines(&[("a", "b")]), List::Response));
-        assert!(well_formed(&lines(&[("a", "b")]), List::Trailers));
+        assert!(!well_formed(
+            &lines(&[("a", "b")]),
+            List::Response { odd: false }
+        ));
+        assert!(well_formed(
+            &lines(&[("a", "b")]),
+            List::Trailers { odd: false }
+        ));
         assert!(!well_formed(
             &lines(&[("a", "b"), (":status", "200")]),
-            List::Trailers
+            List::Trailers { odd: false }
         ));
+    }
+
+    #[test]
+    fn what_is_odd_and_harmless_is_told_from_what_is_not() {
+        let odd = List::Request {
+            extended: false,
+            odd: true,
+        };
+        for more in [("te", "gzip"), ("a", " v\t"), ("host", "b")] {
+            assert!(well_formed(&lines(&[&GET[..], &[more]].concat()), odd));
+        }
+        for more in [("upgrade", "h2c"), ("a", "v\n"), ("A", "v"), (":path", "/")] {
+            assert!(!well_formed(&lines(&[&GET[..], &[more]].concat()), odd));
+        }
+        let mut blank = GET;
+        blank[3].1 = "/ ";
+        assert!(!well_formed(&lines(&blank), odd));
     }
 }
