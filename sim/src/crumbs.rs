@@ -11,20 +11,35 @@ use crate::outcome::Fault;
 /// Bytes of one crumb after the other, over and over. Frames have heads of 9 bytes.
 const SIZES: [usize; 8] = [1, 2, 1, 7, 9, 3, 40, 1_000];
 
-/// Lets `conn` read `input`, in crumbs if asked for.
+/// Lets `conn` read `input`, in crumbs if asked for. Of the input so many bytes were `offered` before, and are not new.
 pub(crate) fn read(
     conn: &mut Connection,
     input: &mut BytesMut,
+    offered: &mut usize,
     now: Timestamp,
     crumbs: bool,
 ) -> Input {
-    if !crumbs {
-        return conn.handle_input(input, now);
-    }
+    let verdict = match crumbs {
+        false => conn.handle_input(input, now),
+        true => in_crumbs(conn, input, *offered, now),
+    };
+    *offered = match verdict {
+        Input::NeedMore { .. } => input.len(),
+        Input::EventsFull | Input::Closed => 0,
+    };
+    verdict
+}
+
+fn in_crumbs(conn: &mut Connection, input: &mut BytesMut, offered: usize, now: Timestamp) -> Input {
     let mut rest = input.split();
+    let mut old = offered;
     let mut sizes = SIZES.iter().cycle();
     loop {
-        let size = sizes.next().map_or(1, |&size| size).min(rest.len());
+        let size = sizes
+            .next()
+            .map_or(1, |&size| size)
+            .max(std::mem::take(&mut old))
+            .min(rest.len());
         input.extend_from_slice(&rest.split_to(size));
         let verdict = conn.handle_input(input, now);
         if rest.is_empty() || !matches!(verdict, Input::NeedMore { .. }) {
@@ -109,7 +124,7 @@ mod tests {
         let hears = |crumbs| {
             let mut server = Connection::new(Role::Server, Config::default(), Timestamp(0));
             let mut input = BytesMut::from(&bytes[..]);
-            let verdict = read(&mut server, &mut input, Timestamp(0), crumbs);
+            let verdict = read(&mut server, &mut input, &mut 0, Timestamp(0), crumbs);
             assert_eq!(input[..], [0, 0, 50, 0, 0]);
             let events: Vec<_> = std::iter::from_fn(|| server.poll_event()).collect();
             (format!("{events:?}"), format!("{verdict:?}"))

@@ -53,6 +53,8 @@ pub(super) struct Side {
     pub(super) out: Transmit,
     /// Bytes that have arrived and are not read.
     pub(super) input: BytesMut,
+    /// Bytes of it that the engine has been offered.
+    offered: usize,
     pub(super) unread: bool,
     /// Something was done to it: it may have something to say.
     pub(super) dirty: bool,
@@ -158,6 +160,7 @@ impl Side {
             peak: 0,
             out: Transmit::new(),
             input: BytesMut::with_capacity(1_024),
+            offered: 0,
             unread: false,
             dirty: true,
             streams: BTreeMap::new(),
@@ -178,7 +181,13 @@ impl Side {
 
     pub(super) fn handle_input(&mut self, now: Timestamp, crumbs: bool) -> Input {
         let before = self.input.len();
-        let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
+        let verdict = crumbs::read(
+            &mut self.conn,
+            &mut self.input,
+            &mut self.offered,
+            now,
+            crumbs,
+        );
         self.tally.read(verdict);
         self.observer.read(before - self.input.len());
         verdict

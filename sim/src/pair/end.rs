@@ -40,6 +40,8 @@ pub(super) struct End {
     pub(super) out: Transmit,
     /// Bytes that have arrived and are not read.
     pub(super) input: BytesMut,
+    /// Bytes of it that the engine has been offered.
+    offered: usize,
     /// Bytes have arrived since the engine was last asked, or it stopped for want of room for events.
     pub(super) unread: bool,
     /// Something has happened to it since it had nothing more to do.
@@ -145,6 +147,7 @@ impl End {
             peak: 0,
             out: Transmit::new(),
             input: BytesMut::with_capacity(1_024),
+            offered: 0,
             unread: false,
             dirty: true,
             streams: BTreeMap::new(),
@@ -167,7 +170,13 @@ impl End {
     pub(super) fn handle_input(&mut self, now: Timestamp, crumbs: bool) -> Input {
         let before = self.input.len();
         let (waiting, lifecycle) = (self.conn.waiting(), self.conn.lifecycle());
-        let verdict = crumbs::read(&mut self.conn, &mut self.input, now, crumbs);
+        let verdict = crumbs::read(
+            &mut self.conn,
+            &mut self.input,
+            &mut self.offered,
+            now,
+            crumbs,
+        );
         self.tally.read(verdict);
         self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());

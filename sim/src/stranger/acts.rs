@@ -104,7 +104,7 @@ impl World<'_> {
                 let size = head.list_size();
                 let answered = self.conn.respond(handle, head, Then::More);
                 if answered == Err(SendError::HeaderListTooLarge) {
-                    self.app.too_large = Some(size);
+                    self.app.too_large = Some((size, self.observer.list_limit()));
                 }
                 if answered.is_ok() {
                     note!(self, "app: answers, {} bytes", body);
@@ -151,7 +151,9 @@ impl World<'_> {
                 self.track(handle, Some(body), kind);
             }
             Err((OpenError::QueueFull, _)) => self.app.tally.unqueued += 1,
-            Err((OpenError::HeaderListTooLarge, _)) => self.app.too_large = Some(size),
+            Err((OpenError::HeaderListTooLarge, _)) => {
+                self.app.too_large = Some((size, self.observer.list_limit()))
+            }
             Err(_) => {}
         }
     }

@@ -53,8 +53,8 @@ pub(super) struct App {
     /// What it has ended the connection with.
     pub(super) closed: Option<(u32, usize)>,
     pub(super) tally: Tally,
-    /// The size of a list that the engine has not taken for it.
-    pub(super) too_large: Option<usize>,
+    /// The size of a list that the engine has not taken for it, and what its peer took then.
+    pub(super) too_large: Option<(usize, usize)>,
     /// Times that it has offered something on a stream in this turn.
     pub(super) touched: u64,
 }

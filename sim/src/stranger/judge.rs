@@ -105,12 +105,11 @@ impl World<'_> {
                 self.observer.takes_protocols()
             )));
         }
-        if let Some(size) = self.app.too_large.take()
-            && size <= self.observer.list_limit()
+        if let Some((size, limit)) = self.app.too_large.take()
+            && size <= limit
         {
             return Err(Fault::run(format!(
-                "I-28: a list of {size} bytes is too large, where the peer takes {}",
-                self.observer.list_limit()
+                "I-28: a list of {size} bytes is too large, where the peer takes {limit}"
             )));
         }
         let told = self.conn.peer_goaway();

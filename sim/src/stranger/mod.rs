@@ -73,6 +73,8 @@ struct World<'t> {
     conn: Connection,
     out: Transmit,
     input: BytesMut,
+    /// Bytes of it that the engine has been offered.
+    offered: usize,
     /// The bytes of the frame that is delivered.
     scratch: Vec<u8>,
     observer: Observer,
@@ -162,6 +164,7 @@ impl<'t> World<'t> {
             ),
             out: Transmit::new(),
             input: BytesMut::with_capacity(1_024),
+            offered: 0,
             scratch: Vec::with_capacity(256),
             observer: Observer::new(role == Role::Client),
             now: 0,
@@ -355,6 +358,7 @@ impl<'t> World<'t> {
             let verdict = crumbs::read(
                 &mut self.conn,
                 &mut self.input,
+                &mut self.offered,
                 now,
                 self.tape.reads_in_crumbs(),
             );
