@@ -21,6 +21,8 @@ const REQUESTS_KEPT: usize = 256;
 pub struct Transmit {
     /// Every inline byte that is still to be written, one segment behind the other.
     inline: BytesMut,
+    /// Bytes that `inline` has allocated. Its capacity says how many of them are left behind what was written.
+    room: usize,
     segments: VecDeque<Segment>,
     len: usize,
     /// Bytes that the transport has taken so far.
@@ -71,7 +73,7 @@ impl Transmit {
             Segment::Inline(_) => 0,
             Segment::Shared(bytes) => bytes.len(),
         });
-        self.inline.capacity()
+        self.room
             + self.segments.capacity() * size_of::<Segment>()
             + self.requests.capacity() * size_of::<(u64, StreamId)>()
             + shared.sum::<usize>()
@@ -200,6 +202,8 @@ impl Transmit {
     }
 
     fn grew(&mut self, bytes: usize) {
+        // It moves to the front of its memory before it takes more, and never takes less.
+        self.room = self.room.max(self.inline.capacity());
         self.pieces += 1;
         if bytes == 0 {
             return;

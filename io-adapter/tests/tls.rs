@@ -26,8 +26,8 @@ use tokio::{
 };
 use tower_service::Service;
 
-/// The most that TLS may keep: rustls's own limit, and a record with what belongs to it.
-const KEPT_MAX: u64 = 64 * 1024 + 16 * 1024 + 512;
+/// The most that TLS may keep.
+const KEPT_MAX: u64 = 64 * 1024;
 /// What the pipe below TLS takes.
 const PIPE: usize = 4 * 1024;
 
@@ -36,6 +36,8 @@ const PIPE: usize = 4 * 1024;
 struct Passed {
     read: AtomicU64,
     written: AtomicU64,
+    /// Calls that read or write, whatever came of them.
+    polls: AtomicU64,
     /// How far `read` was ever ahead of that of the other counter, see [`Tap::above`].
     ahead_max: AtomicU64,
 }
@@ -72,6 +74,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.passed.polls.fetch_add(1, Ordering::Relaxed);
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         let read = (buf.filled().len() - before) as u64;
@@ -90,6 +93,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.passed.polls.fetch_add(1, Ordering::Relaxed);
         let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = polled {
             let written = written as u64;
@@ -135,7 +139,7 @@ async fn connected() -> Fixture {
     );
     let (near, (mut far, h2)) = (near.unwrap(), far.unwrap());
     assert!(h2);
-    for counter in [&below.read, &below.written] {
+    for counter in [&below.read, &below.written, &below.polls] {
         counter.store(0, Ordering::Relaxed);
     }
     let near = Tap::above(near, &below);
@@ -174,6 +178,9 @@ async fn v52_what_a_peer_does_not_read_is_kept_by_the_stream_and_not_by_tls() {
     assert!(below >= PIPE as u64, "the pipe is full: {below}");
     let kept = above.saturating_sub(below);
     assert!(kept <= KEPT_MAX, "TLS keeps {kept} bytes");
+    // Who waits does not ask again and again.
+    let polls = fixture.below.polls.load(Ordering::Relaxed);
+    assert!(polls <= 64, "{polls} calls for {below} bytes");
     // And the connection does not wait for ever.
     let ended = tokio::time::timeout(Duration::from_secs(60), upload).await;
     assert!(ended.expect("the deadline for writing").is_err());
@@ -241,7 +248,32 @@ async fn v52_what_arrives_is_not_gathered_by_tls() {
     }
     let kept = fixture.above.ahead_max.load(Ordering::Relaxed);
     assert!(kept <= KEPT_MAX, "TLS kept {kept} bytes");
+    // The pipe gives up to 4 KiB at a time.
+    let polls = fixture.below.polls.load(Ordering::Relaxed);
+    assert!(polls <= window as u64 / 512, "{polls} calls");
     drop(body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn v52_records_of_one_byte_cost_a_few_calls_each() {
+    let mut fixture = connected().await;
+    let before = fixture.below.polls.load(Ordering::Relaxed);
+    let read = fixture.below.read.load(Ordering::Relaxed);
+    // PING after PING, each byte in a record of its own, which is flushed by itself.
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for byte in std::iter::repeat_n(ping, 20).flatten() {
+        fixture.far.write_all(&[byte]).await.unwrap();
+        fixture.far.flush().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let read = fixture.below.read.load(Ordering::Relaxed) - read;
+    let polls = fixture.below.polls.load(Ordering::Relaxed) - before;
+    assert!(read >= 340 * 23, "{read} bytes of records");
+    assert!(polls <= 4 * 340, "{polls} calls for {read} bytes");
+    assert_eq!(fixture.client.stats().defences.pings, 20);
+    assert_eq!(fixture.client.stats().frames_received, 22);
+    drop(fixture.driver);
 }
 
 fn get() -> Request<Full<Bytes>> {

@@ -82,6 +82,7 @@ impl Rewrite {
         }
         let trailers_wanted = wants_trailers(fields);
         strip_hop_by_hop(fields);
+        say_length_once(fields);
         fields.remove(header::HOST);
         if trailers_wanted {
             fields.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -118,7 +119,24 @@ impl Rewrite {
 /// Makes a backend's response one that can be sent to a client.
 pub fn rewrite_response(head: &mut response::Parts) {
     strip_hop_by_hop(&mut head.headers);
+    say_length_once(&mut head.headers);
     append_via(&mut head.headers, head.version);
+}
+
+/// Says the length of the content once. RFC 9110 §8.6: equal ones, in a list or in fields of their own, are one or none, and
+/// who passes them on as they came leaves it to the next one to see it in the same way. Different ones never get here.
+fn say_length_once(fields: &mut HeaderMap) {
+    let mut all = fields.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = all.next() else {
+        return;
+    };
+    if all.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let member = first.as_bytes().split(|octet| *octet == b',').next();
+    if let Ok(once) = HeaderValue::from_bytes(member.unwrap_or_default().trim_ascii()) {
+        fields.insert(header::CONTENT_LENGTH, once);
+    }
 }
 
 /// Removes the fields that mean something to one connection only, and those that Connection lists.

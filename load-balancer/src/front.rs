@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use raddle_io::{Config, RecvBody, Transport, serve_connection, tls};
 use rustls::ServerConfig;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{Duration, Instant, sleep, timeout},
 };
@@ -33,6 +33,26 @@ mod tests;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often failed accepts are told of: they may go on for as long as there is no room.
 const ACCEPT_NOTICE: Duration = Duration::from_secs(60);
+
+/// Where clients come from.
+trait Listen: Send + Sync {
+    /// A connection.
+    type Io: Transport + 'static;
+
+    /// The next one. Cancel safe.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Io = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (io, address) = self.accept().await?;
+        // Frames are gathered before they are written; a delay here would be for nothing.
+        let _ = io.set_nodelay(true);
+        Ok((io, address))
+    }
+}
 
 /// Accepts clients until the end begins.
 #[derive(Debug)]
@@ -69,52 +89,67 @@ impl Front {
     }
 
     /// Serves until the end begins; each connection holds a guard until it has drained.
-    pub async fn run(self, mut guard: Guard) {
-        let places = Arc::new(Semaphore::new(self.limits.front_connections_max));
-        let mut told = None;
-        loop {
-            let accepted = async {
-                // Never closed, so that a place is only a question of time.
-                let place = Arc::clone(&places).acquire_owned().await.ok();
-                (place, self.listener.accept().await)
-            };
-            let (place, accepted) = tokio::select! {
-                biased;
-                () = guard.begun() => return,
-                accepted = accepted => accepted,
-            };
-            let (io, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    if told.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_NOTICE) {
-                        told = Some(Instant::now());
-                        let line = format_args!("a client cannot be accepted: {error}");
-                        Notices::default().tell(line);
-                    }
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
+    pub async fn run(self, guard: Guard) {
+        let Self {
+            listener,
+            tls,
+            proxy,
+            limits,
+        } = self;
+        accept_all(listener, &tls, &proxy, &limits, guard).await;
+    }
+}
+
+/// What [`Front::run`] does, wherever clients come from.
+async fn accept_all<L: Listen>(
+    listener: L,
+    tls: &Arc<ServerConfig>,
+    proxy: &Arc<Proxy>,
+    limits: &Limits,
+    mut guard: Guard,
+) {
+    let places = Arc::new(Semaphore::new(limits.front_connections_max));
+    let mut told = None;
+    loop {
+        let accepted = async {
+            // Never closed, so that a place is only a question of time.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, listener.next().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            () = guard.begun() => return,
+            accepted = accepted => accepted,
+        };
+        let (io, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if told.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_NOTICE) {
+                    told = Some(Instant::now());
+                    let line = format_args!("a client cannot be accepted: {error}");
+                    Notices::default().tell(line);
                 }
-            };
-            let from = Client {
-                address: address.ip(),
-                encrypted: true,
-            };
-            let service = ProxyService::new(Arc::clone(&self.proxy), from);
-            let connection = Connection {
-                tls: Arc::clone(&self.tls),
-                limits: self.limits.clone(),
-                // Each request has a task of its own, which ends with its connection, though a moment later.
-                service: service.guarded(guard.clone()),
-                guard: guard.clone(),
-            };
-            // Frames are gathered before they are written; a delay here would be for nothing.
-            let _ = io.set_nodelay(true);
-            let guard = guard.clone();
-            tokio::spawn(async move {
-                guard.until_over(connection.serve(io)).await;
-                drop(place);
-            });
-        }
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let from = Client {
+            address: address.ip(),
+            encrypted: true,
+        };
+        let service = ProxyService::new(Arc::clone(proxy), from);
+        let connection = Connection {
+            tls: Arc::clone(tls),
+            limits: limits.clone(),
+            // Each request has a task of its own, which ends with its connection, though a moment later.
+            service: service.guarded(guard.clone()),
+            guard: guard.clone(),
+        };
+        let guard = guard.clone();
+        tokio::spawn(async move {
+            guard.until_over(connection.serve(io)).await;
+            drop(place);
+        });
     }
 }
 

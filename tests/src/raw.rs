@@ -9,6 +9,7 @@ use crate::wire::{self, Frame, flag, kind};
 pub struct RawPeer<T> {
     io: T,
     buffer: Vec<u8>,
+    written: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> RawPeer<T> {
@@ -20,6 +21,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawPeer<T> {
         let mut peer = Self {
             io,
             buffer: Vec::new(),
+            written: 0,
         };
         while peer.buffer.len() < wire::PREFACE.len() {
             assert!(peer.read().await, "the preface");
@@ -39,6 +41,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawPeer<T> {
         let mut peer = Self {
             io,
             buffer: Vec::new(),
+            written: 0,
         };
         peer.send(wire::PREFACE).await;
         peer.shake(settings).await;
@@ -64,8 +67,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawPeer<T> {
     /// # Panics
     /// When the other end has gone.
     pub async fn send(&mut self, bytes: &[u8]) {
+        self.written += bytes.len() as u64;
         self.io.write_all(bytes).await.expect("the other end reads");
         self.io.flush().await.expect("the other end reads");
+    }
+
+    /// The same, if the other end is there; whether it was.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.written += bytes.len() as u64;
+        self.io.write_all(bytes).await.is_ok() && self.io.flush().await.is_ok()
+    }
+
+    /// Bytes that were written so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// The next frame; `None` at the end of the transport.

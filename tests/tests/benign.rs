@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raddle_core::{ErrorCode, Event, ResponseHead, Role, StreamHandle, Then, Timestamp};
+use raddle_core::{ErrorCode, Event, Lifecycle, ResponseHead, Role, StreamHandle, Then, Timestamp};
 use raddle_tests::{
     engine::{End, get, post},
     wire::{self, GET, POST, kind},
@@ -27,8 +27,24 @@ fn wait(end: &mut End, time: Duration) {
     end.now = until;
 }
 
-fn assert_healthy(end: &End) {
+/// Asserts that the connection lives, and that not one stream was lost but the `given_up` that our own application has reset:
+/// none was refused, none ended for a fault, and none by a deadline.
+fn assert_healthy(end: &End, given_up: u64) {
+    let stats = end.connection.stats();
     assert_eq!(end.connection.error(), None);
+    assert_eq!(end.connection.lifecycle(), Lifecycle::Open);
+    assert_eq!((stats.streams_faulted, stats.resets_sent), (0, given_up));
+    let defences = stats.defences;
+    let ended = [
+        defences.floods,
+        defences.streams_refused,
+        defences.header_lists_refused,
+        defences.header_totals_refused,
+        defences.informational_refused,
+        defences.windows_overrun,
+        defences.timeouts,
+    ];
+    assert_eq!(ended, [0; 7]);
 }
 
 /// The one request among the events.
@@ -78,7 +94,7 @@ fn a_stream_of_messages_of_one_byte() {
             end.input(&wire::data(1, b"x", false));
             assert_eq!(read(&mut end), 1);
         }
-        assert_healthy(&end);
+        assert_healthy(&end, 0);
     }
 }
 
@@ -93,7 +109,7 @@ fn a_heartbeat_every_fifteen_seconds_for_a_month() {
         end.input(&wire::data(1, b":\n\n", false));
         assert_eq!(read(&mut end), 3);
     }
-    assert_healthy(&end);
+    assert_healthy(&end, 0);
 }
 
 #[test]
@@ -105,7 +121,7 @@ fn a_ping_every_ten_seconds_for_a_month() {
             end.input(&wire::ping([7; 8], false));
             assert!(!end.output().is_empty());
         }
-        assert_healthy(&end);
+        assert_healthy(&end, 0);
     }
 }
 
@@ -123,7 +139,7 @@ fn two_hundred_crumbs_of_cookies() {
         let stream = request(&end.take_events());
         answer(&mut end, stream);
     }
-    assert_healthy(&end);
+    assert_healthy(&end, 0);
 }
 
 #[test]
@@ -140,11 +156,13 @@ fn a_client_that_gives_up_a_third_of_its_requests_for_an_hour() {
             } else {
                 answer(&mut end, stream);
             }
-            end.take_events();
+            let events = end.take_events();
+            let finished = |event: &Event| matches!(event, Event::Finished { .. });
+            assert_eq!(events.iter().any(finished), n % 10 >= 3);
             id += 2;
         }
     }
-    assert_healthy(&end);
+    assert_healthy(&end, 0);
 }
 
 #[test]
@@ -172,7 +190,7 @@ fn the_prologue_of_a_browser() {
     end.input(&wire::settings_ack());
     let stream = request(&end.take_events());
     answer(&mut end, stream);
-    assert_healthy(&end);
+    assert_healthy(&end, 0);
 }
 
 #[test]
@@ -194,7 +212,7 @@ fn uploads_that_are_refused_in_the_middle_each_time() {
         end.input(&wire::data(id, &[7; 1_000], true));
         end.take_events();
     }
-    assert_healthy(&end);
+    assert_healthy(&end, 20_000);
 }
 
 #[test]
@@ -225,13 +243,14 @@ fn a_download_that_is_read_and_credited_in_small_pieces() {
             }
         }
         end.take_events();
-        assert_healthy(&end);
+        assert_healthy(&end, 0);
     }
 }
 
 #[test]
 fn a_client_of_ours_that_cancels_most_of_what_it_asked_for() {
     let mut end = End::established(Role::Client);
+    let mut given_up = 0;
     for n in 0..20_000u32 {
         let stream = end.connection.open(post("/"), Then::More).unwrap();
         end.output();
@@ -247,17 +266,20 @@ fn a_client_of_ours_that_cancels_most_of_what_it_asked_for() {
             end.input(&wire::rst_stream(id, ErrorCode::NO_ERROR.to_u32()));
         }
         end.take_events();
-        assert_healthy(&end);
+        given_up += u64::from(n % 4 != 0);
+        assert_healthy(&end, given_up);
     }
 }
 
 #[test]
 fn settings_that_change_once_a_second() {
     let mut end = End::established(Role::Server);
+    // A request that takes its time, so that the connection is in use.
+    end.input(&wire::headers(1, GET, true));
     for n in 0..10_000 {
         wait(&mut end, Duration::from_secs(1));
         end.input(&wire::settings(&[(4, 65_535 + n)]));
         end.output();
     }
-    assert_healthy(&end);
+    assert_healthy(&end, 0);
 }

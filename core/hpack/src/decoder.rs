@@ -84,6 +84,8 @@ pub struct Decoder {
     updates: u32,
     /// Whether this block has reached its first field.
     in_fields: bool,
+    /// Octets of literals that this block, or the one before it, has brought.
+    decoded: u64,
     failed: Option<DecodeError>,
 }
 
@@ -105,6 +107,7 @@ impl Decoder {
             size_lowest: None,
             updates: 0,
             in_fields: false,
+            decoded: 0,
             failed: None,
         }
     }
@@ -152,6 +155,17 @@ impl Decoder {
         let result = self.end_of_block();
         self.failed = result.err();
         result
+    }
+
+    /// Whether the block under way has had its first field.
+    pub fn is_within_block(&self) -> bool {
+        self.in_fields
+    }
+
+    /// Octets that the names and values of literals in the block under way have as decoded, or in the last one between two.
+    /// What goes beyond a limit counts, too: it is decoded all the same, for the table to stay in step.
+    pub fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.
@@ -218,6 +232,7 @@ impl Decoder {
         }
         self.check_due_update()?;
         self.in_fields = true;
+        self.decoded = 0;
         Ok(())
     }
 
@@ -301,6 +316,10 @@ impl Decoder {
             _ => Name::Index(index),
         };
         let value = value_text.decode(value_scratch)?;
+        if let Name::Text(name) = name {
+            self.decoded += name.len() as u64;
+        }
+        self.decoded += value.len() as u64;
         complete(&mut self.table, &mut self.meter, kind, name, value, sink).ok()?;
         Some(rest)
     }
@@ -354,7 +373,11 @@ impl Decoder {
             0 => self.partial.name.get().map(Name::Text),
             _ => Some(Name::Index(index)),
         };
+        if let Some(Name::Text(name)) = name {
+            self.decoded += name.len() as u64;
+        }
         if let (Some(name), Some(value)) = (name, self.partial.value.get()) {
+            self.decoded += value.len() as u64;
             return complete(&mut self.table, &mut self.meter, kind, name, value, sink);
         }
         // Longer than both limit and table: see `keep`.

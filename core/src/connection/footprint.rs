@@ -79,6 +79,8 @@ pub struct Gauges {
     pub unread: usize,
     /// Bytes of the header lists that the streams in the table have brought.
     pub header_bytes: usize,
+    /// Octets of literals that HPACK has decoded of the header block under way, or of the last one.
+    pub decoded: u64,
 }
 
 impl Connection {
@@ -86,27 +88,34 @@ impl Connection {
     #[doc(hidden)]
     #[must_use]
     pub fn gauges(&self) -> Gauges {
+        // Nobody is owed anything when it is over.
+        let owed = match self.is_over() {
+            true => 0,
+            false => self.owed(),
+        };
         Gauges {
             streams: self.streams.live(),
             entries: self.streams.live() + self.streams.closed.len(),
-            owed: self.pings.answers_due()
-                + self.remote.acks_due() as usize
-                + self.output.refusals.len()
-                + self.owed_for_streams()
-                + usize::from(self.credit.update_due()),
+            owed,
             unread: self.unread.len(),
             header_bytes: self.streams.header_bytes(),
+            decoded: self.hpack_in.decoded(),
         }
     }
 }
 
 impl Connection {
-    fn owed_for_streams(&self) -> usize {
+    /// Control frames that are owed and not cut.
+    fn owed(&self) -> usize {
         let owed = |stream: &Stream| {
             usize::from(stream.reset_due.is_some())
                 + usize::from(stream.is_bound() && stream.update_due())
         };
-        self.streams.iter().map(owed).sum()
+        self.pings.answers_due()
+            + self.remote.acks_due() as usize
+            + self.output.refusals.len()
+            + self.streams.iter().map(owed).sum::<usize>()
+            + usize::from(self.credit.update_due())
     }
 }
 

@@ -48,6 +48,9 @@ impl Connection {
         }
         // RFC 9113 §4.3: a block that cannot be decoded is a connection error, also on a stream that is gone.
         let lost = |_| Fault::connection(Violation::HpackDecodeFailed);
+        if self.decodes_too_much(fragment) {
+            return Err(Fault::connection(Violation::HeaderBlockTooLarge));
+        }
         self.stats.work_units += fragment.len() as u64;
         self.hpack_in
             .decode(fragment, &mut self.sink)
@@ -82,6 +85,16 @@ impl Connection {
             Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
             Target::Live(handle) => self.on_fields(handle, stream, section, over, end_stream),
         }
+    }
+
+    /// Whether a list that is over its limit may become, with this fragment, more than four times as long as decoded. A block
+    /// is decoded to its end to keep HPACK in step, and Huffman makes eight octets of five at most.
+    fn decodes_too_much(&self, fragment: &[u8]) -> bool {
+        let max = u64::from(self.config.header_list_bytes_max);
+        let decoded = self.hpack_in.decoded();
+        self.hpack_in.is_within_block()
+            && decoded > max
+            && decoded + fragment.len() as u64 * 8 / 5 > max.saturating_mul(4)
     }
 
     fn on_request(

@@ -64,6 +64,11 @@ impl Closed {
     pub(crate) fn push(&mut self, id: StreamId, left: Left) {
         let at = Place::at(id);
         if at >= self.places.len() {
+            if at >= self.places.capacity() {
+                // By doubling, whatever the first identifier is, up to a place for each.
+                let room = (at + 1).next_power_of_two();
+                self.places.reserve_exact(room - self.places.len());
+            }
             self.places.resize(at + 1, Place::default());
         }
         let before = core::mem::replace(&mut self.places[at], Place::new(id, left));
@@ -126,6 +131,17 @@ mod tests {
         assert_eq!((closed.memory_footprint(), closed.find(id(256))), (0, None));
         assert_eq!(closed.len(), 0);
         assert!(!closed.remembers_all());
+    }
+
+    #[test]
+    fn there_is_memory_for_no_more_places_than_there_are() {
+        for first in 0..300 {
+            let mut closed = Closed::default();
+            for n in first..first + 256 {
+                closed.push(StreamId::from_u32(2 * n + 1), Left::Ended);
+                assert!(closed.memory_footprint() <= 1_024, "from {first} on");
+            }
+        }
     }
 
     #[test]

@@ -138,7 +138,11 @@ impl Streams {
         debug_assert_eq!(self.live, 0);
         let generations = self.slots.iter().map(|slot| slot.generation);
         // Handles that are still about must not name a stream to come. The last generation is given out to nobody.
-        let Some(first) = generations.max().and_then(|last| last.checked_add(1)) else {
+        let first = match generations.max() {
+            Some(last) => last.checked_add(1),
+            None => Some(self.generation_first),
+        };
+        let Some(first) = first else {
             return;
         };
         if !self.plants.has(Planted::HandlesReused) {

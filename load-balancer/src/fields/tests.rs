@@ -196,3 +196,19 @@ fn a_never_indexed_field_stays_one() {
     REWRITE.request(&mut head, CLIENT).unwrap();
     assert!(head.headers["x-token"].is_sensitive());
 }
+
+#[test]
+fn a_length_that_is_said_more_than_once_is_passed_on_once() {
+    for said in [&["7"][..], &["7", "7"], &["7, 7"], &["7 ,7", "7"]] {
+        let mut fields = HeaderMap::new();
+        for value in said {
+            let value = HeaderValue::from_static(value);
+            fields.append(header::CONTENT_LENGTH, value);
+        }
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.headers = fields;
+        rewrite_response(&mut head);
+        let lengths = head.headers.get_all(header::CONTENT_LENGTH);
+        assert_eq!(lengths.iter().collect::<Vec<_>>(), ["7"], "{said:?}");
+    }
+}

@@ -98,3 +98,92 @@ async fn a_client_that_takes_it_slowly_gets_all_of_it() {
     drop(client);
     served.await.unwrap();
 }
+
+/// What accept() says, one after the other, and then nothing.
+struct Script {
+    says: std::sync::Mutex<std::collections::VecDeque<io::Result<DuplexStream>>>,
+    asked: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Listen for Script {
+    type Io = DuplexStream;
+
+    async fn next(&self) -> io::Result<(DuplexStream, SocketAddr)> {
+        self.asked
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let next = self.says.lock().unwrap().pop_front();
+        match next {
+            Some(accepted) => Ok((accepted?, SocketAddr::from(([127, 0, 0, 1], 1)))),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Asks for something over TLS; answers the beginning of what comes back.
+async fn ask(connector: &TlsConnector, io: DuplexStream) -> Vec<u8> {
+    let name = ServerName::try_from("test").unwrap();
+    let mut client = connector.connect(name, io).await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        .await
+        .unwrap();
+    client.flush().await.unwrap();
+    let mut answer = vec![0; 15];
+    client.read_exact(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn v51_accept_pauses_after_each_error_and_goes_on() {
+    const TIMES: usize = 250;
+    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let (server, connector) = tls_pair();
+    // EMFILE, ENFILE, ENOBUFS and ENOMEM by their numbers on Linux; a client that had gone before it was accepted; and what a
+    // listener is not supposed to say at all.
+    let errors = || {
+        let numbers = [24, 23, 105, 12].map(io::Error::from_raw_os_error);
+        let kinds = [
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::Other,
+        ];
+        numbers.into_iter().chain(kinds.map(io::Error::from))
+    };
+    let mut says = std::collections::VecDeque::new();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let many = std::iter::repeat_with(errors).flatten().take(TIMES);
+        says.extend(many.map(Err));
+        let (near, far) = tokio::io::duplex(65_536);
+        clients.push(near);
+        says.push_back(Ok(far));
+    }
+    let asked = Arc::default();
+    let script = Script {
+        says: says.into(),
+        asked: Arc::clone(&asked),
+    };
+    let (proxy, guard) = (proxy(&limits), shutdown.guard());
+    let start = Instant::now();
+    let running = tokio::spawn(async move {
+        accept_all(script, &server, &proxy, &limits, guard).await;
+    });
+    let [first, mut second, third] = clients.try_into().unwrap();
+    assert_eq!(ask(&connector, first).await, b"HTTP/1.1 200 OK");
+    // One pause for each error, and no turn in between: nothing else takes time here.
+    let pauses = |rounds: u32| TIMES as u32 * rounds * ACCEPT_PAUSE;
+    assert_eq!(start.elapsed(), pauses(1));
+    // One that fails its handshake is hung up on, and that is all.
+    second.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = second.read_to_end(&mut rest).await;
+    assert!(rest.len() <= 64, "an alert at most");
+    assert_eq!(start.elapsed(), pauses(2));
+    assert_eq!(ask(&connector, third).await, b"HTTP/1.1 200 OK");
+    assert_eq!(start.elapsed(), pauses(3));
+    let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(asked, 3 * (TIMES + 1) + 1, "once for each, and once more");
+    assert!(shutdown.finish(Duration::from_secs(5)).await);
+    running.await.unwrap();
+}

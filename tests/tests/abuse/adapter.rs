@@ -17,7 +17,12 @@ use raddle_tests::{
 use tokio::io::DuplexStream;
 use tower_service::Service;
 
-use crate::blocks::{PLAIN, literal, message};
+use crate::{
+    blocks::{PLAIN, literal, message},
+    costs::Costs,
+};
+
+const KIB: i64 = 1_024;
 
 /// Our server under `config`, connected to a client that the test plays.
 async fn server(config: Config) -> (Server, RawPeer<DuplexStream>) {
@@ -62,6 +67,7 @@ async fn handlers_go_on(broken: fn(u32) -> Vec<u8>) {
     let (mut server, mut peer) = server(config).await;
     // Handlers that do not look whether anybody still waits for them.
     let mut handlers = Vec::new();
+    let mut costs = Costs::begin(server.stats(), peer.written());
     // Two PINGs to each: fewer than a flood of them.
     for n in 0..200u32 {
         let stream = 2 * n + 1;
@@ -71,9 +77,12 @@ async fn handlers_go_on(broken: fn(u32) -> Vec<u8>) {
         peer.send(&broken(stream)).await;
         settle(&mut peer).await;
         assert!(handlers.len() <= 10, "APP after {n} resets");
+        costs.look();
     }
     assert_eq!(handlers.len(), 10);
     assert!(accept_now(&mut server).is_none());
+    // Our end, ten handlers, the peer and the pipe.
+    costs.assert(server.stats(), peer.written(), 64 * KIB);
     // One that ends makes room for one, and whoever waits to accept hears of it.
     peer.send(&wire::headers(2_001, GET, true)).await;
     settle(&mut peer).await;
@@ -98,6 +107,7 @@ async fn v11_requests_whose_handlers_go_on_after_a_reset_of_ours() {
 #[tokio::test]
 async fn v09_requests_that_nobody_accepts() {
     let (mut server, mut peer) = server(Config::default()).await;
+    let mut costs = Costs::begin(server.stats(), peer.written());
     for n in 0..900u32 {
         let stream = 2 * n + 1;
         let pair = [
@@ -105,6 +115,7 @@ async fn v09_requests_that_nobody_accepts() {
             wire::rst_stream(stream, 8),
         ];
         peer.send(&pair.concat()).await;
+        costs.look();
     }
     peer.send(&wire::headers(5_001, GET, true)).await;
     settle(&mut peer).await;
@@ -113,6 +124,22 @@ async fn v09_requests_that_nobody_accepts() {
     let (_, responder) = accept_now(&mut server).expect("the last one");
     responder.respond_full(Response::new(Bytes::new()));
     assert!(accept_now(&mut server).is_none());
+    // 900 pairs are in the pipe at once.
+    costs.assert(server.stats(), peer.written(), 256 * KIB);
+    // Those that stay: as many as may be open wait to be accepted, and no more; the others are refused.
+    let mut costs = Costs::begin(server.stats(), peer.written());
+    for n in 3_000..3_300u32 {
+        peer.send(&wire::headers(2 * n + 1, GET, true)).await;
+        settle(&mut peer).await;
+        costs.look();
+    }
+    let mut accepted = Vec::new();
+    while let Some(request) = accept_now(&mut server) {
+        accepted.push(request);
+    }
+    assert_eq!(accepted.len(), 100, "APP, and the line before it");
+    assert_eq!(server.stats().defences.streams_refused, 200);
+    costs.assert(server.stats(), peer.written(), 192 * KIB);
 }
 
 #[tokio::test]
@@ -121,14 +148,18 @@ async fn v08_bodies_in_bytes_cost_a_slow_reader_bytes() {
     peer.send(&wire::headers(1, POST, false)).await;
     settle(&mut peer).await;
     let (request, _responder) = accept_now(&mut server).expect("a request");
+    let mut costs = Costs::begin(server.stats(), peer.written());
     for _ in 0..200 {
         for _ in 0..100 {
             peer.send(&wire::data(1, b"x", false)).await;
         }
         settle(&mut peer).await;
+        costs.look();
     }
     peer.send(&wire::data(1, b"y", true)).await;
     settle(&mut peer).await;
+    // 20 KB in memory that doubles, and the pipe.
+    costs.assert(server.stats(), peer.written(), 96 * KIB);
     let mut body = request.into_body();
     let (mut bytes, mut pieces) = (0, 0);
     while let Some(frame) = body.frame().await {
@@ -158,14 +189,20 @@ async fn v53_more_names_than_a_map_takes() {
     // By default, 512 of them are too many for one stream.
     let (mut ours, mut peer) = server(Config::default()).await;
     let few = [wire::block(GET), of(600)].concat();
+    let costs = Costs::begin(ours.stats(), peer.written());
     peer.send(&message(1, &few, true)).await;
     assert_eq!(
         peer.expect(kind::RST_STREAM).await.number(0),
         ErrorCode::ENHANCE_YOUR_CALM.to_u32()
     );
     assert!(accept_now(&mut ours).is_none());
+    assert_eq!(ours.stats().defences.header_lists_refused, 1);
+    costs.assert(ours.stats(), peer.written(), 64 * KIB);
+    // It has cost its stream, and the connection lives.
+    settle(&mut peer).await;
     // Without the limit it is the map that says no, and the request is answered for the application.
     let (mut ours, mut peer) = server(config.clone()).await;
+    let costs = Costs::begin(ours.stats(), peer.written());
     peer.send(&message(
         1,
         &[wire::block(GET), fields.clone()].concat(),
@@ -176,6 +213,9 @@ async fn v53_more_names_than_a_map_takes() {
     assert!(accept_now(&mut ours).is_none());
     let answer = peer.expect(kind::HEADERS).await;
     assert_eq!(answer.payload[0], 0x8c, ":status 400");
+    settle(&mut peer).await;
+    // A list of 1.3 MB by its size, while it grew, and what is in the pipe.
+    costs.assert(ours.stats(), peer.written(), 4_096 * KIB);
     // A client hears an error, and goes on.
     let (mut ours, mut peer) = client(config).await;
     let request = Request::get("http://test/")

@@ -1,6 +1,6 @@
 //! What must not happen to the state that all streams share: to HPACK, to the limits, to the table.
 
-use raddle_core::{Config, ErrorCode, Event, Role, Violation};
+use raddle_core::{Config, ErrorCode, Event, Role, Stats, Violation};
 use raddle_tests::{
     counting,
     wire::{self, GET, flag, kind},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn v21_integers_without_end() {
+pub(crate) fn v21_integers_without_end() {
     let mut blocks: Vec<Vec<u8>> = (0..=255).map(|first| vec![first]).collect();
     // Every kind of representation at the end of its first octet, and what may follow.
     for first in [
@@ -47,6 +47,7 @@ fn v21_integers_without_end() {
     // An integer of more octets than 32 bits need is an error at the sixth, and not read on.
     let mut victim = Victim::new(Role::Server);
     victim.send(&message(1, &[&[0xff][..], &[0x80; 5_000]].concat(), true));
+    assert!(victim.stats().work_units <= 3 * (victim.wire + 100));
     victim.assert_killed(Violation::HpackDecodeFailed, BOUNDS);
 }
 
@@ -64,11 +65,50 @@ fn assert_in_step(victim: &mut Victim, id: u32, value: &[u8]) {
     assert!(found, "{:?}", victim.events);
 }
 
+/// A decoder that refuses nothing, and reads every block that the victim is sent.
+struct Shadow(raddle_hpack::Decoder);
+
+struct Nobody;
+
+impl raddle_hpack::Sink for Nobody {
+    fn field(&mut self, _: &[u8], _: &[u8], _: bool) {}
+}
+
+impl Shadow {
+    fn new() -> Self {
+        Self(raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig {
+            list_size_max: u32::MAX,
+            fields_max: u32::MAX,
+            string_len_max: u32::MAX,
+            ..raddle_hpack::DecoderConfig::default()
+        }))
+    }
+
+    /// Sends a block as a message, and holds the table of the victim against the one that read it for what it is.
+    fn send(&mut self, victim: &mut Victim, id: u32, block: &[u8], end: bool) {
+        self.0.decode(block, &mut Nobody).unwrap();
+        let _ = self.0.finish().unwrap();
+        assert!(victim.send(&message(id, block, end)), "costs its stream");
+        let [_, table] = victim.connection.audit_tables();
+        assert_eq!(table, self.0.table_fingerprint(), "behind stream {id}");
+        assert!(self.0.table_size() > 0);
+    }
+
+    /// The same, with a reference to the newest entry, which the application has to see.
+    fn in_step(&mut self, victim: &mut Victim, id: u32, value: &[u8]) {
+        let block = [&head(victim.connection.role())[..], &[NEWEST]].concat();
+        self.0.decode(&block, &mut Nobody).unwrap();
+        let _ = self.0.finish().unwrap();
+        assert_in_step(victim, id, value);
+    }
+}
+
 #[test]
-fn v22_blocks_that_are_refused_are_decoded() {
+pub(crate) fn v22_blocks_that_are_refused_are_decoded() {
     for role in ROLES {
         let key = literal(INSERT, b"x-key", b"secret of the first");
         let (mut victim, _) = Victim::with_stream(role);
+        let mut shadow = Shadow::new();
         if role == Role::Client {
             for _ in 0..8 {
                 victim.ask();
@@ -80,45 +120,71 @@ fn v22_blocks_that_are_refused_are_decoded() {
             (7, literal(PLAIN, b"y", &[b'z'; 70_000])),
         ] {
             let block = [&head(role)[..], &fields, &key].concat();
-            assert!(victim.send(&message(id, &block, true)));
-            assert_in_step(&mut victim, id + 2, b"secret of the first");
+            shadow.send(&mut victim, id, &block, true);
+            shadow.in_step(&mut victim, id + 2, b"secret of the first");
         }
         assert_eq!(victim.stats().defences.header_lists_refused, 2);
+        victim.assert_alive(Bounds {
+            live: 160 * 1_024,
+            ..BOUNDS
+        });
     }
     // On a stream that we have reset.
     for role in ROLES {
         let (mut victim, stream) = Victim::with_stream(role);
+        let mut shadow = Shadow::new();
         if role == Role::Client {
             victim.ask();
         }
         victim.connection.reset(stream, ErrorCode::CANCEL);
         victim.turn();
         let late = literal(INSERT, b"x-key", b"late");
-        assert!(victim.send(&message(1, &late, true)));
-        assert_in_step(&mut victim, 3, b"late");
+        shadow.send(&mut victim, 1, &late, true);
+        shadow.in_step(&mut victim, 3, b"late");
         // For ever it does not go on like that.
-        victim.reads = true;
         let sent = victim.flood(10_000, |_| message(1, &[NEWEST], true));
-        assert!(sent <= 1_004, "{sent}");
+        assert_eq!(sent, 1_003, "four are explained by our reset");
+        assert_eq!(victim.stats().defences.resets, 1_001);
         victim.assert_killed(Violation::ResetFlood, BOUNDS);
     }
-    // Beyond our limit of streams, and behind our GOAWAY.
+    // Beyond our limit of streams.
     let narrow = Config {
         concurrent_streams_max: 1,
         ..Config::default()
     };
     let mut victim = Victim::under(Role::Server, narrow);
+    let mut shadow = Shadow::new();
     victim.stream(1);
     let block = [head(Role::Server), literal(INSERT, b"x-key", b"refused")].concat();
-    assert!(victim.send(&message(3, &block, true)));
+    shadow.send(&mut victim, 3, &block, true);
     assert_eq!(victim.stats().defences.streams_refused, 1);
     victim.send(&wire::data(1, b"", true));
     victim.answer();
-    assert_in_step(&mut victim, 5, b"refused");
+    shadow.in_step(&mut victim, 5, b"refused");
+    victim.assert_alive(BOUNDS);
+    // Behind our GOAWAY, which a drain has sent in both its steps while a stream is open.
+    let (mut victim, _) = Victim::with_stream(Role::Server);
+    let mut shadow = Shadow::new();
+    victim.connection.drain();
+    victim.turn();
+    victim.send(&[]);
+    let opened = victim.stats().streams_opened;
+    let block = [head(Role::Server), literal(INSERT, b"x-key", b"too late")].concat();
+    shadow.send(&mut victim, 3, &block, true);
+    assert_eq!(victim.stats().streams_opened, opened, "nobody sees it");
+    // The trailers of the stream before it.
+    victim.events.clear();
+    shadow.send(&mut victim, 1, &[NEWEST], true);
+    let found = victim.events.iter().any(|event| {
+        matches!(event, Event::Trailers { fields, .. }
+            if fields.find(b"x-key") == Some(&b"too late"[..]))
+    });
+    assert!(found, "{:?}", victim.events);
+    victim.assert_within(BOUNDS);
 }
 
 #[test]
-fn v23_faults_that_stay_with_their_stream() {
+pub(crate) fn v23_faults_that_stay_with_their_stream() {
     for role in ROLES {
         let mut victim = Victim::new(role);
         if role == Role::Client {
@@ -143,55 +209,84 @@ fn v23_faults_that_stay_with_their_stream() {
         assert_eq!(victim.stats().streams_faulted, 2);
         assert_in_step(&mut victim, 7, b"good");
         assert_eq!(victim.stats().streams_faulted, 2);
+        assert_eq!(victim.stats().defences.stream_errors, 2);
         victim.assert_alive(BOUNDS);
     }
 }
 
+/// Sends one SETTINGS frame with these entries, and does what goes on as before: a request and its answer. Nothing that is
+/// allocated for it may be large.
+fn settings_allocate_nothing(role: Role, entries: &[(u16, u32)]) -> Stats {
+    let mut victim = Victim::new(role);
+    let _ = counting::take_largest();
+    let alive = victim.send(&wire::settings(entries));
+    let largest = counting::take_largest();
+    assert!(largest <= 4_096, "{entries:?}: {largest} bytes");
+    let stats = victim.stats();
+    if !alive {
+        let violation = victim.violation().unwrap();
+        victim.assert_killed(violation, BOUNDS);
+        return stats;
+    }
+    if role == Role::Server {
+        victim.send(&wire::headers(1, GET, true));
+        let stream = victim.last_request();
+        let head = raddle_core::ResponseHead::new(200).finish();
+        let then = raddle_core::Then::End;
+        let _ = victim.connection.respond(stream, head, then);
+    } else {
+        let head = raddle_tests::engine::get("/");
+        let _ = victim.connection.open(head, raddle_core::Then::End);
+    }
+    victim.turn();
+    let largest = counting::take_largest();
+    assert!(largest <= 8_192, "{entries:?}: {largest} bytes");
+    victim.assert_alive(BOUNDS);
+    stats
+}
+
 #[test]
-fn v25_nothing_is_allocated_by_a_number_of_the_peers() {
-    let values = [
-        0,
-        1,
-        4_096,
-        16_384,
-        65_535,
-        1 << 20,
-        (1 << 24) - 1,
-        (1 << 31) - 1,
-        u32::MAX,
-    ];
+pub(crate) fn v25_nothing_is_allocated_by_a_number_of_the_peers() {
+    // Every power of two, with what is one less and one more, in every setting that is registered and some that are not.
+    let powers = (0..32).map(|bits| 1u32 << bits);
+    let near = powers.flat_map(|power| [power - 1, power, power + 1]);
+    let values: Vec<_> = near.chain([u32::MAX - 1, u32::MAX]).collect();
+    let (mut charged, mut all) = (0, 0);
     for role in ROLES {
-        for id in 0..=10 {
-            for value in values {
-                let mut victim = Victim::new(role);
-                let _ = counting::take_largest();
-                let alive = victim.send(&wire::settings(&[(id, value)]));
-                let largest = counting::take_largest();
-                assert!(largest <= 4_096, "{id} = {value}: {largest} bytes");
-                if !alive {
-                    continue;
-                }
-                // And it goes on as before, with a request and its answer.
-                if role == Role::Server {
-                    victim.send(&wire::headers(1, GET, true));
-                    let stream = victim.last_request();
-                    let head = raddle_core::ResponseHead::new(200).finish();
-                    let then = raddle_core::Then::End;
-                    let _ = victim.connection.respond(stream, head, then);
-                } else {
-                    let head = raddle_tests::engine::get("/");
-                    let _ = victim.connection.open(head, raddle_core::Then::End);
-                }
-                victim.turn();
-                let largest = counting::take_largest();
-                assert!(largest <= 8_192, "{id} = {value}: {largest} bytes");
+        for id in (0..=16).chain([0x1a2a, u16::MAX]) {
+            for &value in &values {
+                let stats = settings_allocate_nothing(role, &[(id, value)]);
+                charged += stats.defences.settings;
+                all += 1;
             }
         }
+    }
+    // All but those that are refused as they are read.
+    assert!(
+        charged < all && charged > all * 9 / 10,
+        "{charged} of {all}"
+    );
+    // And any values at all, up to 32 in one frame, drawn by a generator that always draws the same.
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut draw = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for n in 0..4_000 {
+        let entries: Vec<_> = (0..draw() % 33)
+            .map(|_| {
+                let id = [draw() % 17, draw() % (1 << 16)][usize::from(draw() % 8 == 0)];
+                (id as u16, (draw() >> (draw() % 33)) as u32)
+            })
+            .collect();
+        let _ = settings_allocate_nothing(ROLES[n % 2], &entries);
     }
 }
 
 #[test]
-fn v26_a_frame_of_16_mebibytes() {
+pub(crate) fn v26_a_frame_of_16_mebibytes() {
     for role in ROLES {
         for kind in 0..=0x20 {
             let mut victim = Victim::new(role);
@@ -211,11 +306,13 @@ fn v26_a_frame_of_16_mebibytes() {
 }
 
 #[test]
-fn v27_a_frame_size_that_no_frame_fits() {
+pub(crate) fn v27_a_frame_size_that_no_frame_fits() {
     for role in ROLES {
         for value in [0, 1, 9, 16_383, 1 << 24, u32::MAX] {
             let mut victim = Victim::new(role);
+            let before = victim.stats().frames_received;
             assert!(!victim.send(&wire::settings(&[(5, value)])));
+            assert_eq!(victim.stats().frames_received, before, "refused unread");
             victim.assert_killed(Violation::SettingMaxFrameSizeInvalid, BOUNDS);
         }
     }
@@ -237,6 +334,7 @@ fn v27_a_frame_size_that_no_frame_fits() {
     assert_eq!(frames[3].flags, flag::END_HEADERS);
     // The output is that head, and all of it.
     victim.assert_alive(Bounds {
+        live: 2 * 60_100 + 8 * 1_024,
         unsent: 60_100,
         ..BOUNDS
     });

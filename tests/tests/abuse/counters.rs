@@ -3,7 +3,7 @@
 use raddle_core::{Config, OpenError, Role, Then, Violation};
 use raddle_tests::{engine::get, wire};
 
-use crate::victim::{BOUNDS, ROLES, Victim};
+use crate::victim::{BOUNDS, Bounds, ROLES, Victim};
 
 #[test]
 fn window_updates_and_goaways() {
@@ -26,6 +26,7 @@ fn limits_are_what_the_config_says() {
         continuations_spare: 0,
         events_max: 16,
         output_bytes_max: 2_000,
+        answers_max: 200,
         ..Config::default()
     };
     let mut victim = Victim::under(Role::Server, config.clone());
@@ -52,11 +53,20 @@ fn limits_are_what_the_config_says() {
     assert_eq!(victim.stats().defences.events_full, 1);
     while victim.connection.poll_event().is_some() {}
     victim.reads = false;
-    victim.flood(900, |_| wire::ping([0; 8], false));
+    // 118 answers are in the output, and the others are not.
+    assert_eq!(victim.flood(900, |_| wire::ping([0; 8], false)), 200);
+    assert_eq!(victim.stats().defences.output_full, 82);
     assert!(
         (2_000..2_100).contains(&victim.peak.unsent),
         "{:?}",
         victim.peak
+    );
+    victim.assert_killed(
+        Violation::PingFlood,
+        Bounds {
+            owed: 201,
+            ..BOUNDS
+        },
     );
 }
 

@@ -10,18 +10,24 @@ use crate::victim::{App, BOUNDS, Bounds, ROLES, Victim};
 const MANY: usize = 1_000_000;
 /// Tokens of a bucket, and the most events of one cause that come before the end.
 const BURST: usize = 1_000;
+/// `Config::answers_max`: answers that may be owed, those in output that the transport does not take among them.
+const ANSWERS: usize = 64;
 /// Bytes of the sentence that a GOAWAY of ours carries.
 const FAREWELL: usize = 128;
 
 #[test]
-fn v02_ping_flood() {
+pub(crate) fn v02_ping_flood() {
     for role in ROLES {
         for reads in [true, false] {
             let mut victim = Victim::new(role);
             victim.reads = reads;
             let sent = victim.flood(MANY, |n| wire::ping((n as u64).to_be_bytes(), false));
-            assert_eq!(sent, BURST);
-            assert_eq!(victim.stats().defences.pings, BURST as u64 + 1);
+            // Answers count until the transport has them, whether they are cut or not.
+            let most = if reads { BURST } else { ANSWERS };
+            assert_eq!(sent, most);
+            assert!(reads || victim.peak.owed == ANSWERS + 1, "and one too many");
+            assert!(victim.peak.unsent <= 17 * ANSWERS + FAREWELL);
+            assert_eq!(victim.stats().defences.pings, most as u64 + 1);
             assert_eq!(victim.stats().defences.floods, 1);
             assert!(victim.peak.live <= 4 * 1_024, "{:?}", victim.peak);
             victim.assert_killed(Violation::PingFlood, BOUNDS);
@@ -54,10 +60,10 @@ fn fill_output(victim: &mut Victim, stream: raddle_core::StreamHandle) {
         let answered = victim.connection.respond(stream, head, Then::More);
         answered.unwrap();
     }
-    let mut body = bytes::Bytes::from(vec![7; 200_000]);
     victim.send(&wire::window_update(0, 1 << 20));
     victim.send(&wire::window_update(1, 1 << 20));
-    while !body.is_empty() && victim.unsent() < 64 * 1_024 {
+    while victim.unsent() < 64 * 1_024 {
+        let mut body = bytes::Bytes::from(vec![7; 16_384]);
         let sent = victim.connection.send_data(stream, &mut body, Then::More);
         sent.unwrap();
         victim.turn();
@@ -66,7 +72,7 @@ fn fill_output(victim: &mut Victim, stream: raddle_core::StreamHandle) {
 }
 
 #[test]
-fn v03_resource_loop() {
+pub(crate) fn v03_resource_loop() {
     let priority = |stream: u32, parent: u32| {
         let mut payload = parent.to_be_bytes().to_vec();
         payload.push(7);
@@ -82,7 +88,7 @@ fn v03_resource_loop() {
         for shape in shapes {
             let (mut victim, _) = Victim::with_stream(role);
             assert_eq!(victim.flood(MANY, shape), BURST);
-            assert_eq!(victim.peak.entries, 1);
+            assert_eq!(victim.peak.streams, 1);
             assert!(victim.peak.live <= FAREWELL, "no tree is kept");
             assert!(victim.work() <= 30 * (BURST as u64 + 1));
             assert_eq!(victim.stats().defences.priorities, BURST as u64 + 1);
@@ -115,7 +121,7 @@ fn v03_resource_loop() {
 }
 
 #[test]
-fn v04_reset_flood() {
+pub(crate) fn v04_reset_flood() {
     for reads in [true, false] {
         let mut victim = Victim::new(Role::Server);
         victim.reads = reads;
@@ -155,7 +161,7 @@ fn v04_reset_flood() {
 
 /// What is owed for streams that are refused has a bound of its own where the rate sets none.
 #[test]
-fn v04_refusals_that_nobody_reads() {
+pub(crate) fn v04_refusals_that_nobody_reads() {
     let config = Config {
         abuse_burst: 10 * MANY as u32,
         output_bytes_max: 1,
@@ -176,13 +182,16 @@ fn v04_refusals_that_nobody_reads() {
 }
 
 #[test]
-fn v05_settings_flood() {
+pub(crate) fn v05_settings_flood() {
     for role in ROLES {
-        let mut victim = Victim::new(role);
-        victim.reads = false;
-        assert_eq!(victim.flood(MANY, |_| wire::settings(&[])), BURST);
-        assert_eq!(victim.stats().defences.settings, BURST as u64 + 1);
-        victim.assert_killed(Violation::SettingsFlood, BOUNDS);
+        for (reads, most) in [(true, BURST), (false, ANSWERS)] {
+            let mut victim = Victim::new(role);
+            victim.reads = reads;
+            assert_eq!(victim.flood(MANY, |_| wire::settings(&[])), most);
+            assert_eq!(victim.stats().defences.settings, most as u64 + 1);
+            assert!(victim.peak.unsent <= 9 * ANSWERS + FAREWELL);
+            victim.assert_killed(Violation::SettingsFlood, BOUNDS);
+        }
         // Acknowledgements that cannot be cut are a number.
         let (mut victim, stream) = Victim::with_stream(role);
         victim.reads = false;
@@ -210,7 +219,7 @@ fn v05_settings_flood() {
 }
 
 #[test]
-fn v08_empty_frames() {
+pub(crate) fn v08_empty_frames() {
     for role in ROLES {
         // Empty as it is, and empty behind its padding.
         let padded = wire::frame(kind::DATA, flag::PADDED, 1, &[3, 0, 0, 0]);
@@ -229,6 +238,7 @@ fn v08_empty_frames() {
         victim.turn();
         let late = |_| wire::data(1, b"", true);
         assert_eq!(victim.flood(MANY, late), BURST + 4);
+        assert_eq!(victim.stats().defences.resets, BURST as u64 + 1);
         victim.assert_killed(Violation::ResetFlood, BOUNDS);
         // CONTINUATION without a byte: see also v14.
         let mut victim = Victim::new(role);
@@ -260,7 +270,7 @@ fn v08_empty_frames() {
 }
 
 #[test]
-fn v09_rapid_reset() {
+pub(crate) fn v09_rapid_reset() {
     let pair = |n: usize| {
         let stream = 2 * n as u32 + 1;
         let reset = wire::rst_stream(stream, ErrorCode::CANCEL.to_u32());
@@ -269,22 +279,54 @@ fn v09_rapid_reset() {
     let mut victim = Victim::new(Role::Server);
     assert_eq!(victim.flood(MANY, pair), BURST);
     assert_eq!(victim.stats().defences.resets, BURST as u64 + 1);
-    assert!(victim.peak.app <= 1 && victim.peak.entries <= 1);
+    // An application that drops what is given up.
+    assert!(victim.peak.app <= 1 && victim.peak.streams <= 1);
     victim.assert_killed(Violation::ResetFlood, BOUNDS);
-    // Below the rate it may go on for ever, and leaves nothing behind.
+    // One that works on: a hundred are all that it gets, and the others are refused before it sees them.
     let mut victim = Victim::new(Role::Server);
-    let mut after = [raddle_core::MemoryFootprint::default(); 2];
-    for n in 0..100_000 {
+    victim.app = App::Hoards;
+    assert_eq!(victim.flood(MANY, pair), BURST);
+    assert_eq!((victim.peak.app, victim.peak.streams), (100, 100));
+    let defences = victim.stats().defences;
+    assert_eq!(defences.streams_refused, BURST as u64 + 1 - 100);
+    assert_eq!(defences.resets, BURST as u64 + 1);
+    victim.assert_killed(Violation::ResetFlood, BOUNDS);
+    // The same slowly, for as long as anybody likes: what it works on it was given once.
+    let mut victim = Victim::new(Role::Server);
+    victim.app = App::Hoards;
+    for n in 0..5_000 {
         victim.wait(Duration::from_millis(31));
         assert!(victim.send(&pair(n)));
-        victim.events.clear();
-        match n {
-            1_000 => after[0] = victim.connection.memory_footprint(),
-            99_999 => after[1] = victim.connection.memory_footprint(),
-            _ => {}
+        // Each thousandth request is done at last, which makes room for one.
+        if n % 1_000 == 999 {
+            let done = *victim.working.first().unwrap();
+            victim.let_go(done);
         }
     }
+    assert_eq!(victim.peak.app, 100);
+    assert_eq!(victim.stats().defences.streams_refused, 5_000 - 104);
+    victim.assert_alive(BOUNDS);
+    // Below the rate it may go on for ever, and leaves nothing behind: a million pairs, each half minute as many at once
+    // as it has brought tokens.
+    let mut victim = Victim::new(Role::Server);
+    let mut after = [raddle_core::MemoryFootprint::default(); 2];
+    let mut sent = 0;
+    while sent < MANY {
+        victim.wait(Duration::from_secs(30));
+        for _ in 0..11 {
+            let batch: Vec<u8> = (sent..sent + 90).flat_map(pair).collect();
+            assert!(victim.send(&batch));
+            victim.events.clear();
+            sent += 90;
+        }
+        let footprint = victim.connection.memory_footprint();
+        if sent == 990 {
+            after[0] = footprint;
+        }
+        after[1] = footprint;
+    }
     assert_eq!(after[0], after[1], "LIVE after a thousand and after all");
+    assert_eq!(victim.stats().resets_received, sent as u64);
     victim.assert_alive(BOUNDS);
     // Streams that have ended, and whose bodies nobody has taken, are in the table still: up to twice the limit.
     let mut victim = Victim::new(Role::Server);
@@ -298,7 +340,7 @@ fn v09_rapid_reset() {
             victim.answer();
         }
     }
-    assert_eq!(victim.peak.entries, 200);
+    assert_eq!(victim.peak.streams, 200);
     assert_eq!(victim.stats().defences.streams_refused, 100);
     let bounds = Bounds {
         live: 160 * 1_024,
@@ -318,7 +360,7 @@ fn permutation(mut order: usize) -> [usize; 4] {
 }
 
 #[test]
-fn v10_reset_before_the_handler() {
+pub(crate) fn v10_reset_before_the_handler() {
     // Whatever the order of reset, teardown and the application's own end: each stream ends once, and is gone then.
     for role in ROLES {
         for order in 0..24 {
@@ -341,7 +383,7 @@ fn v10_reset_before_the_handler() {
                 .iter()
                 .filter(|event| matches!(event, Event::Failed { .. } | Event::Finished { .. }));
             assert_eq!(ends.count(), 1, "created once, freed once");
-            assert_eq!(victim.connection.gauges().entries, 0);
+            assert_eq!(victim.connection.gauges().streams, 0);
             // The old handle reaches nobody.
             victim.connection.reset(stream, ErrorCode::CANCEL);
             victim.assert_ended(BOUNDS);
@@ -349,8 +391,77 @@ fn v10_reset_before_the_handler() {
     }
 }
 
+/// The request, its reset and the end of the transport, before anybody has looked at the first of them.
 #[test]
-fn v11_made_you_reset() {
+pub(crate) fn v10_reset_before_anybody_polls() {
+    use raddle_core::TransportEnd;
+    for role in ROLES {
+        for order in 0..24 {
+            let mut victim = Victim::new(role);
+            let asked = (role == Role::Client).then(|| victim.ask());
+            victim.begin();
+            let head = match role {
+                Role::Server => wire::headers(1, POST, false),
+                Role::Client => wire::headers(1, &[(":status", "200")], false),
+            };
+            victim.read_unpolled(&mut bytes::BytesMut::from(&head[..]));
+            let (mut events, mut stream) = (Vec::new(), asked);
+            let mut poll = |victim: &mut Victim, stream: &mut Option<_>| {
+                while let Some(event) = victim.connection.poll_event() {
+                    if let Event::Request { stream: asked, .. } = event {
+                        *stream = Some(asked);
+                    }
+                    events.push(event);
+                    victim.connection.check();
+                }
+            };
+            let mut reset = wire::rst_stream(1, ErrorCode::CANCEL.to_u32());
+            let mut first = Some(());
+            for act in permutation(order) {
+                match act {
+                    0 => {
+                        let mut input = bytes::BytesMut::from(&std::mem::take(&mut reset)[..]);
+                        victim.read_unpolled(&mut input);
+                        // A request that nobody has answered yet is charged for; not behind the end of everything.
+                        let charged = victim.stats().defences.resets;
+                        assert_eq!(charged, u64::from(role == Role::Server && first.is_some()));
+                    }
+                    1 => {
+                        let now = victim.now;
+                        let end = TransportEnd::Failed;
+                        victim.connection.handle_transport_end(end, now);
+                        first = None;
+                    }
+                    2 => poll(&mut victim, &mut stream),
+                    // The handler begins, if it knows of it by now, and finds what it finds.
+                    _ => {
+                        if let Some(stream) = stream {
+                            let head = ResponseHead::new(200).finish();
+                            let _ = victim.connection.respond(stream, head, Then::More);
+                            victim.connection.discard(stream);
+                        }
+                    }
+                }
+                victim.connection.check();
+            }
+            poll(&mut victim, &mut stream);
+            let ends =
+                |event: &&Event| matches!(event, Event::Failed { .. } | Event::Finished { .. });
+            assert_eq!(events.iter().filter(ends).count(), 1, "{order}: {events:?}");
+            assert_eq!(victim.stats().streams_opened, 1, "created once, freed once");
+            assert_eq!(victim.connection.gauges().streams, 0);
+            // The old handle reaches nobody.
+            let stream = stream.expect("it was told of");
+            victim.connection.reset(stream, ErrorCode::CANCEL);
+            victim.connection.free_place(stream);
+            victim.connection.release(stream, 1);
+            victim.assert_ended(BOUNDS);
+        }
+    }
+}
+
+#[test]
+pub(crate) fn v11_made_you_reset() {
     let priority = wire::frame(kind::PRIORITY, 0, 0, &[0; 4]);
     let on = |frame: &[u8], stream: u32| {
         let mut frame = frame.to_vec();
@@ -378,21 +489,38 @@ fn v11_made_you_reset() {
         ),
     ];
     for (broken, flood) in broken {
-        let mut victim = Victim::new(Role::Server);
-        let sent = victim.flood(MANY, |n| {
-            let stream = 2 * n as u32 + 1;
-            [wire::headers(stream, GET, true), broken(stream)].concat()
-        });
-        assert_eq!(sent, BURST, "{flood:?}");
-        assert!(victim.peak.app <= 1 && victim.peak.entries <= 1);
-        assert!(victim.stats().defences.stream_errors >= BURST as u64);
-        victim.assert_killed(flood, BOUNDS);
+        for app in [App::Prompt, App::Hoards] {
+            let mut victim = Victim::new(Role::Server);
+            victim.app = app;
+            let sent = victim.flood(MANY, |n| {
+                let stream = 2 * n as u32 + 1;
+                [wire::headers(stream, GET, true), broken(stream)].concat()
+            });
+            // What is refused is charged for, and so is the frame behind it.
+            let least = if app == App::Hoards { BURST / 2 } else { BURST };
+            assert!((least..=BURST).contains(&sent), "{flood:?}: {sent}");
+            // An application that works on what we had to reset gets no more than it may have at once.
+            let most = if app == App::Hoards { 100 } else { 1 };
+            assert_eq!((victim.peak.app, victim.peak.streams), (most, most));
+            let defences = victim.stats().defences;
+            assert!(defences.stream_errors >= BURST as u64);
+            assert_eq!(defences.floods, 1);
+            // Refusals come on top, so that their bucket is empty before that of WINDOW_UPDATE frames is.
+            let updates = flood == Violation::WindowUpdateFlood;
+            let (updates, flood) = match (updates, app) {
+                (true, App::Hoards) => (BURST as u64, Violation::StreamErrorFlood),
+                (true, _) => (BURST as u64 + 1, flood),
+                (false, _) => (0, flood),
+            };
+            assert_eq!(defences.window_updates, updates);
+            victim.assert_killed(flood, BOUNDS);
+        }
     }
 }
 
 /// The sixth way: a stream that depends on itself is no fault any more (RFC 9113 §5.3.1), so that nothing is reset.
 #[test]
-fn v11_a_stream_that_depends_on_itself() {
+pub(crate) fn v11_a_stream_that_depends_on_itself() {
     let mut victim = Victim::new(Role::Server);
     for n in 0..10_000u32 {
         let stream = 2 * n + 1;
@@ -408,7 +536,7 @@ fn v11_a_stream_that_depends_on_itself() {
 }
 
 #[test]
-fn v12_answers_that_cannot_be_sent() {
+pub(crate) fn v12_answers_that_cannot_be_sent() {
     let mut victim = Victim::new(Role::Server);
     // Not even a status fits.
     victim.send(&wire::settings(&[(6, 40)]));
@@ -426,5 +554,6 @@ fn v12_answers_that_cannot_be_sent() {
         assert!(served < 5_000, "for ever");
     }
     assert_eq!(served, BURST as u32 + 1);
+    assert_eq!(victim.stats().defences.stream_errors, BURST as u64 + 1);
     victim.assert_killed(Violation::StreamErrorFlood, BOUNDS);
 }

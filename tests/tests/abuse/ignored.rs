@@ -12,7 +12,7 @@ const BURST: usize = 1_000;
 const FAREWELL: usize = 128;
 
 #[test]
-fn v28_kinds_flags_and_settings_that_nobody_knows() {
+pub(crate) fn v28_kinds_flags_and_settings_that_nobody_knows() {
     for role in ROLES {
         for kind in (0x0a..=0xff).filter(|kind| *kind != kind::PRIORITY_UPDATE) {
             for flags in [0, 0xff] {
@@ -21,6 +21,7 @@ fn v28_kinds_flags_and_settings_that_nobody_knows() {
                     assert!(victim.send(&wire::frame(kind, flags, stream, &[7; 300])));
                 }
                 assert_eq!(victim.peak.live, 0);
+                assert_eq!(victim.stats().defences.unknown_frames, 4);
                 victim.assert_alive(BOUNDS);
                 // RFC 9113 §6.2: within a field section nothing else may come.
                 let mut victim = Victim::new(Role::Server);
@@ -38,7 +39,7 @@ fn v28_kinds_flags_and_settings_that_nobody_knows() {
 }
 
 #[test]
-fn v29_frames_that_are_ignored_keep_nothing() {
+pub(crate) fn v29_frames_that_are_ignored_keep_nothing() {
     for role in ROLES {
         let mut victim = Victim::new(role);
         let origin = wire::frame(0x0c, 0, 0, &[b'o'; 16_384]);
@@ -48,6 +49,7 @@ fn v29_frames_that_are_ignored_keep_nothing() {
         victim.assert_killed(Violation::UnknownFrameFlood, BOUNDS);
         let (mut victim, _) = Victim::with_stream(role);
         assert_eq!(victim.flood(MANY, |_| wire::goaway(1, 0)), BURST);
+        assert_eq!(victim.stats().defences.goaways, BURST as u64 + 1);
         victim.assert_killed(Violation::GoAwayFlood, BOUNDS);
     }
     // Unknown frames of a client that asks for something are explained by its requests.

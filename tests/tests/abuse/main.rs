@@ -6,6 +6,7 @@
 mod adapter;
 mod blocks;
 mod compression;
+mod costs;
 mod counters;
 mod endings;
 mod floods;
@@ -14,6 +15,7 @@ mod headers;
 mod ignored;
 mod messages;
 mod outside;
+mod peaks;
 mod rows;
 mod twins;
 mod victim;

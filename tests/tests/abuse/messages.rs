@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn v39_trailers_out_of_order() {
+pub(crate) fn v39_trailers_out_of_order() {
     let ok = || wire::headers(1, OK, false);
     let trailers = |end| wire::headers(1, &[("x-sum", "1")], end);
     let data = |end| wire::data(1, b"x", end);
@@ -48,7 +48,8 @@ fn v39_trailers_out_of_order() {
             _ => None,
         });
         assert_eq!(ends.collect::<Vec<_>>(), [Some(violation)]);
-        assert_eq!(victim.connection.gauges().entries, 0);
+        assert_eq!(victim.connection.gauges().streams, 0);
+        assert_eq!(victim.stats().streams_faulted, 1);
         victim.assert_alive(BOUNDS);
     }
     // Behind the end of everything, the connection is at fault.
@@ -133,7 +134,7 @@ fn ambiguous() -> Vec<(Role, Vec<u8>, Violation)> {
 }
 
 #[test]
-fn v48_messages_that_can_be_read_in_two_ways() {
+pub(crate) fn v48_messages_that_can_be_read_in_two_ways() {
     for (role, block, violation) in ambiguous() {
         let mut victim = Victim::new(role);
         if role == Role::Client {
@@ -159,7 +160,7 @@ fn v48_messages_that_can_be_read_in_two_ways() {
 }
 
 #[test]
-fn v48_bodies_that_are_not_as_long_as_they_say() {
+pub(crate) fn v48_bodies_that_are_not_as_long_as_they_say() {
     for role in ROLES {
         let head = match role {
             Role::Server => [POST, &[("content-length", "5")]].concat(),
@@ -183,12 +184,13 @@ fn v48_bodies_that_are_not_as_long_as_they_say() {
             assert!(victim.send(&frames));
             let faults = victim.stats().streams_faulted;
             assert_eq!(faults == 0, good, "{role:?}: {frames:02x?}");
+            victim.assert_alive(BOUNDS);
         }
     }
 }
 
 #[test]
-fn v48_what_was_never_http2() {
+pub(crate) fn v48_what_was_never_http2() {
     // The body of an upgraded HTTP/1.1 request, and frames in the clear behind a request that was not upgraded.
     for first in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],

@@ -22,14 +22,17 @@ use tokio::{
 };
 use tower_service::Service;
 
+use crate::costs::{Costs, assert_work};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server made of an engine and a loop, which changes its SETTINGS under the client's feet: the size of the
-/// client's table goes to nothing and back all the while. Answers the number of requests that it has read.
-async fn fickle_server(mut io: DuplexStream) -> usize {
+/// client's table goes to nothing and back all the while. Answers the number of requests that it has read, and of bytes that it
+/// has written.
+async fn fickle_server(mut io: DuplexStream) -> (usize, u64) {
     let mut engine = Connection::new(Role::Server, Config::default(), Timestamp(0));
     let (mut raw, mut inbox, mut out) = (Vec::new(), BytesMut::new(), Transmit::new());
-    let (mut acks, mut requests, mut turns) = (0, 0, 0u32);
+    let (mut acks, mut requests, mut turns, mut wire) = (0, 0, 0u32, 0);
     loop {
         engine.poll_transmit(&mut out, Timestamp(0));
         let mut bytes = out.copy_to_bytes(out.remaining()).to_vec();
@@ -37,11 +40,12 @@ async fn fickle_server(mut io: DuplexStream) -> usize {
             bytes.extend(wire::settings(&[(1, 4_096 * (turns % 2))]));
         }
         turns += 1;
+        wire += bytes.len() as u64;
         if io.write_all(&bytes).await.is_err() {
-            return requests;
+            return (requests, wire);
         }
         if !matches!(io.read_buf(&mut raw).await, Ok(1..)) {
-            return requests;
+            return (requests, wire);
         }
         // The engine did not send those SETTINGS, and must not see what answers them.
         let (frames, rest) = wire::frames(&raw);
@@ -98,9 +102,16 @@ async fn v44_settings_while_others_encode() {
     for asker in askers.collect::<Vec<_>>() {
         within(PATIENCE, "all requests", asker).await.unwrap();
     }
+    let stats = client.stats();
+    // Nothing that it does is a fault: the connection lives, and ends as we end it.
     drop(client);
-    let requests = within(PATIENCE, "the end", serving).await.unwrap();
+    let (requests, wire) = within(PATIENCE, "the end", serving).await.unwrap();
     assert_eq!(requests, 800);
+    let settings = stats.defences.settings;
+    assert!((1..=900).contains(&settings), "{settings}");
+    assert_eq!(stats.streams_opened, 800);
+    // What a client does for requests of its own is work, too: some 100 units for each.
+    assert_work(stats.work_units, wire + 800 * 20);
 }
 
 async fn balancer() -> Running {
@@ -154,13 +165,55 @@ async fn v52_an_end_in_the_middle_of_a_handshake() {
     within(PATIENCE, "the end", running.finish()).await;
 }
 
+/// A certificate and key for `localhost`, as a server takes them.
+fn certified() -> std::sync::Arc<rustls::ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    tls::server_config(vec![made.cert.der().clone()], key, false).unwrap()
+}
+
+// In virtual time, in which no token comes back.
+#[tokio::test(start_paused = true)]
+async fn v52_records_meet_the_bounds_of_what_is_in_them() {
+    let (near, far) = tokio::io::duplex(4_096);
+    let connector = tls::Connector::new(tls::Trust::Anyone);
+    let (near, far) = tokio::join!(
+        biased;
+        tls::accept(certified(), near),
+        connector.connect("localhost", far)
+    );
+    let (server, driver) = raddle_io::accept(near.unwrap().0, Config::default())
+        .await
+        .unwrap();
+    let driver = tokio::spawn(driver);
+    let mut peer = RawPeer::client(far.unwrap(), &[]).await;
+    let mut costs = Costs::begin(server.stats(), peer.written());
+    // In records of one frame each, until the bucket is empty. The answers are read.
+    for n in 0..1_000u64 {
+        peer.send(&wire::ping(n.to_be_bytes(), false)).await;
+        assert_eq!(peer.expect(kind::PING).await.payload, n.to_be_bytes());
+        costs.look();
+    }
+    peer.send(&wire::ping([0; 8], false)).await;
+    let frames = within(PATIENCE, "the end", peer.rest()).await;
+    let goaway = frames.last().expect("a last word");
+    assert!(goaway.is(kind::GOAWAY, 0), "{goaway:?}");
+    assert!(within(PATIENCE, "the end", driver).await.unwrap().is_err());
+    assert_eq!(server.stats().defences.pings, 1_001);
+    assert_eq!(server.stats().defences.floods, 1);
+    costs.assert(server.stats(), peer.written(), 64 * 1_024);
+}
+
 #[tokio::test]
 async fn v52_records_faster_than_they_are_processed() {
     let running = balancer().await;
     let mut peer = encrypted(&running).await;
-    // In records of one frame each, until the bucket is empty.
+    // In records of one frame each, until it is too much: that of a bucket, or of answers that nobody reads. It has hung up
+    // by then, maybe before all is written.
     for n in 0..1_001u64 {
-        peer.send(&wire::ping(n.to_be_bytes(), false)).await;
+        if !peer.try_send(&wire::ping(n.to_be_bytes(), false)).await {
+            break;
+        }
     }
     let frames = within(PATIENCE, "the end", peer.rest()).await;
     let goaway = frames.last().expect("a last word");
@@ -169,5 +222,74 @@ async fn v52_records_faster_than_they_are_processed() {
         goaway.number(4),
         raddle_io::ErrorCode::ENHANCE_YOUR_CALM.to_u32()
     );
+    within(PATIENCE, "the end", running.finish()).await;
+}
+
+/// The `content-length` fields of a header block, and the status or the method.
+fn lengths(decoder: &mut raddle_hpack::Decoder, block: &[u8]) -> Vec<Vec<u8>> {
+    struct Lengths(Vec<Vec<u8>>);
+    impl raddle_hpack::Sink for Lengths {
+        fn field(&mut self, name: &[u8], value: &[u8], _: bool) {
+            if name == b"content-length" {
+                self.0.push(value.to_vec());
+            }
+        }
+    }
+    let mut lengths = Lengths(Vec::new());
+    decoder.decode(block, &mut lengths).unwrap();
+    let _ = decoder.finish().unwrap();
+    lengths.0
+}
+
+/// A message of five bytes goes through the load balancer both ways, with its length said once, twice, or not at all. What
+/// comes out says it once, or not at all.
+#[tokio::test]
+async fn v48_the_balancer_says_a_length_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let backend = format!("http://{}", listener.local_addr().unwrap());
+    let options = Options {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        backends: vec![raddle_io::Target::of(&backend.parse().unwrap()).unwrap()],
+        certificate: None,
+        insecure_backends: false,
+        limits: Limits::default(),
+    };
+    let running = start(options).await.unwrap();
+    let mut client = encrypted(&running).await;
+    let said = [&[][..], &["5"], &["5", "5"], &["5, 5"], &["5,5", "5"]];
+    let mut upstream: Option<RawPeer<TcpStream>> = None;
+    let decoder = || raddle_hpack::Decoder::new(raddle_hpack::DecoderConfig::default());
+    let (mut from_client, mut from_backend) = (decoder(), decoder());
+    for (n, said) in said.into_iter().enumerate() {
+        let stream = 2 * n as u32 + 1;
+        let length = said.iter().map(|value| ("content-length", *value));
+        let request: Vec<_> = wire::POST.iter().copied().chain(length.clone()).collect();
+        client.send(&wire::headers(stream, &request, false)).await;
+        client.send(&wire::data(stream, b"12345", true)).await;
+        if upstream.is_none() {
+            let (io, _) = within(PATIENCE, "a dial", listener.accept()).await.unwrap();
+            upstream = Some(RawPeer::server(io, &[]).await);
+        }
+        let peer = upstream.as_mut().unwrap();
+        let head = within(PATIENCE, "a request", peer.expect(kind::HEADERS)).await;
+        let once = if said.is_empty() { 0 } else { 1 };
+        assert_eq!(
+            lengths(&mut from_client, &head.payload),
+            vec![b"5".to_vec(); once],
+            "to the backend, of {said:?}"
+        );
+        let response: Vec<_> = [(":status", "200")].into_iter().chain(length).collect();
+        peer.send(&wire::headers(head.stream, &response, false))
+            .await;
+        peer.send(&wire::data(head.stream, b"12345", true)).await;
+        let head = within(PATIENCE, "a response", client.expect(kind::HEADERS)).await;
+        assert_eq!(head.stream, stream);
+        assert_eq!(
+            lengths(&mut from_backend, &head.payload),
+            vec![b"5".to_vec(); once],
+            "to the client, of {said:?}"
+        );
+    }
+    drop((client, upstream));
     within(PATIENCE, "the end", running.finish()).await;
 }

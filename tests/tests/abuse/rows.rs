@@ -53,6 +53,8 @@ fn tests() -> BTreeMap<String, String> {
         "tests/tests/benign.rs".to_owned(),
         "tests/tests/interop_balancer.rs".to_owned(),
         "load-balancer/tests/overload.rs".to_owned(),
+        "load-balancer/src/front/tests.rs".to_owned(),
+        "io-adapter/tests/tls.rs".to_owned(),
     ]);
     let mut found = BTreeMap::new();
     for file in files {
@@ -60,7 +62,8 @@ fn tests() -> BTreeMap<String, String> {
         let lines: Vec<_> = text.lines().collect();
         for pair in lines.windows(2) {
             let test = pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test");
-            let name = pair[1].trim_start_matches("async ").strip_prefix("fn ");
+            let name = pair[1].trim_start_matches("pub(crate) ");
+            let name = name.trim_start_matches("async ").strip_prefix("fn ");
             if let Some(name) = name.filter(|_| test) {
                 let name = name.split('(').next().unwrap().to_owned();
                 assert_eq!(
@@ -163,6 +166,32 @@ fn every_defence_has_a_counter_that_a_test_reads() {
     for counter in defences {
         let read = sources.contains(&format!("defences.{counter}"));
         assert!(read, "no test reads {counter}");
+    }
+}
+
+/// The source of a test, without white space.
+fn body(name: &str, file: &str) -> String {
+    let text = read(file);
+    let start = text.find(&format!("fn {name}(")).unwrap();
+    let body = text[start..].split("\n}\n").next().unwrap();
+    body.split_whitespace().collect()
+}
+
+#[test]
+fn the_tests_of_a_row_read_its_counters() {
+    let tests = tests();
+    for row in rows() {
+        let named = quoted(&row.tests).filter_map(|name| Some((name, tests.get(name)?)));
+        let bodies: String = named.map(|(name, file)| body(name, file)).collect();
+        for counter in quoted(&row.counters) {
+            let read = bodies
+                .match_indices(&format!(".{counter}"))
+                .any(|(at, found)| {
+                    let next = bodies[at + found.len()..].chars().next();
+                    next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+                });
+            assert!(read, "no test of {} reads {counter}", row.name);
+        }
     }
 }
 

@@ -167,7 +167,7 @@ fn an_answer_that_is_read_slowly() {
     sent.unwrap();
     victim.turn();
     // A reader of two kibibytes in two minutes, for an hour.
-    while victim.connection.gauges().entries > 0 {
+    while victim.connection.gauges().streams > 0 {
         victim.wait(Duration::from_secs(120));
         victim.send(&wire::window_update(1, 2_048));
     }

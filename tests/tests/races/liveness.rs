@@ -58,24 +58,42 @@ fn f01_a_ping_is_read_when_nothing_can_be_written_and_answered_first() {
 
 #[test]
 fn f02_a_peer_that_only_sends_is_read_and_given_up_for_its_output() {
-    let (mut hand, _) = asked();
+    let (mut hand, stream) = asked();
+    let answer = ResponseHead::new(200).finish();
+    hand.end
+        .connection
+        .respond(stream, answer, Then::More)
+        .unwrap();
+    let mut body = Bytes::from(vec![0; 60_000]);
+    let sent = hand.end.connection.send_data(stream, &mut body, Then::More);
+    sent.unwrap();
     let mut out = Transmit::new();
-    let mut held = 0;
-    for n in 0..300 {
-        hand.end.now = Timestamp(n * SECOND / 10);
-        hand.says(wire::ping([2; 8], false).repeat(20));
-        if hand.end.connection.error().is_some() {
-            break;
+    let (mut held, mut read) = (0, 0);
+    // Thirty of DATA and one PING in a second: nothing that a bucket would end, and it is all read.
+    for n in 0..900 {
+        hand.end.now = Timestamp(n * SECOND / 30);
+        hand.says(wire::data(1, &[1; 100], false));
+        if n % 30 == 0 {
+            hand.says(wire::ping([2; 8], false));
         }
-        hand.end.connection.poll_transmit(&mut out, hand.end.now);
-        hand.end
-            .connection
-            .handle_transport_blocked(&out, hand.end.now);
+        for event in hand.events() {
+            if let Event::Data { data, .. } = event {
+                read += data.len();
+                hand.end.connection.release(stream, data.len());
+            }
+        }
+        let connection = &mut hand.end.connection;
+        connection.poll_transmit(&mut out, hand.end.now);
+        connection.handle_transport_blocked(&out, hand.end.now);
         held = held.max(bytes::Buf::remaining(&out));
     }
-    pass(&mut hand, 61 * SECOND);
-    assert!(hand.end.connection.error().is_some());
-    assert!(held <= 70 * 1024, "{held} bytes wait");
+    assert_eq!(read, 90_000, "whether we can write or not");
+    assert!((60_000..61_000).contains(&held), "{held} bytes wait");
+    // The deadline began with the first byte that was not taken, and nothing that the peer sends moves it.
+    assert_eq!(hand.end.connection.error(), None);
+    pass(&mut hand, 30 * SECOND);
+    hand.says([]).ends_with(Violation::WriteTimeout);
+    assert_eq!(hand.failure(stream).origin, Origin::Transport);
 }
 
 #[test]
