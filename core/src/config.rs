@@ -15,7 +15,8 @@ pub(crate) const WINDOW_INITIAL: u32 = 65_535;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS). 100 is the least that
-    /// RFC 9113 §6.5.2 recommends, and bounds every per-stream cost below.
+    /// RFC 9113 §6.5.2 recommends, and bounds every per-stream cost below. A stream that is reset makes room at once, but for
+    /// whoever keeps its place by [`Connection::keep_place`](crate::Connection::keep_place).
     pub concurrent_streams_max: u32,
     /// Streams that we open before the peer's first SETTINGS says what it allows. 100, because a peer that follows
     /// RFC 9113 §6.5.2 allows at least that many; refused streams come back as `Retry::Safe` anyway.

@@ -60,6 +60,7 @@ const EVENTS_SPARE: usize = 4;
 /// in its place. Commands are plain verbs: [`open`](Self::open), [`inform`](Self::inform), [`respond`](Self::respond),
 /// [`send_data`](Self::send_data), [`send_trailers`](Self::send_trailers), [`release`](Self::release),
 /// [`discard`](Self::discard), [`set_receive_window`](Self::set_receive_window), [`reset`](Self::reset),
+/// [`keep_place`](Self::keep_place), [`free_place`](Self::free_place),
 /// [`prioritize`](Self::prioritize), [`ping`](Self::ping), [`drain`](Self::drain) and [`close`](Self::close). After any
 /// of these poll the outputs, in this order, each until it has nothing more: [`poll_event`](Self::poll_event),
 /// [`poll_transmit`](Self::poll_transmit),

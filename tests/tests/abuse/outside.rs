@@ -165,6 +165,30 @@ async fn v52_an_end_in_the_middle_of_a_handshake() {
     within(PATIENCE, "the end", running.finish()).await;
 }
 
+/// What honest clients do that looks like V51 and V52: handshakes at the same time, and small records one after the other.
+#[tokio::test]
+async fn our_own_clients_are_balanced_over_tls() {
+    let running = balancer().await;
+    let asking = (0..8).map(|_| {
+        let uri = format!("https://{}/", running.address);
+        tokio::spawn(async move {
+            let dialer = raddle_io::Dialer::new(Config::default())
+                .tls(tls::Connector::new(tls::Trust::Anyone));
+            let mut pool = raddle_io::Pool::new(dialer, raddle_io::PoolConfig::default());
+            for _ in 0..50 {
+                let request = Request::get(&uri).body(Empty::<Bytes>::new()).unwrap();
+                let response = pool.call(request).await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK);
+            }
+            assert_eq!(pool.stats().opened, 1, "and none was ended");
+        })
+    });
+    for asking in asking.collect::<Vec<_>>() {
+        within(PATIENCE, "fifty answers", asking).await.unwrap();
+    }
+    within(PATIENCE, "the end", running.finish()).await;
+}
+
 /// A certificate and key for `localhost`, as a server takes them.
 fn certified() -> std::sync::Arc<rustls::ServerConfig> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
