@@ -10,6 +10,7 @@ mod ids;
 mod invariants;
 mod list;
 mod parked;
+mod places;
 mod senders;
 
 use alloc::vec::Vec;
@@ -328,23 +329,6 @@ impl Streams {
         self.counted
     }
 
-    /// Streams that have closed and keep their place.
-    pub(crate) fn past(&self) -> usize {
-        self.past
-    }
-
-    /// Nobody keeps the place of a stream any more.
-    pub(crate) fn free_places(&mut self) {
-        if self.iter().any(|stream| stream.kept) {
-            for handle in self.handles() {
-                if let Some(stream) = self.get_mut(handle) {
-                    stream.kept = false;
-                }
-                self.settle(handle);
-            }
-        }
-    }
-
     /// Streams that wait for an identifier.
     pub(crate) fn waiting(&self) -> usize {
         self.lists.waiting as usize
@@ -422,19 +406,6 @@ impl Streams {
         self.lists.waiting -= u32::from(queue == Queue::Open);
         let list = self.lists.of(queue, self.slots[slot as usize].urgency);
         list.remove(&mut self.slots, slot, |slot| &mut slot.links[queue.link()]);
-    }
-
-    /// The streams that hold credit of the connection, and how many bytes each.
-    pub(crate) fn holders(&self) -> impl Iterator<Item = (StreamHandle, u64)> + '_ {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| {
-            let held = slot.stream.as_ref()?.recv.credit.held();
-            (held > 0).then(|| (StreamHandle::new(at as u32, slot.generation), held))
-        })
-    }
-
-    /// Bytes of credit that all streams hold.
-    pub(crate) fn held(&self) -> u64 {
-        self.iter().map(|stream| stream.recv.credit.held()).sum()
     }
 }
 

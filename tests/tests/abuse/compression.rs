@@ -129,6 +129,10 @@ pub(crate) fn v22_blocks_that_are_refused_are_decoded() {
             ..BOUNDS
         });
     }
+}
+
+#[test]
+pub(crate) fn v22_blocks_that_come_too_late_are_decoded() {
     // On a stream that we have reset.
     for role in ROLES {
         let (mut victim, stream) = Victim::with_stream(role);

@@ -1,24 +1,22 @@
 //! One engine under attack, and what the attack costs it.
 
-use std::{cell::Cell, collections::BTreeSet, mem, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use raddle_core::{
-    Config, Connection, ErrorCode, Event, GoAway, Input, Lifecycle, Role, Stats, StreamHandle,
-    Then, Timestamp, Transmit, Violation,
+    Config, Connection, Event, Input, Lifecycle, Role, Stats, StreamHandle, Then, Timestamp,
+    Transmit, Violation,
 };
 use raddle_tests::{
     engine::{get, post},
     wire,
 };
 
-use raddle_tests::counting;
-
 use crate::peaks;
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 pub(crate) const OK: &[(&str, &str)] = &[(":status", "200")];
-const KIB: usize = 1_024;
+pub(crate) const KIB: usize = 1_024;
 
 /// What the application does with requests and bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,23 +40,23 @@ pub(crate) struct Victim {
     /// Requests that the application works on. Only [`Victim::let_go`] takes one out, which is for the application to do.
     pub(crate) working: BTreeSet<StreamHandle>,
     /// Bodies that the application has not read.
-    unread: Vec<(StreamHandle, Bytes)>,
-    unread_bytes: usize,
+    pub(crate) unread: Vec<(StreamHandle, Bytes)>,
+    pub(crate) unread_bytes: usize,
     pub(crate) out: Transmit,
-    inbox: BytesMut,
-    calm: Calm,
+    pub(crate) inbox: BytesMut,
+    pub(crate) calm: Calm,
     /// Bytes from the peer since the handshake.
     pub(crate) wire: u64,
     pub(crate) peak: Peak,
     /// What the whole of the attack is held to.
-    judge: Cell<Judge>,
+    pub(crate) judge: Cell<Judge>,
     /// Which victim of its test it is, and how often it was looked at.
     look: peaks::Look,
 }
 
 /// What is asserted at the end of a victim.
 #[derive(Clone, Copy, Debug)]
-enum Judge {
+pub(crate) enum Judge {
     /// All six, within these bounds, up to the last moment; and that nothing is left when it has ended.
     Attack(Bounds),
     /// The same, and that it ends by itself, in time.
@@ -67,39 +65,12 @@ enum Judge {
     Account,
 }
 
-/// Who has said nothing of what an attack cost is held to the usual bounds, and everybody to them until the end. One that
-/// lives is ended then, and must leave nothing behind.
-impl Drop for Victim {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        match self.judge.get() {
-            Judge::Account => {}
-            Judge::Ends(bounds) => {
-                self.run_out();
-                let time = self.now.since(self.calm.at);
-                assert!(time <= bounds.close, "TTC: {time:?}");
-                self.assert_bounds(bounds);
-                self.assert_nothing_left();
-            }
-            Judge::Attack(bounds) => {
-                self.connection.close(ErrorCode::NO_ERROR, Bytes::new());
-                self.run_out();
-                self.assert_bounds(bounds);
-                self.assert_nothing_left();
-            }
-        }
-        self.account();
-    }
-}
-
 /// What stood when the attack began.
 #[derive(Clone, Copy, Debug, Default)]
-struct Calm {
-    live: usize,
+pub(crate) struct Calm {
+    pub(crate) live: usize,
     work: u64,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// The most of each that was ever seen, above what stood before the attack.
@@ -136,7 +107,7 @@ pub(crate) struct Bounds {
 }
 
 /// Streams that have left and are remembered: see `streams/closed.rs` of the core.
-const REMEMBERED: usize = 256;
+pub(crate) const REMEMBERED: usize = 256;
 
 /// What no attack may exceed unless its row says so.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -234,7 +205,7 @@ impl Victim {
     }
 
     /// The application wants no more of this stream's body, and drops what it has not read.
-    fn discard(&mut self, stream: StreamHandle) {
+    pub(crate) fn discard(&mut self, stream: StreamHandle) {
         self.unread.retain(|(of, _)| *of != stream);
         self.unread_bytes = self.unread.iter().map(|(_, data)| data.len()).sum();
         self.connection.discard(stream);
@@ -400,7 +371,7 @@ impl Victim {
     }
 
     /// LIVE, with what stood before the attack.
-    fn live_now(&self) -> usize {
+    pub(crate) fn live_now(&self) -> usize {
         self.connection.memory_footprint().total() + self.out.memory_footprint() + self.unread_bytes
     }
 
@@ -436,115 +407,5 @@ impl Victim {
             self.turn();
         }
         self.now = until;
-    }
-
-    /// Asserts that the attack ended the connection for this reason, within the bounds.
-    pub(crate) fn assert_killed(self, violation: Violation, bounds: Bounds) {
-        assert_eq!(self.violation(), Some(violation));
-        let error = self.connection.error().unwrap();
-        assert_eq!(error.code, violation.error_code());
-        self.assert_ended(bounds);
-    }
-
-    /// Asserts that the connection is over within the bounds, counted from the beginning of the attack, whether or not
-    /// anybody reads; and that nothing of it is left then.
-    pub(crate) fn assert_ended(self, bounds: Bounds) {
-        self.assert_bounds(bounds);
-        // And the rest when it is dropped, here.
-        self.judge.set(Judge::Ends(bounds));
-    }
-
-    /// Lets the connection come to its end, which it must have, with a peer that reads nothing more.
-    fn run_out(&mut self) {
-        self.reads = false;
-        self.turn();
-        while self.connection.lifecycle() < Lifecycle::Closed {
-            let due = self.connection.poll_timeout();
-            self.now = due.expect("an ending connection has a deadline");
-            self.connection.handle_timeout(self.now);
-            self.turn();
-        }
-        assert!(!self.send(&wire::ping([0; 8], false)), "after the end");
-    }
-
-    /// Asserts that an application which lets go of everything has everything back.
-    fn assert_nothing_left(&mut self) {
-        for stream in mem::take(&mut self.working) {
-            self.let_go(stream);
-        }
-        let holders: Vec<_> = self.connection.holders().map(|held| held.0).collect();
-        for stream in holders {
-            self.discard(stream);
-        }
-        self.unread.clear();
-        self.unread_bytes = 0;
-        self.out = Transmit::new();
-        self.connection.check();
-        let gauges = self.connection.gauges();
-        assert_eq!((gauges.entries, gauges.owed), (0, 0), "ENT after the end");
-        // What the peer gave as its reason is there to be asked for.
-        let said = self.connection.peer_goaway();
-        let said = said.map_or(0, |said| size_of::<GoAway>() + said.debug.len());
-        let live = self.live_now();
-        assert!(
-            live <= self.calm.live + said,
-            "LIVE after the end: {live}, and {} before the attack: {:?}",
-            self.calm.live,
-            self.connection.memory_footprint()
-        );
-    }
-
-    /// Asserts that the connection lives, within the bounds: the peer does nothing that it may not, so that there is no
-    /// end to be timed. What it leaves behind when we end it is asserted of it as of any other.
-    pub(crate) fn assert_alive(&self, bounds: Bounds) {
-        assert_eq!(self.connection.error(), None);
-        assert!(self.connection.lifecycle() < Lifecycle::Closing);
-        self.assert_within(bounds);
-    }
-
-    /// Asserts the bounds now, and once more when it has ended.
-    pub(crate) fn assert_within(&self, bounds: Bounds) {
-        self.judge.set(Judge::Attack(bounds));
-        self.assert_bounds(bounds);
-    }
-
-    fn assert_bounds(&self, bounds: Bounds) {
-        let peak = self.peak;
-        assert!(peak.live <= bounds.live, "LIVE: {peak:?}");
-        assert!(peak.owed <= bounds.owed, "OUTQ, frames: {peak:?}");
-        assert!(peak.unsent <= bounds.unsent, "OUTQ, bytes: {peak:?}");
-        assert!(peak.streams <= bounds.streams, "ENT: {peak:?}");
-        assert!(
-            peak.entries <= bounds.streams + REMEMBERED,
-            "ENT, with those that are remembered: {peak:?}"
-        );
-        assert!(peak.app <= bounds.app, "APP: {peak:?}");
-        let (work, wire) = (self.work(), self.wire);
-        assert!(
-            work <= wire * bounds.work_per_byte + KIB as u64,
-            "OPS: {work} units for {wire} bytes"
-        );
-    }
-
-    /// Asserts that the engine's account of its memory is the allocator's, within a tenth: that is what comes back when
-    /// the connection goes, with its output. Leaves another one in its place.
-    pub(crate) fn account(&mut self) {
-        drop((mem::take(&mut self.events), mem::take(&mut self.unread)));
-        drop(mem::take(&mut self.inbox));
-        let other = Connection::new(Role::Client, Config::default(), self.now);
-        let connection = mem::replace(&mut self.connection, other);
-        let out = mem::take(&mut self.out);
-        let told = connection.memory_footprint();
-        let total = told.total() + out.memory_footprint();
-        // Heads that wait lie in memory of the caller's, which has room to spare.
-        let theirs = 256 * connection.waiting();
-        let before = counting::live();
-        drop((connection, out));
-        let freed = before - counting::live();
-        let apart = (total as i64 - freed).unsigned_abs();
-        assert!(
-            apart <= freed.unsigned_abs() / 10 + 64 + theirs as u64,
-            "{freed} bytes were allocated, {total} were told of: {told:?}",
-        );
     }
 }
