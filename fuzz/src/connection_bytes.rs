@@ -15,6 +15,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 const SETTINGS_ACK: &[u8] = &[0, 0, 0, 4, 1, 0, 0, 0, 0];
 
+/// The body of a request or an answer. More than a stream's buffer takes at once.
+const BODY: &[u8] = &[0; 70_000];
+/// Times that output may be asked for until there is none. Bodies end, and there are at most a few hundred streams of them,
+/// of two buffers each; of everything else one time brings all.
+const ROUNDS_MAX: usize = 1_000;
+
 /// What the application does, chosen by the input.
 struct Choices<'a>(&'a [u8], usize);
 
@@ -33,6 +39,8 @@ struct Harness<'a> {
     choices: Choices<'a>,
     /// Whether the last event of each stream has come.
     streams: BTreeMap<StreamHandle, bool>,
+    /// What is left of bodies that were begun.
+    bodies: BTreeMap<StreamHandle, Bytes>,
     closed: bool,
     now: Timestamp,
 }
@@ -119,8 +127,7 @@ impl Harness<'_> {
             | Event::StopSending { stream } => self.note(stream, false),
             Event::Writable { stream } => {
                 self.note(stream, false);
-                let mut more = Bytes::from_static(&[0; 70_000]);
-                let _ = self.connection.send_data(stream, &mut more, Then::End);
+                self.give(stream);
             }
             Event::Finished { stream } | Event::Failed { stream, .. } => self.note(stream, true),
             Event::Closed { error } => {
@@ -148,19 +155,27 @@ impl Harness<'_> {
             }
             _ => {
                 let _ = self.connection.respond(stream, head, Then::More);
-                let mut body = Bytes::from_static(&[0; 70_000]);
-                let _ = self.connection.send_data(stream, &mut body, Then::End);
+                self.give(stream);
             }
+        }
+    }
+
+    /// Gives what there is room for of a stream's body.
+    fn give(&mut self, stream: StreamHandle) {
+        let body = self.bodies.entry(stream);
+        let body = body.or_insert_with(|| Bytes::from_static(BODY));
+        if !body.is_empty() {
+            let _ = self.connection.send_data(stream, body, Then::End);
         }
     }
 
     /// Takes what the engine wants to send, and reads it as frames.
     fn output(&mut self) {
         let mut sent = Vec::new();
-        for _ in 0..64 {
-            if self.connection.poll_transmit(&mut self.out, self.now) == 0 {
-                break;
-            }
+        let mut rounds = 0;
+        while self.connection.poll_transmit(&mut self.out, self.now) > 0 {
+            rounds += 1;
+            assert!(rounds < ROUNDS_MAX, "output without an end");
             sent.extend_from_slice(&self.out.copy_to_bytes(self.out.remaining()));
             self.connection.check();
             self.events();
@@ -205,6 +220,7 @@ pub fn run(data: &[u8]) {
         out: Transmit::new(),
         choices: Choices(data, 0),
         streams: BTreeMap::new(),
+        bodies: BTreeMap::new(),
         closed: false,
         now: Timestamp(0),
     };

@@ -13,6 +13,8 @@
 //! every request, `-T SECONDS` runs for a time instead of for a number. `-k` takes any certificate. The exit status is
 //! 0 when every request succeeded, 1 when one failed, 2 for a wrong command line.
 
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::{
     io::Write,
     process::ExitCode,

@@ -1,8 +1,11 @@
 //! The pool, over pipes in memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use http_body_util::BodyExt;
@@ -116,4 +119,63 @@ async fn an_idle_connection_is_let_go() {
     assert_eq!(pool.stats().connections, 1);
     tokio::time::sleep(PoolConfig::default().idle_max * 3).await;
     assert_eq!(pool.stats().connections, 0);
+}
+
+/// A request on a connection that has been idle for `idle`, after so many turns of other tasks, and another one a moment
+/// later. Answers how many dials that took.
+async fn asked_after(idle: Duration, turns: usize) -> usize {
+    let (mut pool, dials) = pool(4, false);
+    let fetch = async |pool: &mut Pool, path: &str| {
+        let response = pool.call(get(path)).await?;
+        response
+            .into_body()
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+    };
+    fetch(&mut pool, "/first").await.unwrap();
+    tokio::time::sleep(idle).await;
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+    // One of them makes the connection busy again when the other finds it idle.
+    let mut other = pool.clone();
+    let (one, two) = tokio::join!(fetch(&mut pool, "/one"), async {
+        tokio::task::yield_now().await;
+        fetch(&mut other, "/two").await
+    });
+    assert_eq!(one.unwrap(), "GET /one");
+    assert_eq!(two.unwrap(), "GET /two");
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.streams, stats.resent),
+        (0, 0),
+        "nothing is made twice"
+    );
+    dials.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn f08_a_request_in_the_moment_in_which_an_idle_connection_is_let_go_is_never_lost() {
+    // When it is let go, to the millisecond, which is the grain of the clock.
+    let (mut kept, mut gone) = (Duration::ZERO, PoolConfig::default().idle_max * 2);
+    while gone - kept > Duration::from_millis(1) {
+        let half = kept + (gone - kept) / 2;
+        match asked_after(half, 0).await {
+            1 => kept = half,
+            _ => gone = half,
+        }
+    }
+    let (mut before, mut after) = (0, 0);
+    for millis in 0..5 {
+        for turns in 0..12 {
+            let idle = kept - Duration::from_millis(2) + Duration::from_millis(millis);
+            match asked_after(idle, turns).await {
+                1 => before += 1,
+                2 => after += 1,
+                dials => panic!("{dials} dials"),
+            }
+        }
+    }
+    assert!(before > 10 && after > 10, "{before} and {after}");
 }

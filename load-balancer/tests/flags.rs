@@ -1,5 +1,10 @@
 //! The binaries as a user meets them.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "another process takes its own time"
+)]
+
 use std::{
     io::{BufRead, BufReader},
     net::TcpStream,

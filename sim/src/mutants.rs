@@ -1,5 +1,10 @@
 //! Looks for faults of the engine that are switched on, to see whether they are found.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long each search took is told, and decides nothing"
+)]
+
 use std::{
     cell::Cell,
     sync::{

@@ -1,5 +1,10 @@
 //! Makes a tape that fails as simple as it can be.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long to search is a matter of patience; what is found is checked by running it"
+)]
+
 use std::time::{Duration, Instant};
 
 use crate::{case::Case, outcome::Fault, runner, tape::Tape, trace::Trace};

@@ -3,6 +3,11 @@
 //! Runs have bounds of their own, counted in moments, turns and events. What loops inside one of these, in the engine or
 //! in one poll of a task, comes past none of them. Only a clock sees it, and that stands outside of every run.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "whether a run gets stuck is seen by the clock, and changes nothing in it"
+)]
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,

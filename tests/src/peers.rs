@@ -3,6 +3,11 @@
 //! None of them outlives the test that started it: a server is killed and waited for on drop, and a client is killed
 //! when the future that runs it is dropped. A program that is not installed makes no test fail; see [`Program::find`].
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "another process starts in its own time"
+)]
+
 use std::{
     env,
     ffi::OsString,

@@ -2,9 +2,14 @@
 
 use std::{
     convert::Infallible,
+    future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -97,6 +102,55 @@ async fn a_response_that_nobody_waits_for_is_cancelled() {
     assert_eq!(peer.expect(kind::HEADERS).await.stream, 3);
     peer.send(&wire::headers(3, OK, true)).await;
     assert_eq!((&mut second).await.unwrap().status(), 200);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// The peer's reset crosses ours.
+#[tokio::test]
+async fn b21_a_reset_for_a_response_that_was_dropped_wakes_nobody_and_leaves_nothing() {
+    let (mut client, _driving, mut peer) = client().await;
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut response = Box::pin(client.call(get()));
+    let pending = response.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(pending.is_pending());
+    assert_eq!(peer.expect(kind::HEADERS).await.stream, 1);
+    drop((response, waker));
+    assert_eq!(Arc::strong_count(&wakes), 1, "the task is free to go");
+    for _ in 0..2 {
+        let code = ErrorCode::INTERNAL_ERROR.to_u32();
+        peer.send(&wire::rst_stream(1, code)).await;
+    }
+    expect_reset(&mut peer, 1, ErrorCode::CANCEL).await;
+    // What came is read when this is answered.
+    let ping = client.ping();
+    let answers = async {
+        while let Some(frame) = peer.next().await {
+            peer.send(&wire::pongs(&[frame])).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        pong = ping => pong.unwrap(),
+        () = answers => panic!("the client has gone"),
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "nobody is woken");
+    assert_eq!(client.streams(), 0);
+    client.usage().check();
+    // The connection goes on, and the place is free.
+    let answer = client.call(get());
+    assert_eq!(peer.expect(kind::HEADERS).await.stream, 3);
+    peer.send(&wire::headers(3, OK, true)).await;
+    assert_eq!(answer.await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A transport that prints the frames which pass through it.
 
+#![expect(clippy::disallowed_methods, reason = "it tells when things happened")]
+
 use std::{
     io::{self, Write},
     pin::Pin,

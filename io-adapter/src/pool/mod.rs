@@ -14,7 +14,7 @@ mod wait;
 use std::{
     collections::BTreeMap,
     future::Future,
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, Hasher},
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll},
@@ -346,7 +346,12 @@ impl std::fmt::Debug for Pool {
 /// Where the spread of a pool's connections begins.
 fn seed_of(config: &PoolConfig) -> u64 {
     // The one source of randomness that the standard library has.
-    let drawn = || RandomState::new().build_hasher().finish();
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "processes that began together are not to act together; a seed is the other way"
+    )]
+    let drawn = || std::hash::RandomState::new().build_hasher().finish();
     config.spread_seed.unwrap_or_else(drawn)
 }
 

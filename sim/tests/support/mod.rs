@@ -1,5 +1,11 @@
 //! What the tests share.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "fresh seeds, which are told when they fail"
+)]
+
 use std::{
     hash::{BuildHasher, RandomState},
     io::{self, Write},

@@ -1,5 +1,7 @@
 //! Requests on one connection, so many at a time, and what they cost.
 
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::{
     fs,
     net::SocketAddr,

@@ -1,5 +1,7 @@
 //! The two ends of a connection as raddle engines, each with the loop that feeds it.
 
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},

@@ -49,7 +49,7 @@ fn crossed(padding: usize, cut: usize) -> Vec<Event> {
     for _ in 1..blocks.count() {
         assert_eq!(rest.next(), Some((kind::CONTINUATION, 3)));
     }
-    assert_eq!(rest.last(), Some((kind::HEADERS, 1)));
+    assert_eq!(rest.next_back(), Some((kind::HEADERS, 1)));
     pair.server.take_events();
     pair.server.input(&sent);
     assert_eq!(pair.server.connection.error(), None);

@@ -1,5 +1,10 @@
 //! How far a campaign has come, for people who watch.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long things took is told, and when to stop; no run depends on it"
+)]
+
 use std::{
     io::IsTerminal,
     time::{Duration, Instant},

@@ -1,5 +1,10 @@
 //! One run: again, or in full.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long things took is told, and when to stop; no run depends on it"
+)]
+
 use std::{
     io::{ErrorKind, Write},
     time::{Duration, Instant},

@@ -1,5 +1,10 @@
 //! Campaigns.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long things took is told, and when to stop; no run depends on it"
+)]
+
 use std::{
     sync::{
         Arc,

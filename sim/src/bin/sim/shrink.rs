@@ -1,5 +1,10 @@
 //! Failures made simple, one or all that can be switched on.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long things took is told, and when to stop; no run depends on it"
+)]
+
 use std::{
     path::Path,
     time::{Duration, Instant},

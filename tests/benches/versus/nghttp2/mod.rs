@@ -5,6 +5,8 @@
 //! which callbacks run, nobody but the owner of the session looks at it; strings that are lent to the library belong
 //! to the workload's texts, which the state keeps.
 
+#![allow(clippy::disallowed_types, reason = "its order is never seen")]
+
 mod callbacks;
 pub(crate) mod ffi;
 pub(crate) mod hpack;
