@@ -34,6 +34,17 @@ pub const WRK: Program = Program::new("wrk", "wrk");
 /// The client that everybody has.
 pub const CURL: Program = Program::new("curl", "curl");
 
+/// nghttp2's proxy.
+pub const NGHTTPX: Program = Program::new("nghttpx", "nghttp2-proxy");
+/// A load balancer that speaks HTTP/2 to both sides.
+pub const HAPROXY: Program = Program::new("haproxy", "haproxy");
+/// A web server, and a proxy that speaks HTTP/2 to the backends of gRPC.
+pub const NGINX: Program = Program::new("nginx", "nginx-light");
+/// JavaScript, with nghttp2 inside.
+pub const NODE: Program = Program::new("node", "nodejs");
+/// Python, for its package `h2`.
+pub const PYTHON: Program = Program::new("python3", "python3-h2");
+
 /// From the start of a server until it accepts connections. Milliseconds are usual; the rest is for a busy machine.
 const START_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts to connect to a server that starts.
@@ -56,7 +67,20 @@ impl Program {
     /// Where the program is installed. Says in one line that a test is skipped when it is not.
     #[must_use]
     pub fn find(&self) -> Option<Installed> {
-        let found = search(self.name);
+        self.find_that(&[])
+    }
+
+    /// As [`Program::find`], one that succeeds with these arguments: there may be several of a name. With none of them any
+    /// will do.
+    #[must_use]
+    pub fn find_that(&self, succeeds: &[&str]) -> Option<Installed> {
+        let does = |path: &PathBuf| {
+            let mut command = Command::new(path);
+            command.args(succeeds).stdin(Stdio::null());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            succeeds.is_empty() || command.status().is_ok_and(|status| status.success())
+        };
+        let found = search(self.name).find(does);
         if found.is_none() {
             // Past the capture of the test harness: a test that did nothing must be seen even though it passes.
             let _ = writeln!(
@@ -73,14 +97,15 @@ impl Program {
     }
 }
 
-fn search(name: &str) -> Option<PathBuf> {
+fn search(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Debian puts nghttpd where the search path of an ordinary user does not lead.
-    let more = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
-    env::split_paths(&path)
-        .chain(more)
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file())
+    let more = ["/usr/local/sbin", "/usr/sbin", "/usr/bin"].map(PathBuf::from);
+    let folders: Vec<_> = env::split_paths(&path).chain(more).collect();
+    folders
+        .into_iter()
+        .map(move |directory| directory.join(name))
+        .filter(|path| path.is_file())
 }
 
 /// A program that is here.
