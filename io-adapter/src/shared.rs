@@ -25,7 +25,7 @@ use crate::{
     guard::Locked,
     planted::{self, Planted},
     state::State,
-    sync::Mutex,
+    sync::{Mutex, Waits, lock},
     turn::Turn,
     watch::Watcher,
 };
@@ -36,6 +36,8 @@ const SLICES_MAX: usize = 64;
 /// What every handle of a connection shares.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// Who found the state locked.
+    pub(crate) waits: Waits,
     writer: Turn<Writer>,
     start: Instant,
     pub(crate) watcher: Watcher,
@@ -65,6 +67,7 @@ impl Shared {
         let watcher = Watcher::new(connection.role());
         Arc::new(Self {
             state: Mutex::new(State::new(connection, watcher.clone())),
+            waits: Waits::default(),
             writer: Turn::new(Writer {
                 io,
                 out: Transmit::new(),
@@ -91,7 +94,7 @@ impl Shared {
 
     pub(crate) fn lock(&self) -> Locked<'_> {
         // A panic under the lock is a bug of ours that has been reported; the others need not hang for it.
-        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        Locked::new(lock(&self.state, &self.waits).unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs a command under the state lock, wakes whom it concerns, and sees to it that its frames get written.

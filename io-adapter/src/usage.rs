@@ -1,6 +1,6 @@
-//! What a connection has in use, for a simulation that looks for what is left behind.
+//! What a connection has in use, for a simulation that looks for what is left behind, and for benchmarks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::shared::Shared;
 
@@ -39,6 +39,12 @@ impl Usage {
     #[must_use]
     pub fn pings(&self) -> usize {
         self.shared.lock().pongs.len()
+    }
+
+    /// How often somebody found the connection's state locked, and how long all of them waited, since it was made.
+    #[must_use]
+    pub fn lock_waits(&self) -> (u64, Duration) {
+        self.shared.waits.total()
     }
 
     /// Asserts what holds between any two calls. It walks all streams.

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,6 +22,11 @@ use tower_service::Service;
 pub(crate) trait Api: Clone + Send + 'static {
     /// Makes a request, reads the answer to its end, and tells how many bytes its body had.
     fn fetch(&mut self, request: Request<Empty<Bytes>>) -> impl Future<Output = usize> + Send;
+
+    /// How often somebody waited for the connection's lock, and for how long, where that is known.
+    fn waits(&self) -> (u64, Duration) {
+        (0, Duration::ZERO)
+    }
 }
 
 async fn read<B>(response: Response<B>) -> usize
@@ -48,6 +54,10 @@ impl Api for Client {
             .expect("room for a stream");
         let response = self.call(request).await.expect("an answer");
         read(response).await
+    }
+
+    fn waits(&self) -> (u64, Duration) {
+        self.usage().lock_waits()
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Run {
     /// Time that our threads were on a processor; `None` where the system does not tell.
     pub(crate) busy: Option<Duration>,
     pub(crate) writes: u64,
+    /// How often a thread found the connection's state locked, and how long all of them waited. Of raddle's alone.
+    pub(crate) waits: (u64, Duration),
     pub(crate) latencies: Vec<Duration>,
 }
 
@@ -121,6 +123,7 @@ pub(crate) async fn run<A: Api>(
             .zip(busy_before)
             .map(|(after, before)| after - before),
         writes: writes.load(Ordering::Relaxed) - writes_before,
+        waits: client.waits(),
         latencies,
     }
 }

@@ -12,7 +12,8 @@
 //! The last lines say for each runtime whether raddle keeps its word: at most 0.05 writes per request with a hundred
 //! streams, and exactly one with a single stream.
 //!
-//! `--grid` measures instead whether a connection gets slower when the tasks of several threads share it.
+//! `--grid` measures instead whether a connection gets slower when the tasks of several threads share it, and how long they
+//! wait for its lock; with `--check` it fails when one does.
 
 mod api;
 mod grid;
@@ -50,6 +51,9 @@ struct Options {
     /// 1, 8 and 64 streams on 1 and 4 threads, instead of what is measured otherwise.
     #[arg(long)]
     grid: bool,
+    /// With `--grid`: our client alone, and it fails when a cell with several threads falls behind the one with a single one.
+    #[arg(long, requires = "grid")]
+    check: bool,
     /// Answers requests until the standard input ends.
     #[arg(long, hide = true)]
     serve: bool,
@@ -122,8 +126,14 @@ fn main() -> io::Result<()> {
     }
     let server = Server::start()?;
     if options.grid {
-        grid::measure(options.rounds, options.requests, server.1);
-        return Ok(());
+        let checks = options.check;
+        let held = grid::measure(options.rounds, options.requests, server.1, checks);
+        return match held {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                "the connection gets slower by its threads",
+            )),
+        };
     }
     println!(
         "{:<16} {:>7} {:>8} {:>9} {:>7} {:>10} {:>8} {:>8}",
