@@ -14,8 +14,10 @@ const THREADS: [usize; 2] = [1, 4];
 /// cores, they cannot be more, and the cores change hands; a lock that is held across a write, or makes threads wait in
 /// line, costs a multiple.
 const RATE_MIN: f64 = 0.75;
-/// Threads that find the lock taken, for each request, and the part of the time of all threads that they wait there.
-const WAITS_MAX: f64 = 0.5;
+/// Threads that find the lock taken, for each request, and the part of the time of all threads that they wait there. It is
+/// one in 250 requests, and one in 100 on a machine that is busy with other things; with a lock that is held for 50
+/// microseconds more by who writes, one in ten.
+const WAITS_MAX: f64 = 0.05;
 const WAITED_MAX: f64 = 0.05;
 
 /// The rounds of one cell, both clients in turn.

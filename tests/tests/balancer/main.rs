@@ -2,5 +2,6 @@
 //! virtual time. What lies around it, accepting and TLS, is in `load-balancer/tests`.
 
 mod ends;
+mod secrets;
 mod streams;
 mod world;
