@@ -76,7 +76,8 @@
 //! | [`Driver`] | the transport closes; every stream here fails with a verdict |
 //!
 //! What happens can be watched: [`Client::stats`], [`Server::stats`], [`Serve::stats`] and [`Pool::stats`] are counters to
-//! be scraped, those of each defence among them. With the feature `tracing` every connection is a span `http2_connection`
+//! be scraped, those of each defence among them; `docs/metrics.md` has a collector for the crate `prometheus-client`.
+//! With the feature `tracing` every connection is a span `http2_connection`
 //! and every request a span `http2_request` with its method, path and status, at the level of debugging; an event at the
 //! end of each says how it ended, and whether the request may be sent again.
 //! They are told when the connection's lock is free, in their order, by whichever thread comes first: a subscriber may call
