@@ -126,7 +126,7 @@ where
 
 /// Nobody counts in a model.
 #[derive(Debug, Default)]
-pub(crate) struct Waits;
+pub(crate) struct Waits(());
 
 impl Waits {
     pub(crate) fn total(&self) -> (u64, std::time::Duration) {
