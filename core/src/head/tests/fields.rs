@@ -212,6 +212,36 @@ fn a_builder_takes_at_most_twice_what_its_list_has() {
     }
 }
 
+/// Asserts that a section is judged as its list is as a whole. Answers as what, by its first field, and whether it is good.
+fn same_verdict(section: Section, first: &str, oddities: Oddities) -> (usize, bool) {
+    let whole = Section::from(section.fields.clone());
+    let text = format!("{:?}", section.fields);
+    match first {
+        ":status" => {
+            let got = parse_response(section, oddities);
+            let want = parse_response(whole, oddities);
+            let facts = |head: &ResponseHead| (head.content_length(), head.has_priority());
+            let facts = |head: &Result<ResponseHead, _>| head.as_ref().map(facts).map_err(|v| *v);
+            assert_eq!(facts(&got), facts(&want), "{text}");
+            (0, want.is_ok())
+        }
+        ":path" => {
+            let rules = Rules {
+                oddities,
+                ..EVERYTHING
+            };
+            let want = parse_request(whole, &rules);
+            assert_eq!(parse_request(section, &rules), want, "{text}");
+            (1, want.is_ok())
+        }
+        _ => {
+            let want = parse_trailers(whole, oddities);
+            assert_eq!(parse_trailers(section, oddities), want, "{text}");
+            (2, want.is_ok())
+        }
+    }
+}
+
 // What is plain is noted in the table, and not judged when it comes from there. The verdicts are those of a list that is
 // judged as a whole, whichever fields stand in front, and each time.
 #[test]
@@ -256,43 +286,8 @@ fn fields_from_the_table_are_judged_as_those_in_full() {
             assert_eq!(decoder.decode(&block, &mut sink), Ok(()));
             assert_eq!(decoder.finish(), Ok(Verdict::Complete));
             let section = sink.finish(false);
-            let whole = Section::from(section.fields.clone());
-            match list[0].0 {
-                ":status" => {
-                    let got = parse_response(section, oddities);
-                    let want = parse_response(whole, oddities);
-                    verdicts[0] += usize::from(want.is_ok());
-                    let facts = |head: &ResponseHead| (head.content_length(), head.has_priority());
-                    assert_eq!(
-                        got.as_ref().map(facts),
-                        want.as_ref().map(facts),
-                        "{list:?}"
-                    );
-                }
-                ":path" => {
-                    let got = parse_request(
-                        section,
-                        &Rules {
-                            oddities,
-                            ..EVERYTHING
-                        },
-                    );
-                    let want = parse_request(
-                        whole,
-                        &Rules {
-                            oddities,
-                            ..EVERYTHING
-                        },
-                    );
-                    verdicts[1] += usize::from(want.is_ok());
-                    assert_eq!(got, want, "{list:?}");
-                }
-                _ => {
-                    let want = parse_trailers(whole, oddities);
-                    verdicts[2] += usize::from(want.is_ok());
-                    assert_eq!(parse_trailers(section, oddities), want, "{list:?}");
-                }
-            }
+            let (kind, good) = same_verdict(section, list[0].0, oddities);
+            verdicts[kind] += usize::from(good);
         }
         assert!(verdicts.iter().all(|&count| count > 0), "{verdicts:?}");
     }
