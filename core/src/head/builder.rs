@@ -34,11 +34,12 @@ pub struct FieldsBuilder {
     /// Bytes of it that the unfinished list takes.
     written: usize,
     count: u32,
-    /// Bytes of the next piece of memory, and of the largest.
-    slab_bytes: usize,
-    slab_bytes_max: usize,
+    /// Bytes of the next piece of memory, and of the largest, which is below 4 GiB: each connection has a builder, in which
+    /// every byte counts.
+    slab_bytes: u32,
+    slab_bytes_max: u32,
     /// Bytes of the piece of memory in use that finished lists have taken. They stay allocated with the rest of it.
-    given: usize,
+    given: u32,
     /// What is known of the regular fields of the unfinished list.
     regular: Regular,
 }
@@ -62,8 +63,8 @@ impl FieldsBuilder {
             block: BytesMut::new(),
             written: 0,
             count: 0,
-            slab_bytes: first,
-            slab_bytes_max: most,
+            slab_bytes: u32::try_from(first).unwrap_or(u32::MAX),
+            slab_bytes_max: u32::try_from(most).unwrap_or(u32::MAX),
             given: 0,
             regular: Regular::new(oddities),
         }
@@ -163,7 +164,7 @@ impl FieldsBuilder {
 
     /// Ends the list, with what is known of it.
     pub(super) fn finish_section(&mut self) -> Section {
-        self.given += self.written;
+        self.given += self.written as u32;
         let fields = match self.count {
             0 => Fields::default(),
             count => Fields {
@@ -202,7 +203,7 @@ impl FieldsBuilder {
 
     /// Bytes of memory for the unfinished list and those after it, and bytes that finished lists have of the same piece.
     pub(super) fn memory_footprint(&self) -> (usize, usize) {
-        (self.block.capacity(), self.given)
+        (self.block.capacity(), self.given as usize)
     }
 
     /// Bytes that the unfinished list takes so far.
@@ -249,10 +250,10 @@ impl FieldsBuilder {
             if !self.block.try_reclaim(len) {
                 // Twice what is there at least, so that a long list is not copied for each of its fields.
                 let least = end.max(2 * self.written);
-                let mut block = BytesMut::with_capacity(least.max(self.slab_bytes));
+                let mut block = BytesMut::with_capacity(least.max(self.slab_bytes as usize));
                 block.extend_from_slice(&self.block);
                 self.block = block;
-                self.slab_bytes = (2 * self.slab_bytes).min(self.slab_bytes_max);
+                self.slab_bytes = self.slab_bytes.saturating_mul(2).min(self.slab_bytes_max);
             }
             self.given = 0;
         }
