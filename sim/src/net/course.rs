@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use raddle_core::{Config, Role};
+use raddle_core::{Config, Role, Violation};
 use raddle_io::{Error, Usage};
 
 use super::{book::Book, plan::millis};
 use crate::outcome::Fault;
 
+const ENDS_BADLY: &str = "nothing was in progress, and its end is an error";
 /// How late a deadline may be kept, in milliseconds: the clocks are set forward by half a second, and a step is 50 ms.
 pub(super) const LATE_MAX: u64 = 1_000;
 /// For how long what a peer may still send has to be read behind our end, in milliseconds, and the most bytes of it.
@@ -196,7 +197,7 @@ impl Course {
             }
         }
         let gone = self.ended == Some(true) && !self.faulty && !self.blocked;
-        (gone && !well).then_some("nothing was in progress, and its end is an error")
+        (gone && !well).then_some(ENDS_BADLY)
     }
 }
 
@@ -288,7 +289,11 @@ impl Book {
         let now = self.now();
         self.keeps_time(role, now);
         self.writes_in_time(role, now);
+        // An end that comes in the moment in which a PING has been waited for in vain may be told as either.
+        let violation = end.as_ref().err().and_then(Error::violation);
+        let in_vain = violation == Some(Violation::PingTimeout);
         let wrong = self.course().judge(end.is_ok(), now);
+        let wrong = wrong.filter(|what| !(in_vain && *what == ENDS_BADLY));
         if let Some(what) = wrong {
             self.fault(Fault::run(format!("the {role:?}'s connection: {what}")));
         }

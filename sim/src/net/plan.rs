@@ -289,8 +289,9 @@ impl Plan {
     /// Bounds of the engines that came last.
     fn bounded(mut self, tape: &mut Tape) -> Self {
         tape.lane("bounds");
+        // A client's requests would begin late that its pool has long sent.
+        self.server.output_bytes_max = tape.pick(&[65_536, 65_536, 2_000]);
         for config in [&mut self.client, &mut self.server] {
-            config.output_bytes_max = tape.pick(&[65_536, 65_536, 2_000]);
             config.close_timeout = millis(tape.pick(&[1_000, 1_000, 300, 3_000]));
             config.stall_timeout = tape.pick(&[Some(300_000), None]).map(millis);
             config.informational_max = tape.pick(&[16, 64]);
