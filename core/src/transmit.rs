@@ -33,6 +33,8 @@ pub struct Transmit {
     messages_end: u64,
     /// Requests whose header blocks the transport has not taken whole.
     requests: VecDeque<Request>,
+    /// Answers that the transport has not taken whole.
+    pub(crate) unread: Unread,
 }
 
 /// Where a request's header block lies in the output.
@@ -43,6 +45,34 @@ struct Request {
     /// Its bytes; as many as can be written down, of one that is longer.
     len: u32,
     stream: StreamId,
+}
+
+/// Where answers end in the output, counted as the bytes that the transport takes.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    pub(crate) pings: VecDeque<u64>,
+    pub(crate) settings: VecDeque<u64>,
+}
+
+impl Unread {
+    /// How many there are.
+    fn len(&self) -> usize {
+        self.pings.len() + self.settings.len()
+    }
+
+    /// Bytes of memory allocated.
+    fn memory_footprint(&self) -> usize {
+        (self.pings.capacity() + self.settings.capacity()) * size_of::<u64>()
+    }
+
+    /// Forgets those that the transport has taken whole.
+    fn forget_taken(&mut self, taken: u64) {
+        for ends in [&mut self.pings, &mut self.settings] {
+            while ends.front().is_some_and(|&end| end <= taken) {
+                ends.pop_front();
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +105,8 @@ impl Transmit {
         });
         self.room
             + self.segments.capacity() * size_of::<Segment>()
-            + self.requests.capacity() * size_of::<(u64, StreamId)>()
+            + self.requests.capacity() * size_of::<Request>()
+            + self.unread.memory_footprint()
             + shared.sum::<usize>()
     }
 
@@ -84,9 +115,23 @@ impl Transmit {
         self.taken
     }
 
-    /// Bytes that wait, counted as `taken`.
-    pub(crate) fn remaining_bytes(&self) -> u64 {
-        self.len as u64
+    /// Answers to PING and to SETTINGS that the transport has not taken whole. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
+    /// Notes that the answer to a PING ends here.
+    pub(crate) fn note_pong(&mut self) {
+        let end = self.taken + self.len as u64;
+        self.unread.pings.push_back(end);
+    }
+
+    /// Notes that an acknowledgement of SETTINGS ends here.
+    pub(crate) fn note_settings_ack(&mut self) {
+        let end = self.taken + self.len as u64;
+        self.unread.settings.push_back(end);
     }
 
     /// Pieces that were ever appended, which is what appending costs besides the bytes.
@@ -240,6 +285,7 @@ impl Buf for Transmit {
         self.len -= count;
         self.taken += count as u64;
         self.forget_requests();
+        self.unread.forget_taken(self.taken);
         while count > 0 {
             // `len` is the sum of all segments, so that there is one while bytes are left to skip.
             let Some(front) = self.segments.front_mut() else {

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use bytes::Buf;
 
-use super::{Connection, Lifecycle, answers::Unread, receive::Fault};
+use super::{Connection, Lifecycle, receive::Fault};
 use crate::{
     config::WINDOW_INITIAL,
     id::Role,
@@ -367,7 +367,6 @@ impl Connection {
         self.hpack_out = raddle_hpack::Encoder::new(self.config.header_table_bytes);
         self.early = VecDeque::new();
         self.pings.forget();
-        self.unread = Unread::default();
         self.forget_if_told();
     }
 

@@ -58,8 +58,7 @@ impl Connection {
                     .goaway
                     .as_ref()
                     .map_or(0, |goaway| size_of::<GoAway>() + goaway.debug.len())
-                + self.pings.memory_footprint()
-                + self.unread.memory_footprint(),
+                + self.pings.memory_footprint(),
         }
     }
 }
@@ -75,8 +74,6 @@ pub struct Gauges {
     pub entries: usize,
     /// Control frames that are owed and not cut: answers to PING and to SETTINGS, RST_STREAM and WINDOW_UPDATE.
     pub owed: usize,
-    /// Answers to PING and to SETTINGS that are cut, and that the transport had not taken when it was last looked at.
-    pub unread: usize,
     /// Bytes of the header lists that the streams in the table have brought.
     pub header_bytes: usize,
     /// Octets of literals that HPACK has decoded of the header block under way, or of the last one.
@@ -97,7 +94,6 @@ impl Connection {
             streams: self.streams.live(),
             entries: self.streams.live() + self.streams.closed.len(),
             owed,
-            unread: self.unread.len(),
             header_bytes: self.streams.header_bytes(),
             decoded: self.hpack_in.decoded(),
         }

@@ -115,11 +115,11 @@ impl Connection {
     fn transmit_connection(&mut self, out: &mut Transmit, now: Timestamp) {
         while self.remote.take_ack() {
             out.write_inline(frame::settings::encode_ack);
-            self.unread.note_settings(out);
+            out.note_settings_ack();
         }
         while let Some(payload) = self.pings.take_answer() {
             out.write_inline(|inline| encode::ping(inline, true, payload));
-            self.unread.note_ping(out);
+            out.note_pong();
         }
         if let Some(goaway) = self.output.goaway.take() {
             let GoAway { last, code, debug } = *goaway;

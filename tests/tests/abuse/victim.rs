@@ -358,7 +358,7 @@ impl Victim {
         let live = self.live();
         let peak = &mut self.peak;
         peak.live = peak.live.max(live);
-        peak.owed = peak.owed.max(gauges.owed + gauges.unread);
+        peak.owed = peak.owed.max(gauges.owed + self.out.unread());
         peak.unsent = peak.unsent.max(self.out.remaining());
         peak.streams = peak.streams.max(gauges.streams);
         peak.entries = peak.entries.max(gauges.entries);
