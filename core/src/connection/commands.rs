@@ -378,7 +378,7 @@ impl Connection {
         let Some(found) = self.streams.get_mut(stream).filter(|_| keeps) else {
             return false;
         };
-        found.kept = true;
+        found.kept.get_or_insert(false);
         self.streams.settle(stream);
         true
     }
@@ -386,11 +386,8 @@ impl Connection {
     /// Server: the application works on a request no longer, so that its place is another's, once the stream has ended.
     /// Without effect where [`keep_place`](Self::keep_place) had none.
     pub fn free_place(&mut self, stream: StreamHandle) {
-        if let Some(found) = self.streams.get_mut(stream) {
-            found.kept = false;
-            self.streams.settle(stream);
-            self.forget_if_told();
-        }
+        self.streams.free_place(stream);
+        self.forget_if_told();
     }
 
     /// Sends a PING; [`Event::Pong`](crate::Event::Pong) with the same id is the answer. `None` when several are in

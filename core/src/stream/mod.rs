@@ -137,10 +137,8 @@ pub(crate) struct Stream {
     pub(crate) told: bool,
     /// Whether the stream counts against a limit of concurrent streams.
     pub(crate) counted: bool,
-    /// Whether its place is kept until the application frees it, also past its end.
-    pub(crate) kept: bool,
-    /// Whether it has closed and keeps its place.
-    pub(crate) past: bool,
+    /// Its place is kept until the application frees it; and whether that is past its end by now.
+    pub(crate) kept: Option<bool>,
     /// A PRIORITY_UPDATE is still to be cut.
     pub(crate) priority_due: bool,
     /// Code of the RST_STREAM that is still to be cut.
@@ -168,8 +166,7 @@ impl Stream {
             outcome: None,
             told: false,
             counted: false,
-            kept: false,
-            past: false,
+            kept: None,
             reset_due: None,
             stop_sending_due: false,
             stop_after_send: false,
@@ -305,7 +302,7 @@ impl Stream {
 
     /// Whether the table may forget the stream.
     pub(crate) fn is_spent(&self) -> bool {
-        self.told && !self.kept && self.reset_due.is_none() && self.recv.credit.held() == 0
+        self.told && self.kept.is_none() && self.reset_due.is_none() && self.recv.credit.held() == 0
     }
 
     fn has_notice(&self) -> bool {

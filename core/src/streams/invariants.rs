@@ -20,7 +20,7 @@ impl Streams {
             let Some(stream) = &slot.stream else { continue };
             live += 1;
             counted += usize::from(stream.counted);
-            past += usize::from(stream.kept && stream.is_closed());
+            past += u32::from(stream.kept.is_some() && stream.is_closed());
             // Which of the two a stream with bytes is in follows a move of the base when its turn comes.
             let settled =
                 |interests: Interests| interests.merged(Interests::DATA, Interests::PARKED);

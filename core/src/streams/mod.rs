@@ -108,7 +108,7 @@ pub(crate) struct Streams {
     live: usize,
     counted: usize,
     /// Streams that have closed and keep their place.
-    past: usize,
+    past: u32,
     /// The peer's SETTINGS_INITIAL_WINDOW_SIZE: the base of every send window.
     initial_window: u32,
     /// No stream's window is further above the base than this.
@@ -230,12 +230,9 @@ impl Streams {
                 self.counted -= 1;
             }
         }
-        let past = stream.kept && stream.is_closed();
-        if core::mem::replace(&mut stream.past, past) != past {
-            match past {
-                true => self.past += 1,
-                false => self.past -= 1,
-            }
+        if stream.kept == Some(false) && stream.is_closed() {
+            stream.kept = Some(true);
+            self.past += 1;
         }
         stream.send.give_back(&mut self.spares);
         let want = stream.interests(base);

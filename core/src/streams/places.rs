@@ -6,17 +6,23 @@ use crate::id::StreamHandle;
 impl Streams {
     /// Streams that have closed and keep their place.
     pub(crate) fn past(&self) -> usize {
-        self.past
+        self.past as usize
+    }
+
+    /// Nobody keeps this place any more.
+    pub(crate) fn free_place(&mut self, handle: StreamHandle) {
+        if let Some(stream) = self.get_mut(handle) {
+            let past = stream.kept.take() == Some(true);
+            self.past -= u32::from(past);
+            self.settle(handle);
+        }
     }
 
     /// Nobody keeps the place of a stream any more.
     pub(crate) fn free_places(&mut self) {
-        if self.iter().any(|stream| stream.kept) {
+        if self.iter().any(|stream| stream.kept.is_some()) {
             for handle in self.handles() {
-                if let Some(stream) = self.get_mut(handle) {
-                    stream.kept = false;
-                }
-                self.settle(handle);
+                self.free_place(handle);
             }
         }
     }
