@@ -79,7 +79,7 @@ pub struct Config {
     /// in the output and those in it that the transport has not taken. More end the connection. 64, because a peer measures
     /// its round trip with one PING at a time; whoever asks whether we live while it reads nothing would have to ask twice
     /// a second to get there before `write_timeout` does.
-    pub answers_max: usize,
+    pub answers_max: u32,
     /// Interim (1xx) responses of one stream. 16, because an endless row of them would never end a request. Servers in use
     /// send one or two.
     pub informational_max: u8,

@@ -85,7 +85,7 @@ pub struct Decoder {
     /// Whether this block has reached its first field.
     in_fields: bool,
     /// Octets of literals that this block, or the one before it, has brought.
-    decoded: u64,
+    decoded: u32,
     failed: Option<DecodeError>,
 }
 
@@ -165,7 +165,7 @@ impl Decoder {
     /// Octets that the names and values of literals in the block under way have as decoded, or in the last one between two.
     /// What goes beyond a limit counts, too: it is decoded all the same, for the table to stay in step.
     pub fn decoded(&self) -> u64 {
-        self.decoded
+        u64::from(self.decoded)
     }
 
     /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.
@@ -317,9 +317,9 @@ impl Decoder {
         };
         let value = value_text.decode(value_scratch)?;
         if let Name::Text(name) = name {
-            self.decoded += name.len() as u64;
+            self.decoded = self.decoded.saturating_add(name.len() as u32);
         }
-        self.decoded += value.len() as u64;
+        self.decoded = self.decoded.saturating_add(value.len() as u32);
         complete(&mut self.table, &mut self.meter, kind, name, value, sink).ok()?;
         Some(rest)
     }
@@ -374,10 +374,10 @@ impl Decoder {
             _ => Some(Name::Index(index)),
         };
         if let Some(Name::Text(name)) = name {
-            self.decoded += name.len() as u64;
+            self.decoded = self.decoded.saturating_add(name.len() as u32);
         }
         if let (Some(name), Some(value)) = (name, self.partial.value.get()) {
-            self.decoded += value.len() as u64;
+            self.decoded = self.decoded.saturating_add(value.len() as u32);
             return complete(&mut self.table, &mut self.meter, kind, name, value, sink);
         }
         // Longer than both limit and table: see `keep`.

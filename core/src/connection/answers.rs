@@ -13,7 +13,7 @@ impl Connection {
     pub(super) fn judge_unread(&self, out: &Transmit) -> Result<(), Violation> {
         let max = match self.plants.has(Planted::AnswersUnbounded) {
             true => usize::MAX,
-            false => self.config.answers_max,
+            false => self.config.answers_max as usize,
         };
         if out.unread.pings.len() + self.pings.answers_due() > max {
             return Err(Violation::PingFlood);

@@ -328,7 +328,7 @@ impl Connection {
         }
         let before = self.remote.concurrent_streams;
         self.remote
-            .apply(settings, !self.role, self.config.answers_max)?;
+            .apply(settings, !self.role, self.config.answers_max as usize)?;
         if self.plants.has(Planted::LowerStreamLimitIgnored)
             && before.is_none_or(|before| Some(before) > self.remote.concurrent_streams)
         {
@@ -406,7 +406,8 @@ impl Connection {
             self.buckets.charge(Cause::Ping, now)?;
         }
         self.note_ping(now);
-        self.pings.received(payload, self.config.answers_max)
+        self.pings
+            .received(payload, self.config.answers_max as usize)
     }
 
     fn on_pong(&mut self, payload: [u8; 8], now: Timestamp) -> Result<(), Violation> {

@@ -91,7 +91,7 @@ fn a_place_that_is_kept_counts_once_while_its_stream_is_open() {
 /// How often `frame` comes in before it is too much, for a transport that takes `takes` bytes after each.
 fn answers(frame: &[u8], takes: usize, max: usize) -> (usize, Option<Violation>) {
     let config = Config {
-        answers_max: max,
+        answers_max: max as u32,
         ..Config::default()
     };
     let mut end = ready(Role::Server, config, &[]);
