@@ -75,6 +75,7 @@ mod limits;
 mod ping;
 mod planted;
 mod priority;
+mod rare;
 mod settings;
 mod stats;
 mod stream;

@@ -13,7 +13,7 @@ use crate::{
     id::{ErrorCode, PingId, Role, StreamHandle},
     ping::Purpose,
     planted::Planted,
-    stream::{OutHead, RecvHalf, SendHalf, SendState, Stream},
+    stream::{OutHead, RecvHalf, SendHalf, SendState, Stop, Stream},
     violation::Violation,
 };
 
@@ -294,7 +294,7 @@ impl Connection {
     /// stream itself goes on; to end it, `reset` it.
     pub fn discard(&mut self, stream: StreamHandle) {
         if let Some(found) = self.streams.get_mut(stream) {
-            found.recv.discards = true;
+            found.recv.discard();
         }
         if self.plants.has(Planted::DiscardUncredited) {
             return;
@@ -324,7 +324,7 @@ impl Connection {
         };
         let bound = found.is_bound();
         if role == Role::Server && code == ErrorCode::NO_ERROR && found.send.is_given() {
-            found.stop_after_send = true;
+            found.stop = Stop::AfterAnswer;
             found.stop_upload_if_sent();
         } else {
             // RFC 9113 §8.7: REFUSED_STREAM says that nothing was processed, which an answer that was given belies.

@@ -114,14 +114,14 @@ impl Connection {
         }
         let drawn = stream.recv.credit.is_drawn(4);
         // RFC 9113 §6.1: padding counts. It is nobody's to consume; neither is what nobody wants.
-        let kept = if stream.recv.discards { 0 } else { len };
+        let kept = if stream.recv.discards() { 0 } else { len };
         let lost = self.plants.has(Planted::PaddingUncredited);
         let back = (if lost { len } else { flow_len as usize } - kept) as u64;
         if back > 0 {
             stream.recv.credit.release(back);
             self.credit.release(back);
         }
-        if !stream.recv.discards || self.plants.has(Planted::DiscardHandedOut) {
+        if !stream.recv.discards() || self.plants.has(Planted::DiscardHandedOut) {
             let copied = self.events.push_data(handle, stream, data, end);
             self.stats.work_units += copied as u64;
         }

@@ -1,7 +1,6 @@
 //! What happens when time passes and nothing else does. No deadline needs anything to be written or read to take
 //! effect.
 
-use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use bytes::Buf;
@@ -30,7 +29,7 @@ const LOOKS: u8 = 3;
 /// peer, which speaks, has not answered the PING between them.
 const DRAIN_PATIENCE: u32 = 3;
 /// Bytes that have to arrive for the deadline of an acknowledgement to move. Crumbs would move it for nothing.
-const READ_MIN: u64 = 1_024;
+const READ_MIN: u32 = 1_024;
 /// How often `settings_timeout` has to pass until the acknowledgement of our SETTINGS is waited for no longer, whatever
 /// arrives meanwhile: with 10 s, a minute, in which 5 KB/s carry 300 KB that stood in front of it.
 const ACK_PATIENCE: u32 = 6;
@@ -337,7 +336,7 @@ impl Connection {
     fn arm_tidy(&mut self, now: Timestamp) {
         if self.streams.is_roomy() && !self.timers.is_set(Timer::Tidy) {
             self.timers.set(Timer::Tidy, now.after(TIDY_AFTER));
-            self.opened_before_tidy = self.stats.streams_opened;
+            self.opened_before_tidy = self.stats.streams_opened as u32;
         }
     }
 
@@ -347,7 +346,7 @@ impl Connection {
             return;
         }
         // Whatever else comes, a PING for one, is no stream.
-        if self.stats.streams_opened != self.opened_before_tidy {
+        if self.stats.streams_opened as u32 != self.opened_before_tidy {
             self.arm_tidy(now);
             return;
         }
@@ -365,7 +364,7 @@ impl Connection {
         self.sink.give_up();
         self.hpack_in = Self::hpack_decoder(&self.config);
         self.hpack_out = raddle_hpack::Encoder::new(self.config.header_table_bytes);
-        self.early = VecDeque::new();
+        self.early.clear();
         self.pings.forget();
         self.forget_if_told();
     }

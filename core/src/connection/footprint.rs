@@ -1,7 +1,7 @@
 //! What a connection costs in memory, by what it is kept for.
 
-use super::{Connection, StreamId};
-use crate::{error::GoAway, event::Event, id::ErrorCode, priority::Priority, stream::Stream};
+use super::Connection;
+use crate::{error::GoAway, event::Event, stream::Stream};
 
 /// Memory that a connection has allocated, in bytes, each byte under one name.
 ///
@@ -43,7 +43,7 @@ impl Connection {
         MemoryFootprint {
             table: self.streams.memory_footprint()
                 + self.remote.memory_footprint()
-                + self.early.capacity() * size_of::<(StreamId, Priority)>(),
+                + self.early.memory_footprint(),
             events,
             buffers: bodies + each(|stream| stream.send.body_footprint()),
             hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
@@ -52,7 +52,7 @@ impl Connection {
                 .peer_goaway
                 .as_ref()
                 .map_or(0, |said| size_of::<GoAway>() + said.debug.len())
-                + self.output.refusals.capacity() * size_of::<(StreamId, ErrorCode)>()
+                + self.output.refusals.memory_footprint()
                 + self
                     .output
                     .goaway

@@ -8,7 +8,7 @@ use crate::{
     error::{Origin, StreamError},
     id::{ErrorCode, Role},
     ping::Purpose,
-    stream::{NextPart, RecvState, Stream},
+    stream::{NextPart, RecvState, Stop, Stream},
     time::{Timer, Timestamp},
 };
 
@@ -87,7 +87,7 @@ impl Connection {
 
 /// Whether the rest of a stream is ours to send. Of an upload that we have stopped nothing more is wanted.
 fn is_whole(stream: &Stream) -> bool {
-    let whole = stream.recv.state == RecvState::Ended || stream.stop_after_send;
+    let whole = stream.recv.state == RecvState::Ended || stream.stop == Stop::AfterAnswer;
     whole && !stream.is_closed()
 }
 

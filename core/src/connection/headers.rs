@@ -251,7 +251,7 @@ impl Connection {
         }
         let fields = head::parse_trailers(section, Oddities::of(&self.config))?;
         stream.recv.end()?;
-        let discards = stream.recv.discards;
+        let discards = stream.recv.discards();
         self.streams.settle(handle);
         if !discards {
             self.events.push(Event::Trailers {

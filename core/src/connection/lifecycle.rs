@@ -1,6 +1,6 @@
 //! How a connection ends: by a fault, by its transport, by a deadline, or by draining.
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 
@@ -185,7 +185,7 @@ impl Connection {
         self.error = told;
         self.closed_due = true;
         self.timers.stop_all();
-        self.output.refusals = VecDeque::new();
+        self.output.refusals.clear();
         self.streams.free_places();
         for handle in self.streams.handles() {
             let role = self.role;

@@ -1,5 +1,6 @@
 //! One HTTP/2 connection: the parts, who owns them, and what can be asked of them.
 
+mod agreed;
 mod answers;
 mod commands;
 mod data;
@@ -21,7 +22,7 @@ mod target;
 mod tests;
 mod transmit;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::boxed::Box;
 
 pub use explain::Waiting;
 pub use footprint::{Gauges, MemoryFootprint};
@@ -41,6 +42,7 @@ use crate::{
     ping::Pings,
     planted::Plants,
     priority::Priority,
+    rare::Rare,
     settings::{Local, Remote},
     stats::Stats,
     streams::Streams,
@@ -99,7 +101,7 @@ pub struct Connection {
 
     streams: Streams,
     /// Priorities of streams that the peer has not opened yet.
-    early: VecDeque<(StreamId, Priority)>,
+    early: Rare<(StreamId, Priority)>,
     /// The identifier of the next stream that we open; `None` when they are used up.
     next_id: Option<StreamId>,
     /// The highest stream that the peer opened.
@@ -123,11 +125,11 @@ pub struct Connection {
     /// When the peer was last heard of.
     last_input: Timestamp,
     /// Bytes that were read since the deadline for the acknowledgement of our SETTINGS was last set.
-    read_unacked: u64,
+    read_unacked: u32,
     /// How far that deadline moves at most.
     ack_latest: Timestamp,
     /// Bytes of a frame's beginning that were left in the input.
-    unfinished: usize,
+    unfinished: u32,
     /// Whether a silence has led to a PING, and nothing at all has come since.
     suspect: bool,
     /// How far the transport had come when a deadline for writing was last set.
@@ -141,7 +143,7 @@ pub struct Connection {
     /// PINGs for liveness since the peer's last HEADERS or DATA.
     quiet_pings: u8,
     /// Streams that had been opened when `Timer::Tidy` was set.
-    opened_before_tidy: u64,
+    opened_before_tidy: u32,
 
     events: ring::Ring,
     /// Frames that may still come on streams that we have reset.
@@ -161,7 +163,7 @@ struct Output {
     /// The transport keeps some of what it has taken.
     unflushed: bool,
     /// RST_STREAM frames for streams that never got into the table, or have left it.
-    refusals: VecDeque<(StreamId, ErrorCode)>,
+    refusals: Rare<(StreamId, ErrorCode)>,
     goaway: Option<Box<GoAway>>,
 }
 
@@ -200,7 +202,7 @@ impl Connection {
             hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
             output: Output::default(),
             streams: Streams::new(WINDOW_INITIAL),
-            early: VecDeque::new(),
+            early: Rare::default(),
             next_id: (role == Role::Client).then_some(StreamId::from_u32(1)),
             last_peer_id: StreamId::ZERO,
             peer_goaway: None,

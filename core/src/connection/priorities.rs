@@ -104,8 +104,8 @@ impl Connection {
     pub(super) fn early_priority(&mut self, id: StreamId) -> Option<Priority> {
         // Those of lower identifiers are for streams that can never open any more.
         self.early.retain(|&(early, _)| early >= id);
-        let at = self.early.iter().position(|&(early, _)| early == id)?;
-        self.early.remove(at).map(|(_, priority)| priority)
+        let found = self.early.take_if(|&(early, _)| early == id);
+        found.map(|(_, priority)| priority)
     }
 }
 

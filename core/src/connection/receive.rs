@@ -2,17 +2,16 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{Connection, EVENTS_SPARE, Lifecycle, data::Payload, ring::COPY_MAX};
+use super::{Connection, EVENTS_SPARE, data::Payload, ring::COPY_MAX};
 use crate::{
     error::{Origin, StreamError},
     event::Event,
-    frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE, Setting, SettingsFrame},
+    frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE},
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
     planted::Planted,
-    settings::Local,
-    stream::RecvState,
+    stream::{RecvState, Stop},
     time::{Timer, Timestamp},
     violation::Violation,
 };
@@ -43,19 +42,20 @@ impl Connection {
         }
         // The beginning of a frame that is offered once more is no sign of life.
         let counts = self.plants.has(Planted::BeginningsCount) && !input.is_empty();
-        if input.len() > self.unfinished || counts {
+        if input.len() > self.unfinished as usize || counts {
             self.note_input(now);
         }
         let before = input.len();
         let verdict = self.read_frames(input, now);
         self.unfinished = match verdict {
-            Input::NeedMore { .. } => input.len(),
+            Input::NeedMore { .. } => u32::try_from(input.len()).unwrap_or(u32::MAX),
             Input::EventsFull | Input::Closed => 0,
         };
         // One for the call: input in crumbs is more work than the same in one piece.
         let read = (before - input.len()) as u64;
         self.stats.work_units += 1 + read;
-        self.read_unacked += read;
+        let read = u32::try_from(read).unwrap_or(u32::MAX);
+        self.read_unacked = self.read_unacked.saturating_add(read);
         match self.decoder.open_block() {
             Some(_) if self.plants.has(Planted::HeaderBlockUntimed) => {}
             Some(_) if !self.timers.is_set(Timer::HeaderBlock) => {
@@ -299,7 +299,7 @@ impl Connection {
         {
             // RFC 9113 §8.1: the response is whole, only the rest of the request is not wanted.
             stream.send.reset();
-            stream.stop_sending_due = true;
+            stream.stop = Stop::TellCaller;
         } else {
             let retry = stream.retry(role, code == ErrorCode::REFUSED_STREAM, false);
             stream.fail(
@@ -317,86 +317,6 @@ impl Connection {
             self.buckets
                 .charge(Cause::Reset, now)
                 .map_err(Fault::connection)?;
-        }
-        Ok(())
-    }
-
-    fn on_settings(&mut self, settings: &SettingsFrame, now: Timestamp) -> Result<(), Violation> {
-        let first = !self.remote.received;
-        if !first && !self.plants.has(Planted::FloodsUncounted) {
-            self.buckets.charge(Cause::Settings, now)?;
-        }
-        let before = self.remote.concurrent_streams;
-        self.remote
-            .apply(settings, !self.role, self.config.answers_max as usize)?;
-        if self.plants.has(Planted::LowerStreamLimitIgnored)
-            && before.is_none_or(|before| Some(before) > self.remote.concurrent_streams)
-        {
-            self.remote.concurrent_streams = before;
-        }
-        self.follow_table_sizes(settings);
-        if self.plants.has(Planted::BaseMovesConnection) {
-            let base = self.streams.initial_window();
-            let raised = self.remote.initial_window.saturating_sub(base);
-            let _ = self.window.grow(raised, crate::config::WINDOW_INITIAL);
-        }
-        // RFC 9113 §6.5.3 and §6.9.2: entries count in order, and each of them that lets a window leave 31 bits is a
-        // connection error, whatever follows it.
-        for setting in settings.iter() {
-            if let Setting::InitialWindowSize(bytes) = setting
-                && !self.streams.move_base(bytes)
-            {
-                return Err(Violation::InitialWindowOverflow);
-            }
-        }
-        if first {
-            self.timers.stop(Timer::Handshake);
-            if self.lifecycle == Lifecycle::Handshake {
-                self.lifecycle = Lifecycle::Open;
-            }
-            self.tell_priorities();
-            self.events.push(Event::Ready);
-        }
-        Ok(())
-    }
-
-    /// Tells the encoder of every table size in the frame: the smallest one has to be signalled also when a larger one
-    /// follows it (RFC 7541 §4.2).
-    fn follow_table_sizes(&mut self, settings: &SettingsFrame) {
-        for setting in settings.iter() {
-            let Setting::HeaderTableSize(bytes) = setting else {
-                continue;
-            };
-            let last = self.remote.header_table_size;
-            let untold = self.plants.has(Planted::SmallestTableUntold) && bytes < last;
-            let ignored = self.plants.has(Planted::SmallerTableIgnored) && bytes < 4_096;
-            if !untold && !ignored {
-                self.hpack_out.set_peer_table_size(bytes);
-            }
-        }
-    }
-
-    fn on_settings_ack(&mut self, now: Timestamp) -> Result<(), Violation> {
-        if !self.local.acknowledged() {
-            // RFC 9113 §6.5.3 forbids nothing about it, and it changes nothing: our SETTINGS go out once.
-            return self.buckets.charge(Cause::Settings, now);
-        }
-        if !self.plants.has(Planted::AckDeadlineStays) {
-            self.timers.stop(Timer::SettingsAck);
-        }
-        // RFC 9113 §6.5.3: from here on the peer follows what we announced.
-        if !self.plants.has(Planted::TableLimitForgotten) {
-            self.hpack_in
-                .set_table_size_max(self.config.header_table_bytes);
-        }
-        let target = self.config.stream_window_bytes;
-        if target != Local::unacked_window(&self.config) {
-            for handle in self.streams.handles() {
-                if let Some(stream) = self.streams.get_mut(handle) {
-                    stream.recv.credit.retarget(target);
-                }
-                self.streams.settle(handle);
-            }
         }
         Ok(())
     }

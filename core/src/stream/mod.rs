@@ -47,6 +47,16 @@ use crate::{
 /// DATA payload of one turn of the scheduler: one frame of the smallest maximum size.
 const TURN_BYTES: u32 = 16_384;
 
+/// Whether an upload of which an answer needs no more is to be stopped (RFC 9113 §8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Not,
+    /// Client: the caller is to hear `StopSending`.
+    TellCaller,
+    /// Server: once our answer is out.
+    AfterAnswer,
+}
+
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -143,10 +153,7 @@ pub(crate) struct Stream {
     pub(crate) priority_due: bool,
     /// Code of the RST_STREAM that is still to be cut.
     pub(crate) reset_due: Option<ErrorCode>,
-    /// The caller is to hear `StopSending`.
-    pub(crate) stop_sending_due: bool,
-    /// The upload is stopped once our answer is out.
-    pub(crate) stop_after_send: bool,
+    pub(crate) stop: Stop,
     /// The number of the last event with a part of its body, if that waits.
     pub(crate) last_data: u16,
     pub(crate) plants: Plants,
@@ -168,8 +175,7 @@ impl Stream {
             counted: false,
             kept: None,
             reset_due: None,
-            stop_sending_due: false,
-            stop_after_send: false,
+            stop: Stop::Not,
             last_data: 0,
             plants: Plants::default(),
         }
@@ -197,7 +203,7 @@ impl Stream {
             false => error.code,
         };
         self.reset_due = (reset && self.is_bound()).then_some(code);
-        self.stop_sending_due = false;
+        self.stop = Stop::Not;
     }
 
     /// How the stream left the wire; `None` while it has not.
@@ -244,7 +250,10 @@ impl Stream {
     /// Stops the upload, if that was asked for and the answer is out. The peer learns that it is not needed
     /// (RFC 9113 §8.1).
     pub(crate) fn stop_upload_if_sent(&mut self) {
-        if self.stop_after_send && self.send.state == SendState::Ended && !self.recv.is_over() {
+        if self.stop == Stop::AfterAnswer
+            && self.send.state == SendState::Ended
+            && !self.recv.is_over()
+        {
             self.recv.reset();
             self.reset_due = Some(ErrorCode::NO_ERROR);
         }
@@ -306,7 +315,9 @@ impl Stream {
     }
 
     fn has_notice(&self) -> bool {
-        self.writable_due() || self.stop_sending_due || (self.outcome.is_some() && !self.told)
+        self.writable_due()
+            || self.stop == Stop::TellCaller
+            || (self.outcome.is_some() && !self.told)
     }
 
     fn writable_due(&self) -> bool {
@@ -327,7 +338,8 @@ impl Stream {
 
     /// Takes the next thing to tell the caller, the outcome last.
     pub(crate) fn take_notice(&mut self, stream: StreamHandle) -> Option<Event> {
-        if core::mem::take(&mut self.stop_sending_due) {
+        if self.stop == Stop::TellCaller {
+            self.stop = Stop::Not;
             return Some(Event::StopSending { stream });
         }
         let early = self.plants.has(Planted::WritableWithoutRoom) && self.send.take_blocked();

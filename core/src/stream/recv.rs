@@ -20,17 +20,17 @@ const HEAD_DELIVERED: u8 = 1;
 const WINDOW_SET: u8 = 2;
 /// The caller has sent an interim response to what was received.
 const INFORMED: u8 = 4;
+/// The caller wants no more: credit goes back as data arrives.
+const DISCARDS: u8 = 8;
 
 #[derive(Debug)]
 pub(crate) struct RecvHalf {
     pub(crate) state: RecvState,
     pub(crate) credit: Inbound,
     pub(crate) body: BodyLength,
-    /// [`HEAD_DELIVERED`], [`WINDOW_SET`] and [`INFORMED`]: there is one byte for all.
+    /// [`HEAD_DELIVERED`], [`WINDOW_SET`], [`INFORMED`] and [`DISCARDS`]: there is one byte for all.
     marks: u8,
     informational: u8,
-    /// The caller wants no more: credit goes back as data arrives.
-    pub(crate) discards: bool,
     /// Bytes of the header lists that the peer has sent for it.
     pub(crate) header_bytes: u32,
 }
@@ -43,7 +43,6 @@ impl RecvHalf {
             body: BodyLength::unknown(),
             marks: 0,
             informational: 0,
-            discards: false,
             header_bytes: 0,
         }
     }
@@ -75,6 +74,16 @@ impl RecvHalf {
     /// Notes that the caller sends an interim response.
     pub(crate) fn inform(&mut self) {
         self.marks |= INFORMED;
+    }
+
+    /// Whether the caller wants no more of the body.
+    pub(crate) fn discards(&self) -> bool {
+        self.marks & DISCARDS != 0
+    }
+
+    /// The caller wants no more: credit goes back as data arrives.
+    pub(crate) fn discard(&mut self) {
+        self.marks |= DISCARDS;
     }
 
     /// Counts one more interim response.

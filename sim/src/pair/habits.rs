@@ -37,6 +37,7 @@ pub(super) fn bounds(tape: &mut Tape, config: Config) -> Config {
             .map(Duration::from_secs),
         forward_oddities: tape.chance(1, 3),
         settings_entries_max: tape.pick(&[32, 16]),
+        answers_max: tape.pick(&[64, 100, 1_000]),
         ..config
     }
 }
