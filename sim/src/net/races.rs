@@ -336,7 +336,10 @@ impl Book {
         // What waits to be written was opened before.
         let spent = course.spent.map(|at| at.max(course.freed));
         drop(course);
-        if spent.is_some_and(|at| now > at + millis(course::LATE_MAX)) {
+        // What was sent before the server's limit was known waits for a place.
+        let waits =
+            self.plan.server.concurrent_streams_max < self.plan.client.concurrent_streams_assumed;
+        if spent.is_some_and(|at| now > at + millis(course::LATE_MAX)) && !waits {
             self.fault(Fault::run("a pool uses a connection that is spent"));
         }
         self.course().opens(stream, now);

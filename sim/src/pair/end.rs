@@ -236,7 +236,10 @@ impl End {
 
     /// The transport has ended, and what waits for it goes nowhere.
     pub(super) fn note_lost(&mut self) {
-        let holds = |live: &Live| live.id.is_some_and(|id| self.observer.holds_block(id));
+        let holds = |live: &Live| {
+            live.id
+                .is_some_and(|id| self.observer.holds_first_block(id))
+        };
         let lost = self.streams.iter().filter(|(_, live)| holds(live));
         self.lost = lost.map(|(&handle, _)| handle).collect();
     }

@@ -72,6 +72,11 @@ impl Observer {
         self.written.holds(id)
     }
 
+    /// Whether the transport has not taken all of the block that opens this stream of a client's.
+    pub(crate) fn holds_first_block(&self, stream: u32) -> bool {
+        self.written.holds_first(stream)
+    }
+
     /// The end has failed to write, and may have more to read.
     pub(crate) fn write_fails(&mut self) {
         self.seats.write_failed = true;

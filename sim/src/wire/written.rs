@@ -14,6 +14,8 @@ struct Block {
     begin: u64,
     end: u64,
     frames: u32,
+    /// It opens its stream.
+    opens: bool,
 }
 
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Written {
     taken: u64,
     /// Blocks that it has not taken to their last byte.
     blocks: VecDeque<Block>,
+    /// The newest stream of which there was one.
+    newest: u32,
 }
 
 impl Written {
@@ -31,6 +35,7 @@ impl Written {
             sent: if client { PREFACE.len() as u64 } else { 0 },
             taken: 0,
             blocks: VecDeque::new(),
+            newest: 0,
         }
     }
 
@@ -39,12 +44,16 @@ impl Written {
         let begin = self.sent;
         self.sent += HEAD + frame.payload.len() as u64;
         match (frame.kind, self.blocks.back_mut()) {
-            (kind::HEADERS, _) => self.blocks.push_back(Block {
-                stream: frame.stream,
-                begin,
-                end: self.sent,
-                frames: 1,
-            }),
+            (kind::HEADERS, _) => {
+                self.blocks.push_back(Block {
+                    stream: frame.stream,
+                    begin,
+                    end: self.sent,
+                    frames: 1,
+                    opens: frame.stream > self.newest,
+                });
+                self.newest = self.newest.max(frame.stream);
+            }
             (kind::CONTINUATION, Some(block)) => {
                 block.end = self.sent;
                 block.frames += 1;
@@ -68,6 +77,12 @@ impl Written {
     pub(super) fn is_inside_block(&self) -> bool {
         let first = self.blocks.front();
         first.is_some_and(|block| block.frames > 1 && block.begin < self.taken)
+    }
+
+    /// Whether the transport has not taken all of the block that opens this stream.
+    pub(super) fn holds_first(&self, stream: u32) -> bool {
+        let mut blocks = self.blocks.iter();
+        blocks.any(|block| block.stream == stream && block.opens)
     }
 
     /// Whether the transport has not taken all of a block of this stream.
