@@ -3,6 +3,10 @@
 use alloc::{boxed::Box, collections::VecDeque};
 
 /// A queue in first-in, first-out order. It allocates with the first entry, and keeps that until it is [cleared](Self::clear).
+#[expect(
+    clippy::box_collection,
+    reason = "the queue itself takes 32 bytes, and is hardly ever there"
+)]
 #[derive(Debug)]
 pub(crate) struct Rare<T>(Option<Box<VecDeque<T>>>);
 

@@ -44,10 +44,8 @@ impl Wakes {
                 }
                 self.look(conn);
             }
-            Event::Writable { stream } => {
-                if !self.short.remove(&stream) {
-                    return Err(Fault::run("I-22: writable, and nothing was refused"));
-                }
+            Event::Writable { stream } if !self.short.remove(&stream) => {
+                return Err(Fault::run("I-22: writable, and nothing was refused"));
             }
             Event::Finished { stream } | Event::Failed { stream, .. } => {
                 self.short.remove(&stream);
