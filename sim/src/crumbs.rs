@@ -82,6 +82,15 @@ pub(crate) fn again(
         // It hears that all was taken, if it has not.
         conn.poll_transmit(out, now);
     }
+    // A deadline that follows from what was just taken of it begins with its next call. What it tells and counts does not.
+    let counted = (conn.stats().frames_received, input.len(), out.remaining());
+    conn.handle_input(input, now);
+    if counted != (conn.stats().frames_received, input.len(), out.remaining()) {
+        return Err(Fault::run(format!(
+            "I-05: {:?} reads on what it has read",
+            conn.role()
+        )));
+    }
     let before = (state(conn), input.len(), out.remaining());
     conn.handle_input(input, now);
     if conn.poll_timeout().is_none_or(|due| due > now) {
