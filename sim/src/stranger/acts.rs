@@ -158,6 +158,13 @@ impl World<'_> {
         }
     }
 
+    /// The application has given an interim response.
+    pub(super) fn informed(&mut self, handle: StreamHandle) {
+        if let Some(live) = self.app.streams.get_mut(&handle) {
+            live.informed = true;
+        }
+    }
+
     fn reset_one(&mut self, handle: StreamHandle) {
         let id = self.conn.stream_id(handle).map(|id| id.to_u32());
         let code = self.tape.lane("app more").pick(&[8, 8, 2, 0xbeef, 7]);
@@ -168,8 +175,9 @@ impl World<'_> {
         };
         live.reset = true;
         // RFC 9113 §8.7: nobody has processed what is refused, which an answer belies.
-        let code = match (code, self.role, live.total) {
-            (7, Role::Server, Some(_)) => 2,
+        let answered = live.total.is_some() || live.informed;
+        let code = match (code, self.role) {
+            (7, Role::Server) if answered => 2,
             _ => code,
         };
         if let Some(id) = id {
@@ -201,6 +209,7 @@ impl World<'_> {
                 let head = ResponseHead::new(103).field(b"link", b"</a>").finish();
                 if self.role == Role::Server && self.conn.inform(handle, head).is_ok() {
                     note!(self, "app: informs {:?}", self.conn.stream_id(handle));
+                    self.informed(handle);
                 }
             }
             (2, Some(handle)) => {

@@ -73,6 +73,8 @@ pub(super) struct Live {
     pub(super) reset: bool,
     /// Bytes of its body that the observer knows to be with the engine.
     pub(super) told: usize,
+    /// The application has given an interim response.
+    pub(super) informed: bool,
     /// The head of the response has been told.
     pub(super) head: bool,
     /// Trailers follow the body.
@@ -151,6 +153,7 @@ impl World<'_> {
             trailers: false,
             urgency: None,
             heard: 0,
+            informed: false,
             interims: 0,
             list_bytes: 0,
             since: self.now,

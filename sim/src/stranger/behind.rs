@@ -26,6 +26,11 @@ impl World<'_> {
         let clean = self.would_end_well()?;
         let end = self.tape.pick(&[TransportEnd::Eof, TransportEnd::Failed]);
         self.conn.handle_transport_end(end, Timestamp(self.now));
+        if end == TransportEnd::Eof && self.goes_on() {
+            // What was asked in full is answered as long as it can be written.
+            self.conn
+                .handle_transport_end(TransportEnd::Failed, Timestamp(self.now));
+        }
         if self.tape.chance(1, 2) {
             self.judge_behind(open.first().copied(), false)?;
         }
@@ -52,6 +57,11 @@ impl World<'_> {
             )));
         }
         self.judge_behind(open.first().copied(), true)
+    }
+
+    /// Whether a server has something to answer to a client that has ended its half of the transport.
+    fn goes_on(&self) -> bool {
+        self.role == Role::Server && self.conn.lifecycle() < Lifecycle::Closing
     }
 
     /// Whether an end of the transport would be a good one now: nothing is in progress. Sometimes a header block is, and

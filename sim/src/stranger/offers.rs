@@ -175,6 +175,9 @@ impl World<'_> {
             true => self.conn.inform(handle, head),
             false => self.conn.respond(handle, head, Then::More),
         };
+        if informs && got.is_ok() {
+            self.informed(handle);
+        }
         let taken = match got {
             Ok(()) => Some(true),
             Err(SendError::Malformed(_)) => Some(false),

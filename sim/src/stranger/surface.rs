@@ -136,6 +136,9 @@ impl World<'_> {
             }
         }
         note!(self, "app: informs {} times", taken);
+        if taken > 0 {
+            self.informed(handle);
+        }
         if taken > INTERIMS_MAX {
             return wrong("a row of interim responses without bound", taken);
         }
