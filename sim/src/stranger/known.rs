@@ -129,6 +129,16 @@ impl Peer {
             .iter()
             .filter(|frame| frame.kind == kind::WINDOW_UPDATE && frame.stream == id);
         let window = stream.window + updates.map(|frame| i64::from(frame.word(0))).sum::<i64>();
+        // SETTINGS that it has not looked at open all windows; what they take back holds once it has.
+        let settings = self
+            .inbox
+            .iter()
+            .filter(|frame| frame.kind == kind::SETTINGS && !frame.is_ack());
+        let bases = settings.flat_map(|frame| frame.settings().filter(|&(id, _)| id == 4));
+        let base = bases
+            .last()
+            .map_or(self.base, |(_, value)| i64::from(value));
+        let window = window + (base - self.base).max(0);
         (!stream.end && !stream.over).then_some(window)
     }
 
