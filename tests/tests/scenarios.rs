@@ -24,6 +24,7 @@ fn tests_of(text: &str) -> impl Iterator<Item = &str> {
         .filter(|(mark, _)| mark.trim_start().starts_with("#[") && mark.contains("test"))
         .filter_map(|(_, line)| {
             line.trim_start()
+                .trim_start_matches("pub(crate) ")
                 .trim_start_matches("async ")
                 .strip_prefix("fn ")
         })

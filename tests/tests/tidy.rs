@@ -107,6 +107,7 @@ fn files_and_functions_are_short() {
 const LAYERS: &[(&str, u8, &[&str])] = &[
     ("id", 0, &[]),
     ("planted", 0, &[]),
+    ("rare", 0, &[]),
     ("time", 0, &[]),
     ("stats", 0, &[]),
     ("violation", 1, &[]),

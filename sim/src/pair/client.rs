@@ -59,8 +59,7 @@ impl World<'_> {
             Ok(handle) => handle,
             Err((error, _)) => return self.not_taken(n, error),
         };
-        self.client.tally.wakes.look(&self.client.conn);
-        self.client.news.sent_list(handle, list);
+        self.client.opened(handle, list);
         let sending = Sending::new(message, &self.plan, self.tape);
         let live = Live {
             n,

@@ -183,6 +183,12 @@ impl End {
         verdict
     }
 
+    /// A request of this list is with the engine.
+    pub(super) fn opened(&mut self, stream: StreamHandle, list: Bytes) {
+        self.tally.wakes.look(&self.conn);
+        self.news.sent_list(stream, list);
+    }
+
     /// The next event, if something has led to it.
     pub(super) fn poll_event(&mut self) -> Result<Option<Event>, Fault> {
         self.tally.wakes.poll(&mut self.conn)
