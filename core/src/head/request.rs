@@ -38,6 +38,8 @@ pub struct RequestHead {
     content_length: Option<u64>,
     has_priority: bool,
     answered: Answered,
+    /// By which rules it was judged.
+    oddities: Oddities,
     violation: Option<Violation>,
 }
 
@@ -89,12 +91,17 @@ impl RequestHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    /// The same, judged anew where something is wrong with it that this connection may forward.
+    /// The same, judged anew where this connection has other rules than those that it was judged by: what may be
+    /// forwarded here was refused when it was made, or was read on a connection that lets more pass.
     #[inline]
     pub(crate) fn for_sending(self, oddities: Oddities) -> Self {
-        match (self.violation, oddities) {
-            (Some(_), Oddities::Forward) => Self::judged(self.fields.into(), oddities),
-            _ => self,
+        let fits = match self.oddities {
+            Oddities::Refuse => self.violation.is_none() || oddities == Oddities::Refuse,
+            Oddities::Forward => oddities == Oddities::Forward,
+        };
+        match fits {
+            true => self,
+            false => Self::judged(self.fields.into(), oddities),
         }
     }
 
@@ -106,6 +113,7 @@ impl RequestHead {
             content_length: None,
             has_priority: false,
             answered: Answered::Other,
+            oddities,
             violation: None,
         };
         head.violation = head.judge(&section, oddities).err();

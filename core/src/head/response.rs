@@ -18,6 +18,8 @@ pub struct ResponseHead {
     regular: u32,
     content_length: Option<u64>,
     has_priority: bool,
+    /// By which rules it was judged.
+    oddities: Oddities,
     violation: Option<Violation>,
 }
 
@@ -52,12 +54,17 @@ impl ResponseHead {
         Self::judged(fields.into(), Oddities::Refuse)
     }
 
-    /// The same, judged anew where something is wrong with it that this connection may forward.
+    /// The same, judged anew where this connection has other rules than those that it was judged by: what may be
+    /// forwarded here was refused when it was made, or was read on a connection that lets more pass.
     #[inline]
     pub(crate) fn for_sending(self, oddities: Oddities) -> Self {
-        match (self.violation, oddities) {
-            (Some(_), Oddities::Forward) => Self::judged(self.fields.into(), oddities),
-            _ => self,
+        let fits = match self.oddities {
+            Oddities::Refuse => self.violation.is_none() || oddities == Oddities::Refuse,
+            Oddities::Forward => oddities == Oddities::Forward,
+        };
+        match fits {
+            true => self,
+            false => Self::judged(self.fields.into(), oddities),
         }
     }
 
@@ -68,6 +75,7 @@ impl ResponseHead {
             regular: 0,
             content_length: None,
             has_priority: false,
+            oddities,
             violation: None,
         };
         head.violation = head.judge(&section, oddities).err();

@@ -292,3 +292,26 @@ fn a_cookie_of_very_many_crumbs_stays_whole() {
         assert_eq!(cut(&cookie, 1 << 16), Some(count));
     }
 }
+
+// RFC 9113 §8.2.1: what one connection lets in, another one that is strict does not let out.
+#[test]
+fn an_oddity_that_was_let_in_does_not_leave_by_a_strict_connection() {
+    let forwards = Config {
+        forward_oddities: true,
+        ..Config::default()
+    };
+    let head = received(forwards.clone(), &[("x", " a ", false)]).expect("it is let in");
+    let open = |config: Config, head: &RequestHead| {
+        let mut pair = Pair::new(config, Config::default());
+        pair.settle();
+        let opened = pair.client.connection.open(head.clone(), Then::End);
+        opened.map(|_| ()).map_err(|(error, _)| error)
+    };
+    assert_eq!(open(forwards.clone(), &head), Ok(()));
+    assert_eq!(
+        open(Config::default(), &head),
+        Err(OpenError::Malformed(Violation::FieldValueInvalid))
+    );
+    let plain = received(forwards, &[("x", "a", false)]).expect("nothing is wrong with it");
+    assert_eq!(open(Config::default(), &plain), Ok(()));
+}
