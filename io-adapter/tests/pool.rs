@@ -64,6 +64,8 @@ fn pool(streams: u32, broken: bool) -> (Pool, Arc<AtomicUsize>) {
             servers,
             PoolConfig {
                 connections_max: 3,
+                // Each lives as long in every run.
+                spread_seed: Some(1),
                 ..PoolConfig::default()
             },
         ),

@@ -117,9 +117,10 @@ fn random_bytes_end_with_a_name_and_never_with_a_panic() {
             assert!(Violation::ALL.contains(&violation));
             named += 1;
         }
-        // A peer that goes away in the middle leaves nothing open.
-        end.connection
-            .handle_transport_end(TransportEnd::Eof, Timestamp(0));
+        // A peer that goes away in the middle leaves nothing open. One that only says no more may still read an answer.
+        for how in [TransportEnd::Eof, TransportEnd::Failed] {
+            end.connection.handle_transport_end(how, Timestamp(0));
+        }
         let _ = assert_ends_once(&end.take_events());
     }
     assert!(named > 2_000, "only {named} of the inputs were refused");
@@ -314,8 +315,9 @@ fn one_flipped_bit_changes_nothing_before_it() {
             for rest in &script[at + 1..] {
                 end.input(rest);
             }
-            end.connection
-                .handle_transport_end(TransportEnd::Eof, Timestamp(0));
+            for how in [TransportEnd::Eof, TransportEnd::Failed] {
+                end.connection.handle_transport_end(how, Timestamp(0));
+            }
             let before = if at == 0 { 0 } else { ends[at - 1] };
             let events = end.take_events();
             assert_eq!(events[..before], told[..before], "frame {at}, bit {bit}");
