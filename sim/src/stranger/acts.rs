@@ -147,7 +147,6 @@ impl World<'_> {
         match self.conn.open(request, Then::More) {
             Ok(handle) => {
                 note!(self, "app: opens {:?}, {} bytes", kind, body);
-                self.app.tally.wakes.look(&self.conn);
                 self.track(handle, Some(body), kind);
             }
             Err((OpenError::QueueFull, _)) => self.app.tally.unqueued += 1,

@@ -140,6 +140,7 @@ impl App {
 
 impl World<'_> {
     pub(super) fn track(&mut self, handle: StreamHandle, left: Option<usize>, kind: Kind) {
+        self.app.tally.wakes.look(&self.conn);
         let live = Live {
             kind,
             n: self.app.tracked,
