@@ -206,11 +206,10 @@ impl Observer {
         if self.goaway_sent.is_some_and(|before| last > before) {
             return Err(wrong("I-13: GOAWAY takes back another"));
         }
-        // Two phases of a drain, and then one that says what has ended it: by its code, or in words where the code is
-        // NO_ERROR, as that of a deadline.
+        // Two phases of a drain, and then one that says what has ended it, which may be that the application wants to.
         self.goaways += 1;
         let ends = frame.word(4) != 0 || frame.payload.len() > 8;
-        if self.goaway_ends || self.goaways > 2 + u32::from(ends) {
+        if self.goaway_ends || self.goaways > 3 {
             return Err(wrong("I-13: one GOAWAY too many"));
         }
         self.goaway_ends = ends;
@@ -312,7 +311,12 @@ mod tests {
             (kind::GOAWAY, 0, 0, &warns[..]),
             (kind::GOAWAY, 0, 0, &last[..]),
         ];
-        wrong_by("I-13", &drain, (kind::GOAWAY, 0, 0, last));
+        let [warned, drained] = drain;
+        wrong_by(
+            "I-13",
+            &[warned, drained, drained],
+            (kind::GOAWAY, 0, 0, last),
+        );
         wrong_by("I-13", &drain, (kind::GOAWAY, 0, 0, warns));
         let error = (kind::GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 1][..]);
         let [first, second] = drain;
