@@ -229,8 +229,11 @@ impl Connection {
         self.buckets.charge(Cause::GoAway, now)?;
         // RFC 9113 §6.8: the last stream MUST NOT rise from one GOAWAY to the next, because what was above it may have been
         // sent elsewhere by now. One that rises takes nothing back, and what is under way goes on.
-        let least = (self.peer_goaway.as_deref()).map_or(last, |before| last.min(before.last));
-        let first = self.peer_goaway.is_none();
+        let before = self.peer_goaway.as_deref().map(|before| before.last);
+        let first = before.is_none();
+        let least = before.map_or(last, |before| last.min(before));
+        // One that says no less than another before it takes nothing back, and costs no look at each stream.
+        let lowers = before.is_none_or(|before| last < before);
         let last = if self.plants.has(Planted::GoAwayRaised) {
             last
         } else {
@@ -245,7 +248,8 @@ impl Connection {
             self.plants.has(Planted::WaitingOutlivesGoAway),
         );
         let ignored = !first && self.plants.has(Planted::LowerGoAwayIgnored);
-        if (self.role == Role::Client && !ignored) || self.plants.has(Planted::GoAwayEndsPeers) {
+        let looks = lowers && !ignored;
+        if (self.role == Role::Client && looks) || self.plants.has(Planted::GoAwayEndsPeers) {
             for handle in self.streams.handles() {
                 let above = |stream: &&mut Stream| match stream.is_bound() {
                     true => stream.id > last || all,

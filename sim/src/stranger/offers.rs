@@ -199,6 +199,16 @@ impl World<'_> {
         if let Some(live) = self.app.streams.get_mut(&handle) {
             (live.left, live.total) = (Some(body), Some(body));
         }
+        let priorities = lines.iter().filter(|line| line.name == b"priority");
+        let priorities: Vec<_> = priorities.map(|line| &line.value[..]).collect();
+        if let Some(id) = self
+            .conn
+            .stream_id(handle)
+            .filter(|_| !priorities.is_empty())
+        {
+            self.observer
+                .urge_more(id.to_u32(), &priorities.join(&b", "[..]));
+        }
         self.give_up_if_endless(handle, length);
         self.fill()
     }

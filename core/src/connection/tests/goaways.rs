@@ -38,6 +38,25 @@ fn the_first_fault_that_is_named_is_kept_and_no_more_than_a_sentence_of_it() {
 }
 
 #[test]
+fn only_a_goaway_that_takes_something_back_looks_at_the_streams() {
+    let mut end = ready(Role::Client, Config::default(), &[(3, 100)]);
+    for _ in 0..100 {
+        open(&mut end, seconds(0));
+    }
+    let mut cost = |last| {
+        let before = end.connection.stats().work_units;
+        end.input(&goaway(last, ErrorCode::NO_ERROR, b""), seconds(0));
+        end.connection.stats().work_units - before
+    };
+    assert!(cost(151) > 100, "the first looks at each of them");
+    for again in [151, 151, 199] {
+        let units = cost(again);
+        assert!(units < 50, "{units} units of work for the same once more");
+    }
+    assert!(cost(99) > 50, "a lower one looks at those that are left");
+}
+
+#[test]
 fn what_a_goaway_says_is_told_in_one_line() {
     let mut end = ready(Role::Client, Config::default(), &[]);
     end.input(
