@@ -58,11 +58,7 @@ impl ResponseHead {
     /// forwarded here was refused when it was made, or was read on a connection that lets more pass.
     #[inline]
     pub(crate) fn for_sending(self, oddities: Oddities) -> Self {
-        let fits = match self.oddities {
-            Oddities::Refuse => self.violation.is_none() || oddities == Oddities::Refuse,
-            Oddities::Forward => oddities == Oddities::Forward,
-        };
-        match fits {
+        match self.oddities.tells(self.violation, oddities) {
             true => self,
             false => Self::judged(self.fields.into(), oddities),
         }

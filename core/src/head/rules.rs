@@ -18,6 +18,11 @@ pub(crate) enum Oddities {
 }
 
 impl Oddities {
+    /// Whether what was judged by these rules, and found to have this fault or none, would be judged alike by `others`.
+    pub(super) fn tells(self, fault: Option<Violation>, others: Self) -> bool {
+        self == others || (self == Self::Refuse && fault.is_none())
+    }
+
     pub(crate) fn of(config: &Config) -> Self {
         match config.forward_oddities {
             true => Self::Forward,

@@ -10,10 +10,8 @@ use raddle_tests::wire::{self, GET, POST, kind};
 
 use crate::{
     blocks::{PLAIN, literal},
-    victim::{App, BOUNDS, Bounds, OK, ROLES, Victim},
+    victim::{App, BOUNDS, Bounds, KIB, OK, ROLES, Victim},
 };
-
-const KIB: usize = 1_024;
 
 /// The end of a connection that was stuck on its transport: the deadline for writing, and then the one for closing.
 const STUCK: Bounds = Bounds {

@@ -7,14 +7,7 @@ use raddle_tests::wire::{self, flag, kind};
 
 use crate::{
     blocks::{PLAIN, head, literal, message},
-    victim::{BOUNDS, Bounds, ROLES, Victim},
-};
-
-const KIB: usize = 1_024;
-/// Room for one list of the largest size while it grows.
-const ONE_LIST: Bounds = Bounds {
-    live: 160 * KIB,
-    ..BOUNDS
+    victim::{BOUNDS, Bounds, KIB, ONE_LIST, ROLES, Victim},
 };
 
 #[test]

@@ -121,6 +121,12 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     close: Duration::from_secs(1),
 };
 
+/// The same with room for one header list of the largest size while it grows.
+pub(crate) const ONE_LIST: Bounds = Bounds {
+    live: 160 * KIB,
+    ..BOUNDS
+};
+
 impl Victim {
     pub(crate) fn new(role: Role) -> Self {
         Self::under(role, Config::default())
