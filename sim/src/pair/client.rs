@@ -12,20 +12,26 @@ use super::{
     server::interim,
 };
 use crate::{
-    oracle::Message,
+    oracle::Way,
     outcome::Fault,
     trace::{Said, note},
 };
+
+/// The path of requests that nothing tells from each other.
+pub(super) const ALIKE: &str = "/alike";
 
 impl World<'_> {
     pub(super) fn open(&mut self, n: u64) -> Result<(), Fault> {
         self.unmade -= 1;
         let request = self.plan.requests[n as usize].clone();
-        let message = Message::stamped(2 * n, request.body, request.trailers);
+        let message = self.message(2 * n, request.body, request.trailers);
         let empty = message.body.is_empty() && message.trailers.is_none();
         self.oracle.register(n, message.clone())?;
         let method: &[u8] = if empty { b"GET" } else { b"POST" };
-        let path = format!("/{n}");
+        let path = match self.plan.features.alike {
+            true => ALIKE.to_owned(),
+            false => format!("/{n}"),
+        };
         let mut head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
         if request.length && !empty {
             let length = request.body.to_string();
@@ -37,7 +43,7 @@ impl World<'_> {
         if let Some(urgency) = request.urgency {
             head = head.field(b"priority", urgency.to_string().as_bytes());
         }
-        let mut extras = self.extras();
+        let mut extras = self.extras(Way::Up);
         extras.extend(request.long_head.then(Extra::long));
         for extra in &extras {
             head = extra.put(head);
@@ -169,7 +175,8 @@ impl World<'_> {
         note!(self, "Client: #{} response, {:?}", n, then);
         self.oracle.head(n)?;
         let number = head.fields().find(|field| field.name == b"x-n");
-        if number.is_none_or(|field| field.value != n.to_string().as_bytes()) {
+        let own = number.is_some_and(|field| field.value == n.to_string().as_bytes());
+        if !own && !self.plan.features.alike {
             return Err(Fault::of(
                 n,
                 format!("I-31: got another's response: {head:?}"),

@@ -189,6 +189,11 @@ impl End {
         self.news.sent_list(stream, list);
     }
 
+    /// Which of its requests went to the wire on the stream of this identifier.
+    pub(super) fn number(&self, id: u32) -> Option<u64> {
+        self.news.number(id)
+    }
+
     /// The next event, if something has led to it.
     pub(super) fn poll_event(&mut self) -> Result<Option<Event>, Fault> {
         self.tally.wakes.poll(&mut self.conn)

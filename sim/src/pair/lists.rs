@@ -5,7 +5,7 @@ use raddle_core::{Field, RequestHead, RequestHeadBuilder, Role};
 
 use super::World;
 use crate::{
-    oracle::Way,
+    oracle::{Message, Way},
     outcome::Fault,
     tape::Tape,
     wire::{are_lines, lines},
@@ -71,14 +71,35 @@ pub(super) struct Lists {
     response: Bytes,
 }
 
+/// What the last request had beside what it needs, and the last response.
+#[derive(Debug, Default)]
+pub(super) struct Before([Vec<Extra>; 2]);
+
 impl World<'_> {
     /// Fields beside those that a head needs.
-    pub(super) fn extras(&mut self) -> Vec<Extra> {
-        if self.plan.features.fields {
+    pub(super) fn extras(&mut self, way: Way) -> Vec<Extra> {
+        let features = self.plan.features;
+        if features.alike {
+            let before = &mut self.before.0[way as usize];
+            if self.tape.lane("alike").chance(1, 4) {
+                *before = Extra::draw(self.tape);
+            }
+            return before.clone();
+        }
+        if features.fields {
             Extra::draw(self.tape.lane("fields"))
         } else {
             Vec::new()
         }
+    }
+
+    /// The content of a message of which the application gives so many bytes.
+    pub(super) fn message(&self, stamp: u64, len: usize, trailers: bool) -> Message {
+        let mut message = Message::stamped(stamp, len, trailers);
+        if self.plan.features.alike {
+            message.trailers = message.trailers.map(|_| Bytes::from_static(b"end"));
+        }
+        message
     }
 
     /// A cookie of a few crumbs, none of which is so short that it is kept out of tables.

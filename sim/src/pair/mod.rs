@@ -28,7 +28,7 @@ use raddle_core::{Input, Role, StreamHandle, Timestamp};
 pub use self::planted::Planted;
 use self::{
     end::End,
-    lists::Lists,
+    lists::{Before, Lists},
     pipe::{Piece, Pipe},
     plan::{Plan, Trouble},
     standstill::Standstill,
@@ -135,6 +135,7 @@ struct World<'t> {
     oracle: Oracle,
     /// By request.
     lists: Vec<Lists>,
+    before: Before,
     trace: &'t mut Trace,
     marks: Marks,
 }
@@ -163,6 +164,7 @@ impl<'t> World<'t> {
             until: plan.budget().unwrap_or(NANOS_MAX),
             oracle: Oracle::default(),
             lists: Vec::new(),
+            before: Before::default(),
             trace,
             marks: Marks::default(),
             plan,

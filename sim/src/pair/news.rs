@@ -16,6 +16,8 @@ pub(super) struct News {
     waiting: Rows,
     /// Streams that had one by then.
     opened: u64,
+    /// The requests of the streams that have had one.
+    numbers: BTreeMap<u32, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,11 @@ impl News {
         self.fresh.lists.push((stream, lines));
     }
 
+    /// Which request went to the wire on the stream of this identifier.
+    pub(super) fn number(&self, id: u32) -> Option<u64> {
+        self.numbers.get(&id).copied()
+    }
+
     /// Tells what there is of streams that are on the wire by now.
     pub(super) fn tell(
         &mut self,
@@ -58,9 +65,10 @@ impl News {
         }
         let opened = conn.stats().streams_opened;
         if opened != std::mem::replace(&mut self.opened, opened) {
-            self.waiting.tell(conn, streams, observer);
+            self.waiting
+                .tell(conn, streams, observer, &mut self.numbers);
         }
-        self.fresh.tell(conn, streams, observer);
+        self.fresh.tell(conn, streams, observer, &mut self.numbers);
         self.waiting.append(&mut self.fresh);
     }
 }
@@ -82,6 +90,7 @@ impl Rows {
         conn: &Connection,
         streams: &mut BTreeMap<StreamHandle, Live>,
         observer: &mut Observer,
+        numbers: &mut BTreeMap<u32, u64>,
     ) {
         self.gave.retain(|&handle| {
             let Some(live) = streams.get(&handle) else {
@@ -108,6 +117,7 @@ impl Rows {
                     observer.seat(id.to_u32(), handle.index());
                     if let Some(live) = streams.get_mut(handle) {
                         live.id = Some(id.to_u32());
+                        numbers.insert(id.to_u32(), live.n);
                     }
                     false
                 }

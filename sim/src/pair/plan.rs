@@ -97,6 +97,8 @@ pub(super) struct Features {
     pub(super) tables: bool,
     /// Readers set windows of their own.
     pub(super) windows: bool,
+    /// Most messages have the heads and trailers of the one before, and nothing that tells them from it.
+    pub(super) alike: bool,
 }
 
 /// How much happens.
@@ -158,6 +160,7 @@ impl Plan {
             fields: tape.lane("fields").chance(1, 3),
             tables: tape.lane("tables").chance(1, 8),
             windows: tape.lane("windows").chance(1, 4),
+            alike: tape.lane("alike").chance(1, 5),
         };
         let style = style(tape.lane("style"), many, long);
         let calm = profile == Profile::Liveness;

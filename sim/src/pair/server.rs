@@ -4,15 +4,11 @@ use raddle_core::{ErrorCode, RequestHead, ResponseHead, Role, SendError, StreamH
 
 use super::{
     Task, World,
+    client::ALIKE,
     end::{Live, Reply, Sending},
     expecting::Expects,
 };
-use crate::{
-    oracle::{Message, Way},
-    outcome::Fault,
-    trace::note,
-    wire::lines,
-};
+use crate::{oracle::Way, outcome::Fault, trace::note, wire::lines};
 
 /// The longest time that an answer or a reset takes, in nanoseconds.
 const DELAY_MAX: u64 = 500_000_000;
@@ -33,9 +29,8 @@ impl World<'_> {
         head: &RequestHead,
         then: Then,
     ) -> Result<(), Fault> {
-        let path = head.path().and_then(|path| std::str::from_utf8(path).ok());
-        let n = path
-            .and_then(|path| path.strip_prefix('/')?.parse().ok())
+        let n = self
+            .asked_by(stream, head)
             .ok_or_else(|| Fault::run(format!("I-31: a request that nobody made: {head:?}")))?;
         note!(self, "Server: #{} request, {:?}", n, then);
         self.oracle.shown(n)?;
@@ -70,6 +65,16 @@ impl World<'_> {
             }
             Ok(())
         }
+    }
+
+    /// The number of a request: its head says it, or the stream that the client has made it on.
+    fn asked_by(&self, stream: StreamHandle, head: &RequestHead) -> Option<u64> {
+        let path = std::str::from_utf8(head.path()?).ok()?;
+        if path == ALIKE && self.plan.features.alike {
+            let id = self.server.conn.stream_id(stream)?;
+            return self.client.number(id.to_u32());
+        }
+        path.strip_prefix('/')?.parse().ok()
     }
 
     fn draw_reply(&mut self) -> Reply {
@@ -128,15 +133,18 @@ impl World<'_> {
         };
         let stops = reply.stops;
         self.inform(stream, n, reply.interims)?;
-        let message = Message::stamped(2 * n + 1, reply.body, reply.trailers);
+        let message = self.message(2 * n + 1, reply.body, reply.trailers);
         let empty = message.body.is_empty() && message.trailers.is_none();
         let number = n.to_string();
-        let mut head = ResponseHead::new(200).field(b"x-n", number.as_bytes());
+        let mut head = ResponseHead::new(200);
+        if !self.plan.features.alike {
+            head = head.field(b"x-n", number.as_bytes());
+        }
         if reply.length {
             let length = reply.body.to_string();
             head = head.field(b"content-length", length.as_bytes());
         }
-        for extra in self.extras() {
+        for extra in self.extras(Way::Down) {
             head = head.field(extra.name, &extra.value);
         }
         let head = head.finish();
