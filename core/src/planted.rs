@@ -238,6 +238,10 @@ planted! {
     ListLimitStays,
     /// Small header lists do not count towards what all streams may bring.
     SmallListsFree,
+    /// A header block that came before is taken for the same list whatever has become of the table.
+    KnownBlockStale,
+    /// A list that was written before is written by the same octets whatever has become of the table.
+    WrittenListStale,
 }
 
 /// The fault that is switched on, where there can be one.

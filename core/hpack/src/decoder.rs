@@ -9,7 +9,7 @@ use crate::huffman::SLACK;
 use crate::integer;
 use crate::meter::Meter;
 use crate::partial::{Kind, Partial, Progress};
-use crate::table::{INITIAL_SIZE, Table};
+use crate::table::{INITIAL_SIZE, Table, TableVersion};
 
 /// Takes the fields of a block, in the order they were encoded.
 pub trait Sink {
@@ -166,6 +166,15 @@ impl Decoder {
     /// What goes beyond a limit counts, too: it is decoded all the same, for the table to stay in step.
     pub fn decoded(&self) -> u64 {
         u64::from(self.decoded)
+    }
+
+    /// Which version of the dynamic table the next block meets; `None` within a block, after an error, and while a size
+    /// update may be due. A whole block that left the table as it was means the same, and changes nothing, for as long as
+    /// it stays that: whoever knows what it meant need not feed it.
+    #[inline]
+    pub fn table_version(&self) -> Option<TableVersion> {
+        let idle = !self.in_fields && self.updates == 0 && self.partial.is_idle();
+        (idle && self.size_lowest.is_none() && self.failed.is_none()).then(|| self.table.version())
     }
 
     /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.

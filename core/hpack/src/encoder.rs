@@ -10,7 +10,7 @@ use crate::integer;
 use crate::recent::Recent;
 use crate::search::Search;
 use crate::static_table;
-use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table};
+use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table, TableVersion};
 
 /// Whether a field enters the dynamic table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,6 +36,41 @@ pub enum Indexing {
     Never,
 }
 
+/// How a field was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// As a reference to an entry of one of the tables, good for [`Encoder::repeat`].
+    Entry(Entry),
+    /// As a literal in which nothing depends on the dynamic table, and which leaves that as it is: the same octets are
+    /// right for the same field in every block.
+    Constant,
+    /// As any other literal.
+    Literal,
+}
+
+/// An entry of the static table or of a dynamic one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(Place);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// By its index.
+    Static(u8),
+    /// By how many had been inserted when it was.
+    Dynamic(u64),
+}
+
+impl Entry {
+    /// The one at an index of RFC 7541 §2.3.3.
+    #[inline(always)]
+    fn at(index: usize, table: &Table) -> Self {
+        Entry(match index.checked_sub(static_table::LEN + 1) {
+            None => Place::Static(index as u8),
+            Some(newer) => Place::Dynamic(table.inserted() - newer as u64),
+        })
+    }
+}
+
 /// Encodes the header blocks of one direction of a connection.
 ///
 /// Blocks must be sent in the order they were encoded, each of them in full
@@ -52,7 +87,6 @@ pub struct Encoder {
     size: u32,
     /// The smallest size wanted since the last block.
     size_lowest: u32,
-    stage: Stage,
 }
 
 impl Encoder {
@@ -69,7 +103,6 @@ impl Encoder {
             cap,
             size,
             size_lowest: size,
-            stage: [0; STAGE],
         }
     }
 
@@ -98,25 +131,51 @@ impl Encoder {
         }
     }
 
-    /// Appends one field. Names must be in lower case already (RFC 9113 §8.2);
+    /// Appends one field, and answers how. Names must be in lower case already (RFC 9113 §8.2);
     /// nothing of the field is checked.
     #[inline(always)]
-    pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut BytesMut) {
+    pub fn field(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        indexing: Indexing,
+        out: &mut BytesMut,
+    ) -> Written {
         if indexing != Indexing::Auto {
-            self.searched(name, value, indexing, out);
-            return;
+            return self.searched(name, value, indexing, out).0;
         }
         let place = Recent::place(name, value);
         if let Some(index) = self.recent.find(place, &self.table, name, value) {
-            return integer::write(0x80, 0x7f, index, out);
+            integer::write(0x80, 0x7f, index, out);
+            return Written::Entry(Entry::at(index, &self.table));
         }
+        let (written, index) = self.searched(name, value, indexing, out);
         // What enters the table now is not noted before it comes again: most of it never does.
-        if let Some(index) = self.searched(name, value, indexing, out) {
+        if let Some(index) = index {
             self.recent.note(place, index, &self.table);
         }
+        written
     }
 
-    /// Appends one field, found by its hash. Answers its index, if it was in a table.
+    /// Appends a field that was written as a reference to `entry`, unless that has left its table, and answers whether it
+    /// did. Right for a field of the same name and value.
+    #[inline(always)]
+    pub fn repeat(&self, entry: Entry, out: &mut BytesMut) -> bool {
+        let index = match entry {
+            Entry(Place::Static(index)) => usize::from(index),
+            Entry(Place::Dynamic(serial)) => {
+                let newer = self.table.inserted() - serial;
+                if newer >= self.table.len() as u64 {
+                    return false;
+                }
+                static_table::LEN + 1 + newer as usize
+            }
+        };
+        integer::write(0x80, 0x7f, index, out);
+        true
+    }
+
+    /// Appends one field, found by its hash. Answers how, and its index, if it was in a table.
     #[inline(never)]
     fn searched(
         &mut self,
@@ -124,7 +183,7 @@ impl Encoder {
         value: &[u8],
         indexing: Indexing,
         out: &mut BytesMut,
-    ) -> Option<usize> {
+    ) -> (Written, Option<usize>) {
         let name_hash = hash::bytes(0, name);
         let static_name = static_table::find_name(name, name_hash);
         let plan = match indexing {
@@ -140,7 +199,7 @@ impl Encoder {
                 && let Some(index) = static_table::find_value(first, value)
             {
                 integer::write(0x80, 0x7f, index, out);
-                return Some(index);
+                return self.referred(index);
             }
             if plan != Plan::Skip {
                 hash = hash::bytes(name_hash, value);
@@ -150,7 +209,7 @@ impl Encoder {
                 if let Some(index) = found {
                     let index = static_table::LEN + 1 + index;
                     integer::write(0x80, 0x7f, index, out);
-                    return Some(index);
+                    return self.referred(index);
                 }
             }
         }
@@ -164,7 +223,24 @@ impl Encoder {
         if plan == Plan::Index {
             self.insert(static_name.is_some(), name_hash, hash, name, value);
         }
-        None
+        // Not what has no room in the table as it is now: it may have some later.
+        let constant = |name| policy(name, value.len()) == Plan::Skip;
+        let written = match plan == Plan::Skip && static_name.is_some_and(constant) {
+            true => Written::Constant,
+            false => Written::Literal,
+        };
+        (written, None)
+    }
+
+    fn referred(&self, index: usize) -> (Written, Option<usize>) {
+        let entry = Entry::at(index, &self.table);
+        (Written::Entry(entry), Some(index))
+    }
+
+    /// Which version of the dynamic table the next field meets. A list that left it as it was is written by the same octets
+    /// for as long as it stays that.
+    pub fn table_version(&self) -> TableVersion {
+        self.table.version()
     }
 
     /// Octets of the dynamic table, as RFC 7541 §4.1 counts them.
@@ -253,19 +329,21 @@ impl Encoder {
     /// Appends a literal of the representation `(first, mask)`; `name_index` 0
     /// for a name in full (RFC 7541 §6.2).
     fn literal(
-        &mut self,
+        &self,
         (first, mask): (u8, u8),
         name_index: usize,
         name: &[u8],
         value: &[u8],
         out: &mut BytesMut,
     ) {
-        let mut at = integer::stage(first, mask, name_index, &mut self.stage);
+        // Not in the encoder: every connection has one, and few write at a time.
+        let mut stage = [0; STAGE];
+        let mut at = integer::stage(first, mask, name_index, &mut stage);
         if name_index == 0 {
-            string(name, at, &mut self.stage, out);
+            string(name, at, &mut stage, out);
             at = 0;
         }
-        string(value, at, &mut self.stage, out);
+        string(value, at, &mut stage, out);
     }
 
     fn insert(&mut self, is_static: bool, name_hash: u32, hash: u32, name: &[u8], value: &[u8]) {

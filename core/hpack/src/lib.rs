@@ -55,5 +55,6 @@ mod static_table;
 mod table;
 
 pub use decoder::{Decoder, DecoderConfig, Sink};
-pub use encoder::{Encoder, Indexing};
+pub use encoder::{Encoder, Entry, Indexing, Written};
 pub use error::{DecodeError, Limit, Verdict};
+pub use table::TableVersion;

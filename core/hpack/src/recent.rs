@@ -50,7 +50,7 @@ impl Recent {
             let index = usize::from(at - STATIC);
             (index, static_table::ENTRIES.get(index - 1).copied())
         } else {
-            let index = usize::from((table.inserted() as u16).wrapping_sub(at));
+            let index = usize::from((table.serial() as u16).wrapping_sub(at));
             (static_table::LEN + 1 + index, table.get(index))
         };
         entry
@@ -71,7 +71,7 @@ impl Recent {
         }
         self.places[place] = match index.checked_sub(static_table::LEN + 1) {
             Some(index) => {
-                let serial = (table.inserted() as u16).wrapping_sub(index as u16);
+                let serial = (table.serial() as u16).wrapping_sub(index as u16);
                 if serial > STATIC {
                     // It would be taken for a static entry.
                     return;

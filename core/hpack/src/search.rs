@@ -54,7 +54,7 @@ impl Search {
         }
         while hits != 0 {
             let slot = bucket[hits.trailing_zeros() as usize % WAYS];
-            let index = table.inserted().wrapping_sub(slot.serial) as usize;
+            let index = table.serial().wrapping_sub(slot.serial) as usize;
             if table.get(index).is_some_and(|(n, v)| same(n, v)) {
                 return Some(index);
             }
@@ -70,7 +70,7 @@ impl Search {
         if table.len() * 3 > self.buckets.len() * WAYS {
             self.grow(table);
         }
-        self.place(hash, table.inserted(), table.inserted());
+        self.place(hash, table.serial(), table.serial());
     }
 
     #[inline]
@@ -108,8 +108,8 @@ impl Search {
         if self.is_empty() {
             self.grow(table);
         }
-        let serial = table.inserted().wrapping_sub(index as u32);
-        self.place(hash, serial, table.inserted());
+        let serial = table.serial().wrapping_sub(index as u32);
+        self.place(hash, serial, table.serial());
     }
 
     /// Octets of memory allocated.
@@ -122,7 +122,7 @@ impl Search {
     fn grow(&mut self, table: &Table) {
         let buckets = (table.len() * 3).div_ceil(WAYS).next_power_of_two();
         let buckets = vec![[Slot::default(); WAYS]; buckets.max(BUCKETS_MIN)];
-        let newest = table.inserted();
+        let newest = table.serial();
         let old = core::mem::replace(&mut self.buckets, buckets);
         for slot in old.as_flattened() {
             // An evicted entry is further back than the table is long.

@@ -32,6 +32,17 @@ const VALUE_LONG: usize = (1 << 16) - 1;
 /// Octets of lengths that stand there.
 const PREFIX: usize = 8;
 
+/// What a dynamic table held at some moment, and might take: at two moments of the same version both were the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableVersion(u64);
+
+impl TableVersion {
+    /// A number that two versions of one table do not share before 2^32 changes.
+    pub fn digest(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// Entries in insertion order. Their octets stand in one buffer, each entry in
 /// one piece, so that a field can be handed out as two slices.
 #[derive(Debug)]
@@ -43,8 +54,10 @@ pub(crate) struct Table {
     entries: VecDeque<Entry>,
     size: usize,
     max_size: usize,
-    /// Entries ever inserted, modulo 2^32: names the newest one.
-    inserted: u32,
+    /// Entries ever inserted: names the newest one.
+    inserted: u64,
+    /// How often the entries or the maximum size changed.
+    changes: u64,
 }
 
 impl Table {
@@ -57,6 +70,7 @@ impl Table {
             size: 0,
             max_size: max_size as usize,
             inserted: 0,
+            changes: 0,
         }
     }
 
@@ -78,8 +92,19 @@ impl Table {
     }
 
     #[inline]
-    pub(crate) fn inserted(&self) -> u32 {
+    pub(crate) fn inserted(&self) -> u64 {
         self.inserted
+    }
+
+    /// The same modulo 2^32, for what is to be small and is compared with what it names.
+    #[inline]
+    pub(crate) fn serial(&self) -> u32 {
+        self.inserted as u32
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> TableVersion {
+        TableVersion(self.changes)
     }
 
     /// The entry with dynamic index `index`, 0 for the newest.
@@ -135,12 +160,14 @@ impl Table {
 
     /// Changes the maximum size and evicts to fit (RFC 7541 §4.3).
     pub(crate) fn set_max_size(&mut self, max_size: u32) {
+        self.changes += 1;
         self.max_size = max_size as usize;
         self.evict_to(self.max_size);
     }
 
     /// Empties the table, as an entry larger than the table does (RFC 7541 §4.4).
     pub(crate) fn clear(&mut self) {
+        self.changes += 1;
         self.evict_to(0);
     }
 
@@ -200,7 +227,8 @@ impl Table {
     #[inline]
     fn push(&mut self, name_len: usize, value_len: usize) {
         self.size += name_len + value_len + ENTRY_OVERHEAD;
-        self.inserted = self.inserted.wrapping_add(1);
+        self.inserted += 1;
+        self.changes += 1;
         let lens = if name_len <= NAME_MAX && value_len < VALUE_LONG {
             (name_len << 16 | value_len) as u32
         } else {
@@ -300,7 +328,7 @@ mod tests {
     fn counters_wrap() {
         let mut table = Table::new(400);
         table.base = u32::MAX - 100;
-        table.inserted = u32::MAX - 10;
+        table.inserted = u64::from(u32::MAX) - 10;
         let mut search = Search::new();
         let (mut searched, mut hits) = (0, 0);
         for n in 0..60 {

@@ -354,6 +354,7 @@ impl Connection {
         self.events.shrink();
         self.sink.shrink();
         self.hpack_in.shrink();
+        self.known.forget();
         self.hpack_out.shrink();
     }
 
@@ -363,7 +364,8 @@ impl Connection {
         self.events.shrink();
         self.sink.give_up();
         self.hpack_in = Self::hpack_decoder(&self.config);
-        self.hpack_out = raddle_hpack::Encoder::new(self.config.header_table_bytes);
+        self.known.forget();
+        self.hpack_out = crate::head::BlockEncoder::new(self.config.header_table_bytes);
         self.early.clear();
         self.pings.forget();
         self.forget_if_told();

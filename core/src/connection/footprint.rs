@@ -46,7 +46,9 @@ impl Connection {
                 + self.early.memory_footprint(),
             events,
             buffers: bodies + each(|stream| stream.send.body_footprint()),
-            hpack: self.hpack_in.memory_footprint() + self.hpack_out.memory_footprint(),
+            hpack: self.hpack_in.memory_footprint()
+                + self.known.memory_footprint()
+                + self.hpack_out.memory_footprint(),
             header_lists: lists.max(given) + room + each(|stream| stream.send.header_footprint()),
             output: self
                 .peer_goaway

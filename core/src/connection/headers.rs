@@ -1,10 +1,12 @@
 //! Header blocks in: fragments through HPACK, whole lists to requests, responses and trailers.
 
+use raddle_hpack::TableVersion;
+
 use super::{Connection, priorities::asked_priority, receive::Fault, target::Target};
 use crate::{
     event::{Event, Then},
     flow::Inbound,
-    head::{self, Answered, BodyLength, Oddities, Section},
+    head::{self, Answered, BodyLength, Heard, Oddities},
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Cause,
     planted::Planted,
@@ -46,6 +48,10 @@ impl Connection {
             self.block.take_if(|_| end_headers);
             return Ok(());
         }
+        let before = self.hpack_in.table_version();
+        if end_headers && let Some(list) = self.known_list(fragment, before) {
+            return self.end_block(list, false, now);
+        }
         // RFC 9113 §4.3: a block that cannot be decoded is a connection error, also on a stream that is gone.
         let lost = |_| Fault::connection(Violation::HpackDecodeFailed);
         if self.decodes_too_much(fragment) {
@@ -59,31 +65,54 @@ impl Connection {
             return Ok(());
         }
         let verdict = self.hpack_in.finish().map_err(lost)?;
+        let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
+        let join = joins && self.role == Role::Server;
+        let section = self.sink.finish(join);
+        let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_));
+        if let (false, Some(version), Some(block)) = (over, before, &self.block)
+            && self.hpack_in.table_version() == before
+        {
+            self.known
+                .note(fragment, block.end_stream, version, &section);
+        }
+        self.end_block(Heard::New(section), over, now)
+    }
+
+    /// The list of a whole block that is known, and would be decoded to the same again.
+    #[inline]
+    fn known_list(&mut self, block: &[u8], version: Option<TableVersion>) -> Option<Heard> {
+        let end = self.block.as_ref()?.end_stream;
+        let list = self.known.find(block, end, version?, self.plants)?;
+        // It is the same work for whoever counts it.
+        self.stats.work_units += block.len() as u64;
+        self.sink.repeat(list.fields());
+        Some(list)
+    }
+
+    /// The block that was under way is whole.
+    fn end_block(&mut self, list: Heard, over: bool, now: Timestamp) -> Result<(), Fault> {
         // The next one, of which a part may come in the same input, has its own time.
         if !self.plants.has(Planted::BlocksShareTime) {
             self.timers.stop(Timer::HeaderBlock);
         }
-        let joins = self.config.join_cookies || self.plants.has(Planted::CrumbsJoined);
-        let join = joins && self.role == Role::Server;
-        let section = self.sink.finish(join);
         // The frame decoder lets CONTINUATION pass only behind HEADERS.
         let Some(Block { stream, end_stream }) = self.block.take() else {
             return Ok(());
         };
-        let over = matches!(verdict, raddle_hpack::Verdict::OverLimit(_))
+        let over = over
             && !(self.plants.has(Planted::CookiesUncounted)
-                && section.fields.iter().any(|field| field.name == b"cookie"));
+                && list.fields().iter().any(|field| field.name == b"cookie"));
         let over = over
             || (self.plants.has(Planted::RefusedListSticks)
                 && self.stats.defences.header_lists_refused > 0);
         match self.target(stream)? {
             Target::Ignore => self.charge_late(now).map_err(Fault::connection),
             Target::New if self.role == Role::Server => {
-                self.on_request(stream, section, over, end_stream, now)
+                self.on_request(stream, list, over, end_stream, now)
             }
             // RFC 9113 §5.1: a response to a request that was never made.
             Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
-            Target::Live(handle) => self.on_fields(handle, stream, section, over, end_stream),
+            Target::Live(handle) => self.on_fields(handle, stream, list, over, end_stream),
         }
     }
 
@@ -100,7 +129,7 @@ impl Connection {
     fn on_request(
         &mut self,
         id: StreamId,
-        section: Section,
+        list: Heard,
         over: bool,
         end: bool,
         now: Timestamp,
@@ -125,16 +154,16 @@ impl Connection {
         if !self.has_room() {
             return Err(fault(Violation::StreamLimitExceeded));
         }
-        if !self.keeps_header_list(&section.fields) {
+        if !self.keeps_header_list(list.fields()) {
             return Err(fault(Violation::HeaderTotalTooLarge));
         }
-        let header_bytes = section.fields.bytes();
+        let header_bytes = list.fields().bytes();
         let rules = head::Rules {
             oddities: Oddities::of(&self.config),
             extended_connect: self.config.enable_connect_protocol
                 || self.plants.has(Planted::ConnectUnasked),
         };
-        let head = head::parse_request(section, &rules).map_err(fault)?;
+        let head = self.known.request(list, end, &rules).map_err(fault)?;
         let body = BodyLength::of_request(&head);
         let mut recv = RecvHalf::new(self.new_credit());
         recv.start(body, end).map_err(fault)?;
@@ -166,7 +195,7 @@ impl Connection {
         &mut self,
         handle: StreamHandle,
         id: StreamId,
-        section: Section,
+        list: Heard,
         over: bool,
         end: bool,
     ) -> Result<(), Fault> {
@@ -178,20 +207,19 @@ impl Connection {
             return Err(fault(Violation::HeaderListTooLarge));
         }
         // Not as for a request: REFUSED_STREAM would say that nothing was done on a stream that is under way.
-        if !self.keeps_header_list(&section.fields) {
+        if !self.keeps_header_list(list.fields()) {
             return Err(fault(Violation::HeaderTotalExceeded));
         }
-        self.streams
-            .add_header_bytes(handle, section.fields.bytes());
+        self.streams.add_header_bytes(handle, list.fields().bytes());
         let oddities = Oddities::of(&self.config);
         // `target` has just found it.
         let Some(stream) = self.streams.get_mut(handle) else {
             return Ok(());
         };
         if stream.recv.state == RecvState::Body {
-            return self.on_trailers(handle, section, end).map_err(fault);
+            return self.on_trailers(handle, list, end).map_err(fault);
         }
-        let head = head::parse_response(section, oddities).map_err(fault)?;
+        let head = self.known.response(list, end, oddities).map_err(fault)?;
         if head.is_informational() {
             // RFC 9113 §8.1: an interim response never ends the stream.
             if end && !self.plants.has(Planted::InterimEnds) {
@@ -231,7 +259,7 @@ impl Connection {
     fn on_trailers(
         &mut self,
         handle: StreamHandle,
-        section: Section,
+        list: Heard,
         end: bool,
     ) -> Result<(), Violation> {
         // `target` has found it.
@@ -249,7 +277,7 @@ impl Connection {
         if !end {
             return Err(Violation::TrailersWithoutEndStream);
         }
-        let fields = head::parse_trailers(section, Oddities::of(&self.config))?;
+        let fields = self.known.trailers(list, Oddities::of(&self.config))?;
         stream.recv.end()?;
         let discards = stream.recv.discards();
         self.streams.settle(handle);

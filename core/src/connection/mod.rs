@@ -36,7 +36,7 @@ use crate::{
     error::{ConnectionError, GoAway},
     flow::{Inbound, Outbound, Probe},
     frame,
-    head::{BlockSink, Oddities},
+    head::{BlockEncoder, BlockSink, KnownBlocks, Oddities},
     id::{ErrorCode, Role, StreamHandle, StreamId},
     limits::Buckets,
     ping::Pings,
@@ -96,7 +96,8 @@ pub struct Connection {
     block: Option<headers::Block>,
     sink: BlockSink,
 
-    hpack_out: raddle_hpack::Encoder,
+    known: KnownBlocks,
+    hpack_out: BlockEncoder,
     output: Output,
 
     streams: Streams,
@@ -199,7 +200,8 @@ impl Connection {
             hpack_in: Self::hpack_decoder(&config),
             block: None,
             sink: BlockSink::new(Oddities::of(&config)),
-            hpack_out: raddle_hpack::Encoder::new(config.header_table_bytes),
+            known: KnownBlocks::default(),
+            hpack_out: BlockEncoder::new(config.header_table_bytes),
             output: Output::default(),
             streams: Streams::new(WINDOW_INITIAL),
             early: Rare::default(),

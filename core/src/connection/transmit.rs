@@ -7,10 +7,10 @@ use crate::{
     config::WINDOW_INITIAL,
     error::GoAway,
     frame::{self, encode},
-    head::{self, Field},
+    head,
     id::{Role, StreamId},
     ping::Purpose,
-    planted::{Planted, Plants},
+    planted::Planted,
     settings::Local,
     stream::OutHead,
     streams::Queue,
@@ -180,14 +180,13 @@ impl Connection {
             }
             while let Some((head, end)) = stream.send.take_head() {
                 let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
-                match &head {
-                    OutHead::Request(head) => {
-                        put_block(out, hpack, id, end, max, head.all(), plants)
-                    }
-                    OutHead::Response(head) => {
-                        put_block(out, hpack, id, end, max, head.all(), plants)
-                    }
-                }
+                let fields = match &head {
+                    OutHead::Request(head) => head.as_fields(),
+                    OutHead::Response(head) => head.as_fields(),
+                };
+                put_block(out, id, end, max, |inline| {
+                    hpack.write(fields, end, plants, inline);
+                });
             }
             // Behind the head, which opens the stream.
             if core::mem::take(&mut stream.priority_due) {
@@ -196,7 +195,9 @@ impl Connection {
             }
             if let Some(fields) = stream.send.take_trailers() {
                 let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
-                put_block(out, hpack, id, true, max, fields.iter(), plants);
+                put_block(out, id, true, max, |inline| {
+                    hpack.write(&fields, true, plants, inline);
+                });
             }
             if stream.send.take_bare_end() {
                 out.put_inline(&encode::data_head(id, 0, true));
@@ -235,12 +236,11 @@ impl Connection {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
             let (plants, before) = (self.plants, out.remaining());
             let list_max = self.remote.header_list_size as usize;
-            if self.config.split_cookies && head::may_crumble(&head, list_max) {
-                let crumbs = head.all().flat_map(head::crumbs);
-                put_block(out, hpack, id, end, max, crumbs, plants);
-            } else {
-                put_block(out, hpack, id, end, max, head.all(), plants);
-            }
+            let crumble = self.config.split_cookies && head::may_crumble(&head, list_max);
+            put_block(out, id, end, max, |inline| match crumble {
+                true => hpack.write_each(head.all().flat_map(head::crumbs), plants, inline),
+                false => hpack.write(head.as_fields(), end, plants, inline),
+            });
             out.note_request(id, before);
         }
         self.note_request();
@@ -285,7 +285,10 @@ impl Connection {
         // At once: they need no window, and the stream need not be looked for again.
         if let Some(fields) = stream.send.take_trailers() {
             let (hpack, max) = (&mut self.hpack_out, self.remote.frame_size);
-            put_block(out, hpack, id, true, max, fields.iter(), self.plants);
+            let plants = self.plants;
+            put_block(out, id, true, max, |inline| {
+                hpack.write(&fields, true, plants, inline);
+            });
         }
         let turn_over = stream.send.spend_turn(len, base);
         if self.plants.has(Planted::WritableLost) && stream.send.data_available(base) == 0 {
@@ -311,29 +314,18 @@ impl Connection {
     }
 }
 
-/// Encodes a header block behind its frame head, and cuts it when it is longer than a frame may be.
-fn put_block<'a>(
+/// Lets `write` append a header block behind its frame head, and cuts it when it is longer than a frame may be.
+fn put_block(
     out: &mut Transmit,
-    hpack: &mut raddle_hpack::Encoder,
     stream: StreamId,
     end_stream: bool,
     frame_max: u32,
-    fields: impl Iterator<Item = Field<'a>>,
-    plants: Plants,
+    write: impl FnOnce(&mut BytesMut),
 ) {
     out.write_inline(|inline| {
         let start = inline.len();
         inline.put_bytes(0, frame::HEAD_LEN);
-        hpack.begin(inline);
-        for field in fields {
-            let keeps = !plants.has(Planted::SensitiveForgotten);
-            let indexing = if field.sensitive && keeps {
-                raddle_hpack::Indexing::Never
-            } else {
-                raddle_hpack::Indexing::Auto
-            };
-            hpack.field(field.name, field.value, indexing, inline);
-        }
+        write(inline);
         let body = start + frame::HEAD_LEN;
         let len = inline.len() - body;
         if len <= frame_max as usize {

@@ -14,6 +14,11 @@ pub(super) const PLAIN: u32 = 1 << 30;
 /// RFC 9113 §10.5.1: what each field costs besides its name and value.
 const FIELD_OVERHEAD: usize = 32;
 
+/// Bytes of an entry.
+pub(super) fn entry_bytes(name: &[u8], value: &[u8]) -> usize {
+    ENTRY_HEAD + name.len() + value.len()
+}
+
 /// A list of fields in the order of the wire, kept in one shared block. Cloning it copies no field.
 ///
 /// Two lists are equal when they hold the same fields in the same order, each as sensitive as the other.
@@ -95,6 +100,14 @@ impl Fields {
     #[must_use]
     pub fn list_size(&self) -> usize {
         self.block.len() + self.len() * (FIELD_OVERHEAD - ENTRY_HEAD)
+    }
+
+    /// The same list in memory of its own, of just its size.
+    pub(super) fn copied(&self) -> Self {
+        Self {
+            block: Bytes::copy_from_slice(&self.block),
+            count: self.count,
+        }
     }
 
     /// Bytes of memory that the list takes in its block.

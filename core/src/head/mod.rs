@@ -4,10 +4,12 @@
 //! builders when it came from the application. The sending side asks for that verdict with `check_request` and its
 //! like, so that nothing leaves that a peer must punish.
 
+mod blocks;
 mod builder;
 mod chars;
 mod content_length;
 mod fields;
+mod known;
 mod request;
 mod response;
 mod rules;
@@ -17,12 +19,17 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocks::BlockEncoder;
 pub use builder::FieldsBuilder;
 pub(crate) use content_length::{Answered, BodyLength};
 pub use fields::{Field, Fields, FieldsIter};
+pub(crate) use known::{Heard, KnownBlocks};
+
 pub use request::{RequestHead, RequestHeadBuilder};
 pub(crate) use request::{Rules, check_request, parse_request};
 pub use response::{ResponseHead, ResponseHeadBuilder};
 pub(crate) use response::{check_response, parse_response};
-pub(crate) use rules::{Oddities, Section, check_trailers, parse_trailers};
+#[cfg(test)]
+use rules::Section;
+pub(crate) use rules::{Oddities, check_trailers, parse_trailers};
 pub(crate) use sink::{BlockSink, crumbs, may_crumble};

@@ -148,7 +148,7 @@ impl Regular {
 }
 
 /// A field section of the peer's, as a list, and what is known of its regular fields already.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub(crate) fields: Fields,
     pub(super) regular: Option<Regular>,

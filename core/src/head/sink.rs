@@ -80,6 +80,11 @@ impl BlockSink {
         }
     }
 
+    /// Counts the fields of a list that comes again.
+    pub(crate) fn repeat(&mut self, list: &Fields) {
+        self.produced += u64::from(list.count);
+    }
+
     /// Fields that were produced so far, for all blocks.
     pub(crate) fn produced(&self) -> u64 {
         self.produced

@@ -10,6 +10,7 @@ mod heads;
 mod honest;
 mod idle;
 mod joined;
+mod known;
 mod moments;
 mod normal;
 mod pair;

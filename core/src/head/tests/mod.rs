@@ -1,5 +1,6 @@
 //! The rules for messages, by section. Each violation stands beside a twin that differs in the one thing that matters.
 
+mod blocks;
 mod fields;
 mod lengths;
 mod regular;

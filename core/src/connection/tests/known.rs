@@ -1,0 +1,161 @@
+//! Header blocks that come again mean what they would mean if each were the first.
+
+use std::{format, string::String, vec::Vec};
+
+use bytes::BytesMut;
+use raddle_hpack::{Encoder, Indexing};
+
+use super::{
+    by_hand::{OK, head, open, ready, seconds},
+    pair::End,
+};
+use crate::{Config, ErrorCode, Event, Fields, ResponseHead, Role, Then};
+
+/// Numbers that are the same in every run.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    /// A request, one of few, now and then with a field that no other has or with one that makes it malformed.
+    fn request(&mut self) -> (Vec<(String, String)>, bool) {
+        let path = format!("/{}", self.below(2));
+        let mut list: Vec<(String, String)> = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "a"),
+            (":path", &path),
+            ("accept", "text/html"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        let well = match self.below(8) {
+            0 => {
+                let value = format!("{:0>9}", self.below(1_000_000));
+                list.push(("x-only".into(), value));
+                true
+            }
+            1 => {
+                list.push(("connection".into(), "close".into()));
+                false
+            }
+            _ => true,
+        };
+        (list, well)
+    }
+}
+
+fn block(encoder: &mut Encoder, list: &[(String, String)], indexing: Indexing) -> BytesMut {
+    let mut out = BytesMut::new();
+    encoder.begin(&mut out);
+    for (name, value) in list {
+        encoder.field(name.as_bytes(), value.as_bytes(), indexing, &mut out);
+    }
+    out
+}
+
+/// What a server makes of a request that comes on `stream`: the fields of its head, or that it was refused.
+fn heard(server: &mut End, stream: u32, block: &[u8]) -> Option<Fields> {
+    // Slowly enough for malformed requests to be no flood.
+    let now = seconds(u64::from(stream));
+    assert!(
+        server.connection.error().is_none(),
+        "{:?}",
+        server.connection.error()
+    );
+    server.input(&head(stream, block, true), now);
+    let asked = server
+        .take_events()
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Request { stream, head, .. } => Some((stream, head)),
+            _ => None,
+        });
+    let fields = asked.map(|(stream, head)| {
+        let answer = ResponseHead::new(204).finish();
+        server
+            .connection
+            .respond(stream, answer, Then::End)
+            .unwrap();
+        head.as_fields().clone()
+    });
+    server.output(now);
+    server.take_events();
+    fields
+}
+
+#[test]
+fn a_request_that_comes_again_is_the_same_request() {
+    let (mut again, mut refused) = (0, 0);
+    for seed in 0..30 {
+        let mut draw = Draw(seed);
+        let mut server = ready(Role::Server, Config::default(), &[]);
+        let mut encoder = Encoder::new(4_096);
+        let indexing = [Indexing::Auto, Indexing::Index, Indexing::Skip][seed as usize % 3];
+        let mut request = draw.request();
+        for round in 0..200 {
+            if draw.below(4) == 0 {
+                request = draw.request();
+            }
+            if draw.below(20) == 0 {
+                encoder.set_peer_table_size(draw.below(4_097) as u32);
+            }
+            let (list, well) = &request;
+            let block = block(&mut encoder, list, indexing);
+            let before = server.connection.known.found;
+            let got = heard(&mut server, 2 * round + 1, &block);
+            let expected: Fields = list
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                .collect();
+            assert_eq!(
+                got,
+                well.then_some(expected),
+                "seed {seed}, request {round}"
+            );
+            let [_, decoder] = server.connection.audit_tables();
+            assert_eq!(decoder, encoder.table_fingerprint());
+            let found = server.connection.known.found > before;
+            again += u32::from(found);
+            refused += u32::from(found && !well);
+        }
+    }
+    assert!(again > 1_000 && refused > 50, "{again}, {refused}");
+}
+
+/// The octets alone do not say what a section is.
+#[test]
+fn the_block_of_a_response_is_not_good_for_trailers() {
+    let mut client = ready(Role::Client, Config::default(), &[]);
+    for round in 0..10 {
+        let now = seconds(round);
+        open(&mut client, now);
+        let id = 2 * round as u32 + 1;
+        client.input(&head(id, OK, true), now);
+        let events = client.take_events();
+        assert!(matches!(
+            &events[..],
+            [Event::Response { .. }, Event::Finished { .. }]
+        ));
+    }
+    assert!(client.connection.known.found > 5);
+    for round in 10..20 {
+        let now = seconds(round);
+        open(&mut client, now);
+        let id = 2 * round as u32 + 1;
+        client.input(&head(id, OK, false), now);
+        client.input(&head(id, OK, true), now);
+        let events = client.take_events();
+        let Some(Event::Failed { error, .. }) = events.last() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(error.code, ErrorCode::PROTOCOL_ERROR);
+        client.output(now);
+    }
+}
