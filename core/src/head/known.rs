@@ -179,6 +179,10 @@ impl KnownBlocks {
         if core::mem::replace(&mut place.seen, digest) != digest {
             return;
         }
+        // What no hop may index is nothing to be remembered, either.
+        if list.fields.iter().any(|field| field.sensitive) {
+            return;
+        }
         // A share would keep alive the memory of its neighbours.
         let fields = list.fields.copied();
         let regular = list.regular;

@@ -129,6 +129,20 @@ fn a_request_that_comes_again_is_the_same_request() {
     assert!(again > 1_000 && refused > 50, "{again}, {refused}");
 }
 
+#[test]
+fn what_no_hop_may_index_is_not_kept() {
+    let mut server = ready(Role::Server, Config::default(), &[]);
+    let mut encoder = Encoder::new(4_096);
+    let list = Draw(0).request().0;
+    for round in 0..10 {
+        let mut block = block(&mut encoder, &list, Indexing::Auto);
+        encoder.field(b"x-token", b"secret", Indexing::Never, &mut block);
+        assert!(heard(&mut server, 2 * round + 1, &block).is_some());
+    }
+    assert_eq!(server.connection.known.found, 0);
+    assert_eq!(server.connection.known.memory_footprint(), 0);
+}
+
 /// The octets alone do not say what a section is.
 #[test]
 fn the_block_of_a_response_is_not_good_for_trailers() {
