@@ -34,6 +34,8 @@ pub struct FieldsBuilder {
     /// Bytes of it that the unfinished list takes.
     written: usize,
     count: u32,
+    /// Whether every field of the unfinished list is known to be [plain](Regular::look).
+    plain: bool,
     /// Bytes of the next piece of memory, and of the largest, which is below 4 GiB: each connection has a builder, in which
     /// every byte counts.
     slab_bytes: u32,
@@ -63,6 +65,7 @@ impl FieldsBuilder {
             block: BytesMut::new(),
             written: 0,
             count: 0,
+            plain: true,
             slab_bytes: u32::try_from(first).unwrap_or(u32::MAX),
             slab_bytes_max: u32::try_from(most).unwrap_or(u32::MAX),
             given: 0,
@@ -93,6 +96,7 @@ impl FieldsBuilder {
             // A list is no longer than `LIST_BYTES_MAX`.
             false => self.regular.look(name, value, self.written as u32),
         };
+        self.plain &= plain;
         let bits = if sensitive { SENSITIVE } else { 0 } | if plain { PLAIN } else { 0 };
         if !self.put(name, value, bits) {
             self.push_slow(name, value, bits);
@@ -125,11 +129,15 @@ impl FieldsBuilder {
         self.written += len;
         self.count += list.count;
         self.block[at..self.written].copy_from_slice(&list.block);
-        self.look_from(at);
+        match list.plain && list.count > 0 {
+            true => _ = self.regular.pass(),
+            false => self.look_from(at),
+        }
     }
 
     /// Looks at those entries from `at` bytes on that are not known to be plain.
     fn look_from(&mut self, at: usize) {
+        self.plain = false;
         let list = &self.block[..self.written];
         let mut iter = FieldsIter { rest: &list[at..] };
         loop {
@@ -170,6 +178,7 @@ impl FieldsBuilder {
             count => Fields {
                 block: self.block.split_to(self.written).freeze(),
                 count,
+                plain: self.plain,
             },
         };
         self.end_section(fields)
@@ -180,6 +189,7 @@ impl FieldsBuilder {
         let fields = Fields {
             block: Bytes::copy_from_slice(&self.block[..self.written]),
             count: self.count,
+            plain: self.plain,
         };
         if self.block.capacity() > keep {
             self.block = BytesMut::new();
@@ -198,6 +208,7 @@ impl FieldsBuilder {
     pub fn clear(&mut self) {
         self.written = 0;
         self.count = 0;
+        self.plain = true;
         self.regular.clear();
     }
 

@@ -26,6 +26,8 @@ pub(super) fn entry_bytes(name: &[u8], value: &[u8]) -> usize {
 pub struct Fields {
     pub(super) block: Bytes,
     pub(super) count: u32,
+    /// Whether every field is known to be [plain](super::rules::Regular::look).
+    pub(super) plain: bool,
 }
 
 /// One field of a [`Fields`].
@@ -107,6 +109,7 @@ impl Fields {
         Self {
             block: Bytes::copy_from_slice(&self.block),
             count: self.count,
+            plain: self.plain,
         }
     }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::content_length::Answered;
 use super::rules::{Oddities, Section, is_pseudo};
-use super::{Field, Fields, FieldsBuilder, FieldsIter, chars};
+use super::{Fields, FieldsBuilder, FieldsIter, chars};
 use crate::violation::Violation;
 
 /// The head of a response, final or informational: its status, and behind it its regular fields, in one [`Fields`].
@@ -141,10 +141,13 @@ impl ResponseHead {
         let mut iter = fields.iter();
         loop {
             self.regular = fields.offset_of(&iter);
-            let Some(field) = iter.next().filter(|field| is_pseudo(field.name)) else {
+            let Some((name, value, _)) = iter.entry() else {
                 break;
             };
-            if let Err(fault) = self.note(field) {
+            if !is_pseudo(name) {
+                break;
+            }
+            if let Err(fault) = self.note(name, value) {
                 violation.get_or_insert(fault);
             }
         }
@@ -166,32 +169,39 @@ impl ResponseHead {
     }
 
     /// Notes one pseudo-field.
-    fn note(&mut self, field: Field<'_>) -> Result<(), Violation> {
-        match field.name {
-            b":status" => {}
-            // RFC 9113 §8.3: pseudo-fields of requests MUST NOT appear in responses.
-            b":method" | b":scheme" | b":authority" | b":path" | b":protocol" => {
-                return Err(Violation::PseudoFieldWrongDirection);
-            }
-            // RFC 9113 §8.3: undefined ones make a response malformed.
-            _ => return Err(Violation::PseudoFieldUnknown),
+    #[inline(always)]
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Violation> {
+        if name != b":status" {
+            return Err(Self::name_fault(name));
         }
         // RFC 9113 §8.3: the same pseudo-field MUST NOT appear twice.
         if self.status != 0 {
             return Err(Violation::PseudoFieldDuplicate);
         }
-        if !chars::is_value(field.value) {
+        if !chars::is_value(value) {
             return Err(Violation::FieldValueInvalid);
         }
         // RFC 9110 §15: a status is a number of three digits; those above 599 are let through for others to judge.
-        let &[b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] = field.value else {
+        let &[b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] = value else {
             return Err(Violation::StatusInvalid);
         };
-        self.status = field
-            .value
+        self.status = value
             .iter()
             .fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
         Ok(())
+    }
+
+    /// Says which rule a pseudo-field breaks that is not a response's.
+    #[cold]
+    fn name_fault(name: &[u8]) -> Violation {
+        match name {
+            // RFC 9113 §8.3: pseudo-fields of requests MUST NOT appear in responses.
+            b":method" | b":scheme" | b":authority" | b":path" | b":protocol" => {
+                Violation::PseudoFieldWrongDirection
+            }
+            // RFC 9113 §8.3: undefined ones make a response malformed.
+            _ => Violation::PseudoFieldUnknown,
+        }
     }
 }
 

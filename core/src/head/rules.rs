@@ -86,7 +86,7 @@ impl Regular {
     }
 
     /// Looks at one more field, which is at `at` bytes of its list. Answers whether it is plain: nothing is wrong with it,
-    /// and no rule is about its name, so that another like it need not be looked at, whatever becomes of oddities.
+    /// and nothing follows from it, so that another like it need not be looked at, whatever becomes of oddities.
     #[inline]
     pub(super) fn look(&mut self, name: &[u8], value: &[u8], at: u32) -> bool {
         if !self.begun && is_pseudo(name) {
@@ -125,7 +125,11 @@ impl Regular {
         match name.len() {
             // RFC 9113 §8.2.2: te MUST NOT have any value other than trailers.
             2 if name == b"te" => {
-                if strict && !is_trailers(value) {
+                // One of that value is as good by any rules.
+                if is_trailers(value) {
+                    return Ok(true);
+                }
+                if strict {
                     return Err(Violation::TeNotTrailers);
                 }
             }
