@@ -106,7 +106,10 @@ impl Connection {
             || (self.plants.has(Planted::RefusedListSticks)
                 && self.stats.defences.header_lists_refused > 0);
         match self.target(stream)? {
-            Target::Ignore => self.charge_late(now).map_err(Fault::connection),
+            Target::Ignore => {
+                self.known.pass(list, end_stream);
+                self.charge_late(now).map_err(Fault::connection)
+            }
             Target::New if self.role == Role::Server => {
                 self.on_request(stream, list, over, end_stream, now)
             }

@@ -36,41 +36,38 @@ struct Place {
     seen: u32,
 }
 
+/// A block that came twice, and its list.
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     octets: Vec<u8>,
     version: TableVersion,
-    list: Heard,
+    section: Section,
+    judged: Judged,
 }
 
-/// The list of a block, and what is known of it.
-#[derive(Clone, Debug)]
-pub(crate) enum Heard {
-    /// It was decoded.
-    New(Section),
-    /// Its block is known, and what the list is was not asked before.
-    Again(Section),
-    /// Its block is known, and the list is such a head, or trailers, without a fault.
+/// What a list was found to be, without a fault, when it was asked last.
+#[derive(Debug)]
+enum Judged {
+    Not,
     Request(RequestHead),
     Response(ResponseHead),
     Trailers(Fields),
 }
 
+/// The list of a block.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// It was decoded.
+    New(Section),
+    /// Its block is known. What becomes of it puts it back, unless it is a fault.
+    Known(Box<Known>),
+}
+
 impl Heard {
     pub(crate) fn fields(&self) -> &Fields {
         match self {
-            Self::New(section) | Self::Again(section) => &section.fields,
-            Self::Request(head) => head.as_fields(),
-            Self::Response(head) => head.as_fields(),
-            Self::Trailers(fields) => fields,
-        }
-    }
-
-    #[cold]
-    fn section(self) -> Section {
-        match self {
-            Self::New(section) | Self::Again(section) => section,
-            other => other.fields().clone().into(),
+            Self::New(section) => &section.fields,
+            Self::Known(known) => &known.section.fields,
         }
     }
 }
@@ -85,14 +82,15 @@ impl KnownBlocks {
         version: TableVersion,
         plants: Plants,
     ) -> Option<Heard> {
-        let known = self.places[usize::from(end)].known.as_ref()?;
         let any = plants.has(Planted::KnownBlockStale);
-        let same = (known.version == version || any) && known.octets == block;
+        let is_same =
+            |known: &mut Box<Known>| (known.version == version || any) && known.octets == block;
+        let known = self.places[usize::from(end)].known.take_if(is_same)?;
         #[cfg(test)]
         {
-            self.found += u64::from(same);
+            self.found += 1;
         }
-        same.then(|| known.list.clone())
+        Some(Heard::Known(known))
     }
 
     /// Judges a list of the peer's, with which the stream ends or not, as the head of a request.
@@ -106,15 +104,20 @@ impl KnownBlocks {
         end: bool,
         rules: &Rules,
     ) -> Result<RequestHead, Violation> {
-        match list {
-            Heard::New(section) => parse_request(section, rules),
-            Heard::Request(head) => Ok(head),
-            other => {
-                let head = parse_request(other.section(), rules)?;
-                self.keep(end, Heard::Request(head.clone()));
-                Ok(head)
+        let mut known = match list {
+            Heard::New(section) => return parse_request(section, rules),
+            Heard::Known(known) => known,
+        };
+        let head = match &known.judged {
+            Judged::Request(head) => head.clone(),
+            _ => {
+                let head = parse_request(known.section.clone(), rules)?;
+                known.judged = Judged::Request(head.clone());
+                head
             }
-        }
+        };
+        self.put_back(known, end);
+        Ok(head)
     }
 
     /// The same for a response.
@@ -128,15 +131,20 @@ impl KnownBlocks {
         end: bool,
         oddities: Oddities,
     ) -> Result<ResponseHead, Violation> {
-        match list {
-            Heard::New(section) => parse_response(section, oddities),
-            Heard::Response(head) => Ok(head),
-            other => {
-                let head = parse_response(other.section(), oddities)?;
-                self.keep(end, Heard::Response(head.clone()));
-                Ok(head)
+        let mut known = match list {
+            Heard::New(section) => return parse_response(section, oddities),
+            Heard::Known(known) => known,
+        };
+        let head = match &known.judged {
+            Judged::Response(head) => head.clone(),
+            _ => {
+                let head = parse_response(known.section.clone(), oddities)?;
+                known.judged = Judged::Response(head.clone());
+                head
             }
-        }
+        };
+        self.put_back(known, end);
+        Ok(head)
     }
 
     /// The same for trailers, which end the stream.
@@ -149,23 +157,32 @@ impl KnownBlocks {
         list: Heard,
         oddities: Oddities,
     ) -> Result<Fields, Violation> {
-        match list {
-            Heard::New(section) => parse_trailers(section, oddities),
-            Heard::Trailers(fields) => Ok(fields),
-            other => {
-                let fields = parse_trailers(other.section(), oddities)?;
-                self.keep(true, Heard::Trailers(fields.clone()));
-                Ok(fields)
+        let mut known = match list {
+            Heard::New(section) => return parse_trailers(section, oddities),
+            Heard::Known(known) => known,
+        };
+        let fields = match &known.judged {
+            Judged::Trailers(fields) => fields.clone(),
+            _ => {
+                let fields = parse_trailers(known.section.clone(), oddities)?;
+                known.judged = Judged::Trailers(fields.clone());
+                fields
             }
+        };
+        self.put_back(known, true);
+        Ok(fields)
+    }
+
+    /// A list that nobody asks for.
+    pub(crate) fn pass(&mut self, list: Heard, end: bool) {
+        if let Heard::Known(known) = list {
+            self.put_back(known, end);
         }
     }
 
-    /// Keeps what the list is that was found last in this place.
-    #[cold]
-    fn keep(&mut self, end: bool, list: Heard) {
-        if let Some(known) = &mut self.places[usize::from(end)].known {
-            known.list = list;
-        }
+    #[inline]
+    fn put_back(&mut self, known: Box<Known>, end: bool) {
+        self.places[usize::from(end)].known = Some(known);
     }
 
     /// Notes a block that was within every limit and left the table at `version`, as it was before. It is kept if it was
@@ -189,7 +206,8 @@ impl KnownBlocks {
         place.known = Some(Box::new(Known {
             octets: block.to_vec(),
             version,
-            list: Heard::Again(Section { fields, regular }),
+            section: Section { fields, regular },
+            judged: Judged::Not,
         }));
     }
 
@@ -202,7 +220,7 @@ impl KnownBlocks {
     pub(crate) fn memory_footprint(&self) -> usize {
         let known = self.places.iter().flat_map(|place| &place.known);
         let bytes = known.map(|known| {
-            size_of::<Known>() + known.octets.capacity() + known.list.fields().bytes()
+            size_of::<Known>() + known.octets.capacity() + known.section.fields.bytes()
         });
         bytes.sum()
     }
