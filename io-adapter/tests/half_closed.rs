@@ -145,3 +145,21 @@ async fn answers_that_cannot_be_written_are_an_error() {
     assert_eq!(end.unwrap_err().kind(), Kind::Io);
     assert_eq!(endings, ["answered"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_on_its_way_when_the_half_ends_arrives_whole() {
+    // It has ended for the engine, behind what the transport does not take yet.
+    let (mut near, far) = tokio::io::duplex(64);
+    let served = tokio::spawn(serve(far, Duration::ZERO));
+    near.write_all(&ASKED[..ASKED.len() - 17]).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    near.shutdown().await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    let mut bytes = Vec::new();
+    let read = timeout(Duration::from_secs(600), near.read_to_end(&mut bytes));
+    read.await.expect("it ends").unwrap();
+    let (end, endings) = served.await.unwrap();
+    end.unwrap();
+    assert_eq!(endings, ["answered"]);
+    assert_eq!(frames(&bytes).last(), Some(&(0, 1)), "the answer's end");
+}

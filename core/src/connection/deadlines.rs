@@ -56,10 +56,7 @@ impl Connection {
                 Timer::Stall => self.look_at_senders(now),
                 Timer::Idle => self.idle(now),
                 Timer::Tidy => self.tidy(now),
-                Timer::HardClose | Timer::WriteStall => {
-                    self.output.goaway = None;
-                    self.lifecycle = Lifecycle::Closed;
-                }
+                Timer::HardClose | Timer::WriteStall => self.forget_output(),
             }
         }
     }
@@ -78,8 +75,7 @@ impl Connection {
             self.unsent_from = None;
         } else if out.take_back_requests() {
             // Nothing may follow the part of a frame.
-            self.output.goaway = None;
-            self.lifecycle = Lifecycle::Closed;
+            self.forget_output();
         }
     }
 

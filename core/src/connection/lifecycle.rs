@@ -61,14 +61,19 @@ impl Connection {
     /// may read on. The connection drains, until these are answered or writing fails, which is to be told by
     /// [`TransportEnd::Failed`]. An answer that a window holds back fails, as nobody is left who could open it. While
     /// [`Config::keep_alive_interval`](crate::Config::keep_alive_interval) is set, a PING goes out every second: a
-    /// transport whose peer has gone altogether fails by it.
+    /// transport whose peer has gone altogether fails by it. Where all of them are answered, what is in the output is to be
+    /// written, and the `poll_transmit` that finds it empty closes the connection, or else
+    /// [`Config::close_timeout`](crate::Config::close_timeout) does.
     pub fn handle_transport_end(&mut self, end: TransportEnd, now: Timestamp) {
+        // A client that has ended its half may read on: an answer that has ended for us can be in the output still.
+        let reads = end == TransportEnd::Eof && self.role == Role::Server;
         if self.is_over() {
-            self.output.goaway = None;
-            self.lifecycle = Lifecycle::Closed;
+            if !reads {
+                self.forget_output();
+            }
             return;
         }
-        if end == TransportEnd::Eof && (self.input_ended || self.end_input(now)) {
+        if reads && (self.input_ended || self.end_input(now)) {
             return;
         }
         let idle = !self.streams.any_open() && self.decoder.open_block().is_none();
@@ -81,6 +86,17 @@ impl Connection {
         let clean = end == TransportEnd::Eof && idle && self.remote.received;
         let told = self.error.or((!clean).then_some(error));
         self.fail_connection(told, error, Bytes::new());
+        match reads && self.output.preface_sent {
+            true => {
+                self.output.goaway = None;
+                self.arm_close(now);
+            }
+            false => self.forget_output(),
+        }
+    }
+
+    /// Nothing is written any more.
+    pub(super) fn forget_output(&mut self) {
         self.output.goaway = None;
         self.lifecycle = Lifecycle::Closed;
     }

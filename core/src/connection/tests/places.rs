@@ -8,7 +8,10 @@ use super::{
 };
 use std::vec::Vec;
 
-use crate::{Config, Event, ResponseHead, Role, StreamHandle, Then, Transmit, Violation};
+use crate::{
+    Config, ErrorCode, Event, Lifecycle, ResponseHead, Role, StreamHandle, Then, Transmit,
+    TransportEnd, Violation,
+};
 
 /// Opens and resets a request. Its place is kept, if it came to the application.
 fn rapid(end: &mut End, id: u32) -> Option<StreamHandle> {
@@ -78,8 +81,7 @@ fn a_place_that_is_kept_counts_once_while_its_stream_is_open() {
     // A drain does not wait for whoever works for nobody, and the end of a connection frees all.
     let mut end = ready(Role::Server, narrow(), &[]);
     let stream = rapid(&mut end, 1).unwrap();
-    end.connection
-        .close(crate::ErrorCode::NO_ERROR, Bytes::new());
+    end.connection.close(ErrorCode::NO_ERROR, Bytes::new());
     end.take_events();
     assert_eq!(end.connection.gauges().streams, 0);
     assert!(!end.connection.keep_place(stream));
@@ -166,4 +168,67 @@ fn a_connection_that_is_over_keeps_nothing() {
         assert!(kept.total() <= rest, "{kept:?} of {rest}");
         assert_eq!((kept.events, kept.hpack, kept.table), (0, 0, 32));
     }
+}
+
+/// A server with an answer in its output, which the transport has not taken, and no stream; it drains or does not.
+fn answered(drains: bool) -> (End, Transmit) {
+    let (mut end, mut out) = (ready(Role::Server, Config::default(), &[]), Transmit::new());
+    end.input(&head(1, GET, true), seconds(0));
+    let Some(Event::Request { stream, .. }) = end.take_events().pop() else {
+        panic!("a request");
+    };
+    if drains {
+        end.connection.drain();
+        end.output(seconds(0));
+        end.input(&frame(PING, 1, 0, &[0, 0, 0, 0, 0, 0, 0, 1]), seconds(0));
+    }
+    let connection = &mut end.connection;
+    let answer = ResponseHead::new(200).finish();
+    connection.respond(stream, answer, Then::More).unwrap();
+    let mut body = Bytes::from_static(&[7; 10_000]);
+    connection.send_data(stream, &mut body, Then::End).unwrap();
+    connection.poll_transmit(&mut out, seconds(0));
+    assert!(out.remaining() > 10_000);
+    end.take_events();
+    (end, out)
+}
+
+// The transport is dropped where the connection is closed.
+#[test]
+fn a_client_that_ends_its_half_reads_what_is_in_the_output() {
+    for drains in [false, true] {
+        let (mut end, mut out) = answered(drains);
+        assert_eq!(end.connection.gauges().streams, 0);
+        let mut ends = |end: &mut End, how| {
+            end.connection.handle_transport_end(how, seconds(1));
+            end.connection.poll_transmit(&mut out, seconds(1));
+            end.connection.check();
+            end.connection.lifecycle()
+        };
+        assert_eq!(ends(&mut end, TransportEnd::Eof), Lifecycle::Closing);
+        assert_eq!(ends(&mut end, TransportEnd::Eof), Lifecycle::Closing);
+        // As slow as any other that is over may be, and no slower.
+        for second in 2..9 {
+            out.advance(1_024);
+            end.connection.poll_transmit(&mut out, seconds(second));
+            assert_eq!(end.connection.poll_timeout(), Some(seconds(second + 1)));
+        }
+        out.advance(out.remaining());
+        end.connection.poll_transmit(&mut out, seconds(9));
+        assert_eq!(end.connection.lifecycle(), Lifecycle::Closed);
+        assert_eq!(end.connection.error(), None);
+        assert_eq!(end.connection.poll_timeout(), None);
+        let (mut slow, mut out) = answered(drains);
+        let connection = &mut slow.connection;
+        connection.handle_transport_end(TransportEnd::Eof, seconds(1));
+        connection.poll_transmit(&mut out, seconds(1));
+        connection.handle_timeout(seconds(2));
+        assert_eq!(connection.lifecycle(), Lifecycle::Closed);
+    }
+    // Whoever cannot be written to gets nothing.
+    let (mut end, _) = answered(false);
+    for how in [TransportEnd::Eof, TransportEnd::Failed] {
+        end.connection.handle_transport_end(how, seconds(1));
+    }
+    assert_eq!(end.connection.lifecycle(), Lifecycle::Closed);
 }
