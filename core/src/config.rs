@@ -131,8 +131,8 @@ pub struct Config {
     /// it keeps in a buffer of its own is not taken: over TLS up to 64 KiB, which a path of 18 kbit/s carries in that time.
     /// 30 s outlasts a change of network. A peer that reads in crumbs is no better than one that does not read.
     pub write_timeout: Duration,
-    /// Time in which a stream that the peer's windows hold back has to send 1 KiB before it is reset; it may last half as
-    /// long again. `None` lets it wait for ever. Five minutes outlast a reader who pauses, and end one who holds
+    /// Time in which a stream that the peer's windows hold back has to send 1 KiB, or all that it was given, before it is
+    /// reset; it may last half as long again. `None` lets it wait for ever. Five minutes outlast a reader who pauses, and end one who holds
     /// responses in our memory by opening the window a byte at a time.
     pub stall_timeout: Option<Duration>,
     /// Server: time without a stream or a PING of the peer's after which the connection drains itself. `None` keeps it for ever. Five minutes,

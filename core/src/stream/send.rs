@@ -284,7 +284,7 @@ impl SendHalf {
     }
 
     /// Looks whether the half gets on, `held` by a window or not; answers how many looks in a row have found it held,
-    /// with nothing worth the name sent between them.
+    /// with nothing worth the name sent between them, nor all that its caller had.
     pub(crate) fn look(&mut self, held: bool, bytes_min: usize) -> u8 {
         let moved = core::mem::take(&mut self.moved) as usize;
         self.still = match (held, moved < bytes_min) {
@@ -302,6 +302,10 @@ impl SendHalf {
         self.moved = self.moved.saturating_add(len as u32);
         if let Some(parts) = &mut self.parts {
             parts.body.take(len, &mut put);
+            if parts.body.len == 0 && !self.blocked {
+                // Nothing was held back: its caller had no more to give.
+                self.still = 0;
+            }
         }
         let ends = self.end && self.nothing_waits();
         if ends {

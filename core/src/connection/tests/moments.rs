@@ -6,12 +6,14 @@ use std::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    by_hand::{GET, HEADERS, PING, frame, millis, open, pass, ready, seconds, violation},
+    by_hand::{
+        GET, HEADERS, PING, frame, head, millis, open, pass, ready, seconds, update, violation,
+    },
     get,
     pair::End,
     post,
 };
-use crate::{Config, Role, Then, Violation, Waiting};
+use crate::{Config, Event, ResponseHead, Role, Then, Violation, Waiting};
 
 const CONTINUATION: u8 = 9;
 
@@ -141,4 +143,48 @@ fn a_request_on_a_quiet_connection_finds_out_that_its_peer_has_gone() {
     }
     assert_eq!(asked, [30, 60, 130]);
     assert_eq!(violation(&client), Some(Violation::PingTimeout));
+}
+
+// Beside a bulk of data that uses the connection's window up each time, who has little to say is held back for a moment again
+// and again, and never for long.
+#[test]
+fn a_stream_that_sends_all_that_it_has_is_not_given_up() {
+    let config = Config {
+        stall_timeout: Some(Duration::from_secs(10)),
+        ..Config::default()
+    };
+    let mut server = ready(Role::Server, config, &[(4, 1 << 30)]);
+    let [bulk, little] = [1, 3].map(|id| {
+        server.input(&head(id, GET, true), seconds(0));
+        let Some(Event::Request { stream, .. }) = server.take_events().pop() else {
+            panic!("a request");
+        };
+        let answer = ResponseHead::new(200).finish();
+        let connection = &mut server.connection;
+        connection.respond(stream, answer, Then::More).unwrap();
+        stream
+    });
+    let give = |server: &mut End, stream, len| {
+        let mut data = Bytes::from(std::vec![7; len]);
+        let given = server.connection.send_data(stream, &mut data, Then::More);
+        given.expect("the stream is open")
+    };
+    for second in 1..60 {
+        // Until the client grants more, nothing goes out.
+        for _ in 0..2 {
+            give(&mut server, bulk, 100_000);
+            server.output(seconds(second));
+        }
+        assert_eq!(give(&mut server, little, 1), 1);
+        let granted = millis(1_000 * second + 100);
+        pass(&mut server, granted);
+        assert_eq!(
+            server.connection.explain(little),
+            Waiting::ConnectionWindow,
+            "{second} s"
+        );
+        server.input(&update(0, 65_535), granted);
+        server.output(granted);
+        assert_eq!(server.connection.explain(little), Waiting::Writer);
+    }
 }
