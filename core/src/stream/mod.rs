@@ -240,7 +240,8 @@ impl Stream {
         if self.recv.head_delivered() || cancelled {
             return Retry::Never;
         }
-        if untouched {
+        // RFC 9113 §8.7: an interim response belies whoever says that nothing was processed.
+        if untouched && !self.recv.had_interim() {
             Retry::Safe
         } else {
             Retry::IfIdempotent

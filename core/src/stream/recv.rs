@@ -86,6 +86,11 @@ impl RecvHalf {
         self.marks |= DISCARDS;
     }
 
+    /// Whether the peer has sent an interim response.
+    pub(crate) fn had_interim(&self) -> bool {
+        self.informational > 0
+    }
+
     /// Counts one more interim response.
     pub(crate) fn interim(&mut self, max: u8) -> Result<(), Violation> {
         if self.informational >= max {

@@ -55,10 +55,13 @@ impl World<'_> {
                 "I-13: reset by {said:?}, and told as {code}"
             )));
         }
+        // RFC 9113 §8.7: whoever has answered, if only for the time being, has begun to work on it.
+        let belied = live.interims > 0;
         if above
             && said.is_none()
             && error.origin == Origin::Remote
             && retry != Retry::Safe
+            && !belied
             && !live.head
             && !live.reset
         {
@@ -69,13 +72,13 @@ impl World<'_> {
                 "I-03: the response was whole, and only the upload was stopped",
             ));
         }
-        if retry != Retry::Safe && said == Some(&7) && !live.reset && !live.whole {
+        if retry != Retry::Safe && said == Some(&7) && !belied && !live.reset && !live.whole {
             return Err(Fault::run("I-03: refused, and not safe to send again"));
         }
         let unprocessed = live
             .id
             .is_none_or(|id| said == Some(&7) || self.peer.goaway.is_some_and(|last| id > last));
-        if retry == Retry::Safe && !unprocessed {
+        if retry == Retry::Safe && (belied || !unprocessed) {
             return Err(Fault::run("I-02: safe to send again, which nobody said"));
         }
         if retry != Retry::Safe && live.id.is_none() {

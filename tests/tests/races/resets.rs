@@ -250,6 +250,16 @@ fn b18_a_refusal_behind_an_answer_is_not_safe() {
     assert_eq!(hand.failure(stream).retry, Retry::Never);
 }
 
+// Nor is a GOAWAY that excludes what was answered.
+#[test]
+fn b18_a_refusal_behind_an_interim_response_is_not_safe() {
+    for refusal in [wire::rst_stream(1, REFUSED), wire::goaway(0, 0)] {
+        let (mut hand, [stream]) = asking::<1>();
+        hand.says([wire::headers(1, &[(":status", "103")], false), refusal].concat());
+        assert_eq!(hand.failure(stream).retry, Retry::IfIdempotent);
+    }
+}
+
 #[test]
 fn b19_an_unknown_code_is_a_failure_like_any_other() {
     let (mut hand, [stream]) = asking::<1>();
