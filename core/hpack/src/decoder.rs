@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::entry::TableVersion;
 use crate::error::{DecodeError, Limit, Verdict};
 use crate::field::{Name, Text, complete, lookup};
 use crate::huffman::SLACK;
 use crate::integer;
 use crate::meter::Meter;
 use crate::partial::{Kind, Partial, Progress};
-use crate::table::{INITIAL_SIZE, Table, TableVersion};
+use crate::table::{INITIAL_SIZE, Table};
 
 /// Takes the fields of a block, in the order they were encoded.
 pub trait Sink {

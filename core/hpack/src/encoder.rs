@@ -4,13 +4,15 @@ use core::fmt;
 
 use bytes::{BufMut, BytesMut};
 
+use crate::entry::{Entry, TableVersion, Written};
 use crate::hash;
 use crate::huffman;
 use crate::integer;
+use crate::policy::{Plan, policy};
 use crate::recent::Recent;
 use crate::search::Search;
 use crate::static_table;
-use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table, TableVersion};
+use crate::table::{ENTRY_OVERHEAD, INITIAL_SIZE, Table};
 
 /// Whether a field enters the dynamic table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -34,41 +36,6 @@ pub enum Indexing {
     /// Always a literal that no hop may index (RFC 7541 §6.2.3): for secrets,
     /// and for fields that arrived as sensitive.
     Never,
-}
-
-/// How a field was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// As a reference to an entry of one of the tables, good for [`Encoder::repeat`].
-    Entry(Entry),
-    /// As a literal in which nothing depends on the dynamic table, and which leaves that as it is: the same octets are
-    /// right for the same field in every block.
-    Constant,
-    /// As any other literal.
-    Literal,
-}
-
-/// An entry of the static table or of a dynamic one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry(Place);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// By its index.
-    Static(u8),
-    /// By how many had been inserted when it was.
-    Dynamic(u64),
-}
-
-impl Entry {
-    /// The one at an index of RFC 7541 §2.3.3.
-    #[inline(always)]
-    fn at(index: usize, table: &Table) -> Self {
-        Entry(match index.checked_sub(static_table::LEN + 1) {
-            None => Place::Static(index as u8),
-            Some(newer) => Place::Dynamic(table.inserted() - newer as u64),
-        })
-    }
 }
 
 /// Encodes the header blocks of one direction of a connection.
@@ -161,18 +128,11 @@ impl Encoder {
     /// did. Right for a field of the same name and value.
     #[inline(always)]
     pub fn repeat(&self, entry: Entry, out: &mut BytesMut) -> bool {
-        let index = match entry {
-            Entry(Place::Static(index)) => usize::from(index),
-            Entry(Place::Dynamic(serial)) => {
-                let newer = self.table.inserted() - serial;
-                if newer >= self.table.len() as u64 {
-                    return false;
-                }
-                static_table::LEN + 1 + newer as usize
-            }
-        };
-        integer::write(0x80, 0x7f, index, out);
-        true
+        let index = entry.index(&self.table);
+        if let Some(index) = index {
+            integer::write(0x80, 0x7f, index, out);
+        }
+        index.is_some()
     }
 
     /// Appends one field, found by its hash. Answers how, and its index, if it was in a table.
@@ -365,38 +325,6 @@ impl fmt::Debug for Encoder {
             .field("table_size_max", &self.table.max_size())
             .field("cap", &self.cap)
             .finish_non_exhaustive()
-    }
-}
-
-/// Cookies of fewer octets can be guessed in feasible time.
-const SHORT_COOKIE: usize = 20;
-
-/// What to do with a field.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Plan {
-    /// Literal that no hop may index.
-    Never,
-    /// Static reference or literal without indexing: nobody has put such a
-    /// field into the dynamic table, so it is not even looked up there.
-    Skip,
-    /// Reference or literal without indexing.
-    Search,
-    /// Reference or literal that enters the table, for which it is known to fit.
-    Index,
-}
-
-/// What [`Indexing::Auto`] means for a name of the static table.
-#[inline]
-fn policy(static_name: usize, value_len: usize) -> Plan {
-    match static_name {
-        // authorization, proxy-authorization
-        23 | 49 => Plan::Never,
-        // cookie
-        32 if value_len < SHORT_COOKIE => Plan::Never,
-        // :path, age, content-length, etag, if-modified-since, if-none-match,
-        // location, set-cookie
-        4 | 21 | 28 | 34 | 40 | 41 | 46 | 55 => Plan::Skip,
-        _ => Plan::Index,
     }
 }
 

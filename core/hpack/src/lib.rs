@@ -41,6 +41,7 @@ extern crate alloc;
 
 mod decoder;
 mod encoder;
+mod entry;
 mod error;
 mod field;
 mod hash;
@@ -49,12 +50,13 @@ mod huffman_table;
 mod integer;
 mod meter;
 mod partial;
+mod policy;
 mod recent;
 mod search;
 mod static_table;
 mod table;
 
 pub use decoder::{Decoder, DecoderConfig, Sink};
-pub use encoder::{Encoder, Entry, Indexing, Written};
+pub use encoder::{Encoder, Indexing};
+pub use entry::{Entry, TableVersion, Written};
 pub use error::{DecodeError, Limit, Verdict};
-pub use table::TableVersion;

@@ -9,6 +9,7 @@ use super::{
     end::{Live, Sending},
     expecting::{EXPECT, Expects},
     lists::Extra,
+    plan::Request,
     server::interim,
 };
 use crate::{
@@ -27,31 +28,7 @@ impl World<'_> {
         let message = self.message(2 * n, request.body, request.trailers);
         let empty = message.body.is_empty() && message.trailers.is_none();
         self.oracle.register(n, message.clone())?;
-        let method: &[u8] = if empty { b"GET" } else { b"POST" };
-        let path = match self.plan.features.alike {
-            true => ALIKE.to_owned(),
-            false => format!("/{n}"),
-        };
-        let mut head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
-        if request.length && !empty {
-            let length = request.body.to_string();
-            head = head.field(b"content-length", length.as_bytes());
-        }
-        if request.expects.is_some() && !empty {
-            head = head.field(EXPECT.0, EXPECT.1);
-        }
-        if let Some(urgency) = request.urgency {
-            head = head.field(b"priority", urgency.to_string().as_bytes());
-        }
-        let mut extras = self.extras(Way::Up);
-        extras.extend(request.long_head.then(Extra::long));
-        for extra in &extras {
-            head = extra.put(head);
-        }
-        if let Some(cookie) = self.cookie() {
-            head = head.field(b"cookie", cookie.as_bytes());
-        }
-        let head = head.finish();
+        let head = self.head(n, &request, empty);
         let list = self.request_sent(n, &head);
         // An empty body may also end with a frame of its own.
         self.tape.lane("client");
@@ -93,6 +70,35 @@ impl World<'_> {
         self.write(Role::Client, handle)?;
         self.mark_waiting(handle);
         Ok(())
+    }
+
+    /// The head of a request, whose body may be empty.
+    fn head(&mut self, n: u64, request: &Request, empty: bool) -> RequestHead {
+        let method: &[u8] = if empty { b"GET" } else { b"POST" };
+        let path = match self.plan.features.alike {
+            true => ALIKE.to_owned(),
+            false => format!("/{n}"),
+        };
+        let mut head = RequestHead::new(method, b"https", Some(b"simulated"), path.as_bytes());
+        if request.length && !empty {
+            let length = request.body.to_string();
+            head = head.field(b"content-length", length.as_bytes());
+        }
+        if request.expects.is_some() && !empty {
+            head = head.field(EXPECT.0, EXPECT.1);
+        }
+        if let Some(urgency) = request.urgency {
+            head = head.field(b"priority", urgency.to_string().as_bytes());
+        }
+        let mut extras = self.extras(Way::Up);
+        extras.extend(request.long_head.then(Extra::long));
+        for extra in &extras {
+            head = extra.put(head);
+        }
+        if let Some(cookie) = self.cookie() {
+            head = head.field(b"cookie", cookie.as_bytes());
+        }
+        head.finish()
     }
 
     /// Whoever gave credit to a request that waits for a slot would take it from those that are open.
