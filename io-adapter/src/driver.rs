@@ -270,9 +270,12 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
 
     /// Whether to let other tasks run before writing: those that were woken and have not come back, and those that
     /// are still giving commands.
-    fn yields(&mut self) -> bool {
+    fn yields(&mut self, cx: &mut Context<'_>) -> bool {
         let read_enough = self.has_read_enough();
         let mut state = self.shared.lock();
+        // Before anything is looked at for the last time: who changes it after that wakes this task.
+        let before = put(&mut state.driver, cx);
+        state.aside.extend(before);
         let coming = state.outstanding > 0 || (state.flush_due && state.commands != self.commands);
         self.commands = state.commands;
         if coming && state.gathers() && self.yields < YIELDS_MAX && !read_enough {
@@ -339,14 +342,13 @@ impl<T: AsyncRead + AsyncWrite> Future for Driver<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        {
-            let mut state = this.shared.lock();
-            let before = put(&mut state.driver, cx);
-            state.aside.extend(before);
+        // Between two turns of which the first has yielded the driver does not sleep, and those that it waits for want the
+        // lock: it takes it once in such a turn.
+        if this.yields == 0 {
+            this.keep_time(cx, false);
         }
-        this.keep_time(cx, false);
         let more = this.read(cx);
-        if this.yields() {
+        if this.yields(cx) {
             // A wake from inside a poll goes behind every task that is ready to run.
             cx.waker().wake_by_ref();
             return Poll::Pending;
