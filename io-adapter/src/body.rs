@@ -85,24 +85,42 @@ impl RecvBody {
         }
     }
 
+    /// Nothing more comes, and the stream was given up under the lock under which its last part was taken: a message that is
+    /// read whole asks for it no more, neither to see its end nor when it is dropped.
+    fn end(&mut self) {
+        self.stream = None;
+        self.done = true;
+    }
+
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Some((shared, handle)) = &self.stream else {
             return Poll::Ready(None);
         };
+        let handle = *handle;
         let mut state = shared.lock();
-        let Some(slot) = state.visit(*handle) else {
+        let Some(slot) = state.visit(handle) else {
             return Poll::Ready(None);
         };
         if let Some(data) = slot.data.pop_front() {
-            state.connection.release(*handle, data.len());
+            let is_last = slot.is_read();
+            state.connection.release(handle, data.len());
+            if is_last {
+                state.leave(handle, Half::Reader);
+            }
             shared.settle(state);
+            if is_last {
+                self.end();
+            }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        if let Some(fields) = slot.trailers.take() {
-            return Poll::Ready(Some(convert::header_map(&fields).map(Frame::trailers)));
-        }
         if slot.ended {
-            return Poll::Ready(None);
+            let fields = slot.trailers.take();
+            state.leave(handle, Half::Reader);
+            shared.settle(state);
+            self.end();
+            return Poll::Ready(
+                fields.map(|fields| convert::header_map(&fields).map(Frame::trailers)),
+            );
         }
         match slot.outcome {
             Some(Err(outcome)) => {
@@ -151,9 +169,7 @@ impl Body for RecvBody {
             return true;
         };
         let mut state = shared.lock();
-        state
-            .slot(*handle)
-            .is_none_or(|slot| slot.ended && slot.data.is_empty() && slot.trailers.is_none())
+        state.slot(*handle).is_none_or(|slot| slot.is_read())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -116,7 +116,14 @@ impl Future for ResponseFuture {
             } else {
                 head.content_length()
             };
-            drop(state);
+            let is_whole = slot.is_read();
+            if is_whole {
+                state.leave(handle, Half::Reader);
+                shared.settle(state);
+                self.stream = None;
+            } else {
+                drop(state);
+            }
             let mut response = convert::response(&head)?;
             let interims: Vec<_> = interims
                 .iter()
@@ -124,6 +131,9 @@ impl Future for ResponseFuture {
                 .collect();
             if !interims.is_empty() {
                 response.extensions_mut().insert(Informational(interims));
+            }
+            if is_whole {
+                return Poll::Ready(Ok(response.map(|()| RecvBody::empty())));
             }
             // The stream is the body's from here on.
             let Some(Ok((shared, handle))) = self.stream.take() else {

@@ -102,12 +102,20 @@ impl Server {
                 state.aside.extend(before);
                 return Poll::Pending;
             };
-            let expected = match state.slot(handle) {
+            let slot = state.slot(handle);
+            let expected = match &slot {
                 Some(slot) if slot.ended && slot.data.is_empty() => Some(0),
                 _ => head.content_length(),
             };
+            let is_whole = slot.is_some_and(|slot| slot.is_read());
+            if is_whole {
+                state.leave(handle, Half::Reader);
+            }
             drop(state);
-            let body = RecvBody::new(Arc::clone(&self.shared), handle, expected);
+            let body = match is_whole {
+                true => RecvBody::empty(),
+                false => RecvBody::new(Arc::clone(&self.shared), handle, expected),
+            };
             let responder = Responder::new(Arc::clone(&self.shared), handle);
             match convert::request(&head) {
                 Ok(request) => return Poll::Ready(Some((request.map(|()| body), responder))),

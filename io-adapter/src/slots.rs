@@ -62,6 +62,11 @@ impl Slot {
             woken: false,
         }
     }
+
+    /// Whether the peer's message has come and was taken to its end, the head aside.
+    pub(crate) fn is_read(&self) -> bool {
+        self.ended && self.data.is_empty() && self.trailers.is_none()
+    }
 }
 
 /// Neighbouring places that share their memory. So many are kept by a connection that is idle; what a request costs in

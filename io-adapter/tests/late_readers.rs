@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::Frame;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use raddle_io::{BoxError, Client, RecvBody};
 use tower_service::Service;
@@ -108,4 +108,26 @@ async fn a_body_that_was_cut_never_looks_whole_to_a_late_reader() {
     assert!(late.frame().await.unwrap().is_err());
     drop(late);
     assert_eq!(client.streams(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_read_whole_holds_no_stream() {
+    let (mut client, idle) = warm().await;
+    for (path, parts) in [("/empty", 0), ("/other", 1), ("/trailers", 2)] {
+        let late = Service::<Request<Full<Bytes>>>::call(&mut client, get(path));
+        others_take_the_place(&mut client, idle).await;
+        let mut body = late.await.unwrap().into_body();
+        for part in 0..parts {
+            assert_eq!(
+                client.streams(),
+                1,
+                "{path}: part {part} is still to be read"
+            );
+            assert!(body.frame().await.unwrap().is_ok(), "{path}: part {part}");
+        }
+        assert_eq!(client.streams(), 0, "{path}, while the body is held");
+        assert!(body.is_end_stream(), "{path}");
+        assert_eq!(body.size_hint().exact(), Some(0), "{path}");
+        assert!(body.frame().await.is_none(), "{path}");
+    }
 }
