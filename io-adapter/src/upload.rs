@@ -17,7 +17,7 @@ use crate::{
     guard::put,
     planted::{self, Planted},
     shared::Shared,
-    state::Half,
+    state::{Half, State},
     sync::spawn,
 };
 
@@ -35,6 +35,7 @@ pub(crate) struct Upload<B> {
     trailers: Option<Fields>,
     /// What the peer learns when this is dropped early.
     given_up: ErrorCode,
+    /// The stream was given up.
     done: bool,
 }
 
@@ -87,7 +88,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Hands over what was taken. `Ready(true)` when the message is given whole, or nobody wants the rest.
+    /// Hands over what was taken. `Ready(true)` when the message is given whole, or nobody wants the rest: the stream is given
+    /// up under the same lock then.
     fn give(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         let Self {
             shared,
@@ -97,44 +99,58 @@ where
             trailers,
             ..
         } = self;
-        let handle = *handle;
         shared.command(|state| {
-            let Some(slot) = state.visit(handle) else {
-                return Poll::Ready(Ok(true));
-            };
-            if slot.stopped || slot.outcome.is_some() {
-                return Poll::Ready(Ok(true));
+            let given = Self::give_to(state, *handle, part, *last, trailers, cx);
+            if matches!(given, Poll::Ready(Ok(true))) {
+                state.leave(*handle, Half::Writer);
             }
-            let then = if *last && trailers.is_none() {
-                Then::End
-            } else {
-                Then::More
-            };
-            if !part.is_empty() || then.is_end() {
-                match state.connection.send_data(handle, part, then) {
-                    Ok(_) => {}
-                    Err(SendError::Gone) => return Poll::Ready(Ok(true)),
-                    Err(error) => return Poll::Ready(Err(Error::new(Kind::Send(error)))),
-                }
-            }
-            if !part.is_empty() {
-                let before = state
-                    .slot(handle)
-                    .and_then(|slot| put(&mut slot.writer, cx));
-                state.aside.extend(before);
-                return Poll::Pending;
-            }
-            if let Some(fields) = trailers.take() {
-                match state.connection.send_trailers(handle, fields) {
-                    Ok(()) | Err(SendError::Gone) => {}
-                    Err(error) => return Poll::Ready(Err(Error::new(Kind::Send(error)))),
-                }
-            }
-            if *last && let Some(slot) = state.slot(handle) {
-                slot.given = true;
-            }
-            Poll::Ready(Ok(*last))
+            given
         })
+    }
+
+    fn give_to(
+        state: &mut State,
+        handle: StreamHandle,
+        part: &mut Bytes,
+        last: bool,
+        trailers: &mut Option<Fields>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Error>> {
+        let Some(slot) = state.visit(handle) else {
+            return Poll::Ready(Ok(true));
+        };
+        if slot.stopped || slot.outcome.is_some() {
+            return Poll::Ready(Ok(true));
+        }
+        let then = if last && trailers.is_none() {
+            Then::End
+        } else {
+            Then::More
+        };
+        if !part.is_empty() || then.is_end() {
+            match state.connection.send_data(handle, part, then) {
+                Ok(_) => {}
+                Err(SendError::Gone) => return Poll::Ready(Ok(true)),
+                Err(error) => return Poll::Ready(Err(Error::new(Kind::Send(error)))),
+            }
+        }
+        if !part.is_empty() {
+            let before = state
+                .slot(handle)
+                .and_then(|slot| put(&mut slot.writer, cx));
+            state.aside.extend(before);
+            return Poll::Pending;
+        }
+        if let Some(fields) = trailers.take() {
+            match state.connection.send_trailers(handle, fields) {
+                Ok(()) | Err(SendError::Gone) => {}
+                Err(error) => return Poll::Ready(Err(Error::new(Kind::Send(error)))),
+            }
+        }
+        if last && let Some(slot) = state.slot(handle) {
+            slot.given = true;
+        }
+        Poll::Ready(Ok(last))
     }
 
     /// Keeps an error for whoever waits for the peer's message, and what the peer is to learn of it.
@@ -148,7 +164,8 @@ where
         }
     }
 
-    /// Whether the stream has ended, or the peer wants no more. Watched while the body itself has nothing to give.
+    /// Whether the stream has ended, or the peer wants no more; then it is given up. Watched while the body itself has nothing
+    /// to give.
     fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
         match state.visit(self.handle) {
@@ -157,7 +174,11 @@ where
                 state.aside.extend(before);
                 Poll::Pending
             }
-            _ => Poll::Ready(()),
+            _ => {
+                state.leave(self.handle, Half::Writer);
+                self.shared.settle(state);
+                Poll::Ready(())
+            }
         }
     }
 }
@@ -222,17 +243,17 @@ where
 
 impl<B> Drop for Upload<B> {
     fn drop(&mut self) {
+        if self.done {
+            return;
+        }
         let (handle, code) = (self.handle, self.given_up);
-        let done = self.done;
         self.shared.command(|state| {
-            if !done {
-                if planted::has(Planted::FailedBodyEnds) && code == ErrorCode::INTERNAL_ERROR {
-                    let _ = state
-                        .connection
-                        .send_data(handle, &mut Bytes::new(), Then::End);
-                } else {
-                    state.connection.reset(handle, code);
-                }
+            if planted::has(Planted::FailedBodyEnds) && code == ErrorCode::INTERNAL_ERROR {
+                let _ = state
+                    .connection
+                    .send_data(handle, &mut Bytes::new(), Then::End);
+            } else {
+                state.connection.reset(handle, code);
             }
             state.leave(handle, Half::Writer);
         });
