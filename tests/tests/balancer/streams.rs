@@ -128,6 +128,45 @@ async fn l05_an_unread_answer_stops_at_its_own_stream_of_the_backend() {
     drop(slow);
 }
 
+// HAProxy 2.6 reads no WINDOW_UPDATE behind DATA that it has granted and has no room for. Once both of its sides are full, each
+// waits for the update that lies unread on the other, for good.
+#[tokio::test(start_paused = true)]
+async fn l05_what_stands_full_both_ways_goes_on_when_both_ends_read() {
+    const LEN: usize = 16 << 20;
+    let mut world = World::new(1, Limits::default());
+    let (up, down): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+    let (send, mut uploads) = tokio::sync::mpsc::unbounded_channel();
+    let asked = Arc::clone(&down);
+    world.serve(move |io| {
+        let (send, asked) = (send.clone(), Arc::clone(&asked));
+        tokio::spawn(async move {
+            let (mut server, driver) = raddle_io::accept(io, Config::default()).await.unwrap();
+            tokio::spawn(driver);
+            while let Some((request, responder)) = server.accept().await {
+                send.send(request.into_body()).unwrap();
+                let asked = Arc::clone(&asked);
+                tokio::spawn(responder.respond(Response::new(Counted { left: LEN, asked })));
+            }
+        });
+    });
+    let mut client = world.client().await;
+    let asked = Arc::clone(&up);
+    let request = Request::post("http://test/").body(Counted { left: LEN, asked });
+    let answer = head(client.call(request.unwrap())).await.unwrap();
+    let upload = within(MINUTE, "the upload", uploads.recv()).await.unwrap();
+    settle().await;
+    let full = || (up.load(Ordering::Relaxed), down.load(Ordering::Relaxed));
+    let stands = full();
+    assert!(stands.0 > 0 && stands.0 < LEN && stands.1 > 0 && stands.1 < LEN);
+    settle().await;
+    assert_eq!(full(), stands, "nobody reads, and nothing moves");
+    let (upload, answer) = tokio::join!(whole(upload), whole(answer.into_body()));
+    assert_eq!(
+        (upload.unwrap().0.len(), answer.unwrap().0.len()),
+        (LEN, LEN)
+    );
+}
+
 /// What a client of its own sees while another one, when it is there, does not read what it asks for.
 async fn beside(hogs: usize) -> Vec<(usize, Duration)> {
     let mut world = World::new(1, Limits::default());
