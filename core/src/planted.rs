@@ -242,6 +242,12 @@ planted! {
     KnownBlockStale,
     /// A list that was written before is written by the same octets whatever has become of the table.
     WrittenListStale,
+    /// A window that a lower base takes below nothing wraps to a very large one.
+    NegativeWindowWraps,
+    /// What a header block brings behind the limit of a list is not decoded.
+    LargeBlockSkipped,
+    /// The HPACK table of what is sent becomes as large as the peer lets it.
+    SentTableUnbounded,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -55,6 +55,14 @@ impl Connection {
         Ok(())
     }
 
+    /// An encoder at its beginning, whose table is no larger than ours, whatever the peer takes.
+    pub(super) fn new_encoder(&self) -> crate::head::BlockEncoder {
+        crate::head::BlockEncoder::new(match self.plants.has(Planted::SentTableUnbounded) {
+            true => u32::MAX,
+            false => self.config.header_table_bytes,
+        })
+    }
+
     /// Tells the encoder of every table size in the frame: the smallest one has to be signalled also when a larger one
     /// follows it (RFC 7541 §4.2).
     fn follow_table_sizes(&mut self, settings: &SettingsFrame) {

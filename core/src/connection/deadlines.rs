@@ -361,7 +361,7 @@ impl Connection {
         self.sink.give_up();
         self.hpack_in = Self::hpack_decoder(&self.config);
         self.known.forget();
-        self.hpack_out = crate::head::BlockEncoder::new(self.config.header_table_bytes);
+        self.hpack_out = self.new_encoder();
         self.early.clear();
         self.pings.forget();
         self.forget_if_told();

@@ -58,9 +58,7 @@ impl Connection {
             return Err(Fault::connection(Violation::HeaderBlockTooLarge));
         }
         self.stats.work_units += fragment.len() as u64;
-        self.hpack_in
-            .decode(fragment, &mut self.sink)
-            .map_err(lost)?;
+        self.decode(fragment).map_err(lost)?;
         if !end_headers {
             return Ok(());
         }
@@ -117,6 +115,21 @@ impl Connection {
             Target::New => Err(Fault::connection(Violation::IdleStreamFrame)),
             Target::Live(handle) => self.on_fields(handle, stream, list, over, end_stream),
         }
+    }
+
+    fn decode(&mut self, fragment: &[u8]) -> Result<(), raddle_hpack::DecodeError> {
+        if !self.plants.has(Planted::LargeBlockSkipped) {
+            return self.hpack_in.decode(fragment, &mut self.sink);
+        }
+        let max = u64::from(self.config.header_list_bytes_max);
+        for byte in fragment {
+            if self.hpack_in.is_within_block() && self.hpack_in.decoded() > max {
+                break;
+            }
+            self.hpack_in
+                .decode(core::slice::from_ref(byte), &mut self.sink)?;
+        }
+        Ok(())
     }
 
     /// Whether a list that is over its limit may become, with this fragment, more than four times as long as decoded. A block

@@ -87,6 +87,7 @@ impl Connection {
         self.streams.plants.planted = planted;
         self.pings.plants.planted = planted;
         self.remote.plants.planted = planted;
+        self.hpack_out = self.new_encoder();
     }
 
     /// Makes `id` the identifier of the next stream, so that a test sees the last of them.

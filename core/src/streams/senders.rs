@@ -51,15 +51,7 @@ impl Streams {
                 }
             }
         }
-        if self.plants.has(Planted::NegativeWindowClamped) {
-            for handle in self.handles() {
-                if let Some(stream) = self.get_mut(handle) {
-                    let debt = -stream.send.window.window(base).min(0);
-                    let _ = stream.send.window.grow(debt as u32, base);
-                }
-                self.settle(handle);
-            }
-        }
+        self.forgive_debts(base);
         let fits = |offset_max: i64| i64::from(base) + offset_max <= i64::from(WINDOW_MAX);
         if !fits(self.offset_max) {
             // Only what the peer has granted beyond its base brings us here, one WINDOW_UPDATE at least each time.
@@ -73,6 +65,28 @@ impl Streams {
                 .max(0);
         }
         fits(self.offset_max) || self.plants.has(Planted::BaseOverflows)
+    }
+
+    /// What happens to negative windows with a fault that is switched on.
+    fn forgive_debts(&mut self, base: u32) {
+        let clamped = self.plants.has(Planted::NegativeWindowClamped);
+        if !clamped && !self.plants.has(Planted::NegativeWindowWraps) {
+            return;
+        }
+        for handle in self.handles() {
+            if let Some(stream) = self.get_mut(handle) {
+                let debt = -stream.send.window.window(base).min(0);
+                let grown = match debt {
+                    0 => 0,
+                    debt if clamped => debt as u32,
+                    _ => WINDOW_MAX,
+                };
+                let _ = stream.send.window.grow(grown, base);
+                let offset = stream.send.window.offset();
+                self.offset_max = self.offset_max.max(offset);
+            }
+            self.settle(handle);
+        }
     }
 
     /// Adds the increment of a WINDOW_UPDATE to a stream's send window; `false` when that would leave 31 bits.

@@ -83,12 +83,19 @@ impl World<'_> {
             return;
         }
         let most = self.bounds.list_bytes as usize + 1 - less;
-        let line = Line::new("x-m", "");
-        if let Some(room) = most.checked_sub(size(lines) + size(std::slice::from_ref(&line))) {
-            lines.push(Line {
-                value: vec![b'm'; room],
-                ..line
-            });
+        let head = size(lines) + size(&[Line::new("x-m", "")]);
+        let Some(room) = most.checked_sub(head) else {
+            return;
+        };
+        lines.push(Line::new("x-m", vec![b'm'; room]));
+        let tape = self.tape.lane("behind a large list");
+        if less == 0 && tape.chance(1, 2) {
+            // RFC 9113 §4.3: nobody has a use for what follows, and the table follows it all the same.
+            let more = tape.pick(&[0, most / 2, most * 3 / 4]);
+            lines.push(Line::new("x-m", vec![b'm'; more]));
+            for n in 0..tape.between(1, 4) {
+                lines.push(Line::new("x-behind", n.to_string()));
+            }
         }
     }
 
