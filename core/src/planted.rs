@@ -248,6 +248,8 @@ planted! {
     LargeBlockSkipped,
     /// The HPACK table of what is sent becomes as large as the peer lets it.
     SentTableUnbounded,
+    /// Refusals that are owed are forgotten when the connection ends.
+    RefusalsForgotten,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -2,12 +2,14 @@
 
 mod client;
 mod message;
+mod proven;
 
 use std::collections::BTreeMap;
 
 use raddle_core::Retry;
 
 pub use self::message::Message;
+pub(crate) use self::proven::Traces;
 use crate::outcome::Fault;
 
 /// Which way a message goes.
@@ -52,6 +54,8 @@ struct Record {
     head: bool,
     /// The client gave the request up.
     gave_up: bool,
+    /// What has ended it was said by the server.
+    by_server: bool,
     end: Option<End>,
     /// The server's stream has ended.
     server_ended: bool,
@@ -149,6 +153,7 @@ impl Oracle {
             shown: false,
             head: false,
             gave_up: false,
+            by_server: false,
             end: None,
             server_ended: false,
         };
@@ -372,8 +377,9 @@ impl Oracle {
     /// The run is over.
     ///
     /// # Errors
-    /// When a request has not ended.
+    /// When a request has not ended, or nobody was shown one of which the server has said what it came to.
     pub fn finish(&self) -> Result<Ends, Fault> {
+        self.judge_unseen()?;
         match self.unended().next() {
             None => Ok(self.ends),
             Some(n) => Err(Fault::of(n, "I-01: never ended")),

@@ -89,6 +89,7 @@ impl Connection {
         match reads && self.output.preface_sent {
             true => {
                 self.output.goaway = None;
+                self.output.refusals.clear();
                 self.arm_close(now);
             }
             false => self.forget_output(),
@@ -98,6 +99,7 @@ impl Connection {
     /// Nothing is written any more.
     pub(super) fn forget_output(&mut self) {
         self.output.goaway = None;
+        self.output.refusals.clear();
         self.lifecycle = Lifecycle::Closed;
     }
 
@@ -201,7 +203,12 @@ impl Connection {
         self.error = told;
         self.closed_due = true;
         self.timers.stop_all();
-        self.output.refusals.clear();
+        // RFC 9113 §8.7: the peer may send again what nobody has looked at, which the last stream of GOAWAY does not tell of
+        // streams in front of it.
+        let keeps = !self.plants.has(Planted::RefusalsForgotten);
+        self.output
+            .refusals
+            .retain(|(_, code)| keeps && *code == ErrorCode::REFUSED_STREAM);
         self.streams.free_places();
         for handle in self.streams.handles() {
             let role = self.role;
@@ -229,7 +236,11 @@ impl Connection {
                 },
                 false,
             );
-            stream.reset_due = None;
+            let refused = stream.reset_due.take() == Some(ErrorCode::REFUSED_STREAM);
+            if refused && keeps && self.output.refusals.len() < super::transmit::REFUSALS_MAX {
+                let refusal = (stream.id, ErrorCode::REFUSED_STREAM);
+                self.output.refusals.push_back(refusal);
+            }
             self.streams.settle(handle);
         }
         self.owe_goaway(error.code, debug);

@@ -75,6 +75,8 @@ impl Connection {
         if !self.output.preface_sent {
             self.transmit_preface(out);
         }
+        self.transmit_refusals(out);
+        self.output.refusals.clear();
         if let Some(goaway) = self.output.goaway.take() {
             let GoAway { last, code, debug } = *goaway;
             out.write_inline(|inline| encode::goaway(inline, last, code, &debug));
@@ -127,13 +129,17 @@ impl Connection {
         }
         // Behind GOAWAY: the answer to a drain's PING proves that the GOAWAY has been read.
         self.transmit_pings(out, now);
-        while let Some((stream, code)) = self.output.refusals.pop_front() {
-            self.stats.resets_sent += 1;
-            out.write_inline(|inline| encode::rst_stream(inline, stream, code));
-        }
+        self.transmit_refusals(out);
         if self.credit.update_due() {
             let increment = self.credit.take_update();
             out.write_inline(|inline| encode::window_update(inline, StreamId::ZERO, increment));
+        }
+    }
+
+    fn transmit_refusals(&mut self, out: &mut Transmit) {
+        while let Some((stream, code)) = self.output.refusals.pop_front() {
+            self.stats.resets_sent += 1;
+            out.write_inline(|inline| encode::rst_stream(inline, stream, code));
         }
     }
 

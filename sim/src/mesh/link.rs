@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BytesMut};
-use raddle_core::{
-    Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit, TransportEnd,
-};
+use raddle_core::{Config, Connection, Input, Lifecycle, Role, StreamHandle, Timestamp, Transmit};
 
-use super::{Hop, plan::Plan};
+use super::{Hop, plan::Plan, proofs::Heads};
 use crate::{
     agenda::earlier,
     conservation::{Half, conserved},
@@ -62,7 +60,9 @@ pub(super) struct Side {
     pub(super) streams: BTreeMap<StreamHandle, usize>,
     /// Bytes of each body that its application has.
     taken: BTreeMap<StreamHandle, usize>,
-    observer: Observer,
+    pub(super) observer: Observer,
+    /// Of a client: the heads of its requests.
+    pub(super) heads: Heads,
     /// Times that it had nothing more to do and was not looked at.
     unseen: usize,
     /// What its application has heard and been refused.
@@ -166,6 +166,7 @@ impl Side {
             streams: BTreeMap::new(),
             taken: BTreeMap::new(),
             observer,
+            heads: Heads::default(),
             unseen: 0,
             tally: Tally::default(),
             closed: false,
@@ -199,12 +200,6 @@ impl Side {
         self.tally.asks(&self.conn, waits, may);
     }
 
-    /// The transport has nothing more to read.
-    pub(super) fn input_ends(&mut self, how: TransportEnd, now: u64) {
-        self.observer.input_ends();
-        self.conn.handle_transport_end(how, Timestamp(now));
-    }
-
     /// Lets the observer see all of the output but the first `before` bytes.
     pub(super) fn observe(&mut self, before: usize) -> Result<(), Fault> {
         let mut old = before;
@@ -213,6 +208,9 @@ impl Side {
             let skipped = old.min(part.len());
             old -= skipped;
             self.observer.sent(&part[skipped..], None)?;
+        }
+        if self.conn.role() == Role::Client {
+            self.number_streams();
         }
         self.observer.encoder_agrees(&self.conn)
     }

@@ -15,6 +15,7 @@ mod outgoing;
 mod plan;
 #[cfg(test)]
 mod planted;
+mod proofs;
 mod proxy;
 mod recording;
 mod streams;
@@ -72,6 +73,7 @@ pub(crate) fn attempt(
     let mut world = World::new(tape, trace, plan);
     world.drive()?;
     world.count_frames();
+    world.marks.add_to("unseen", world.oracle.unseen());
     let waits = world.plan.bounds_waits();
     let (requests, marks) = (std::mem::take(&mut world.requests), world.marks.clone());
     let ends = world.oracle.ends();
@@ -319,7 +321,7 @@ impl<'t> World<'t> {
         for link in self.links.iter_mut().filter(due) {
             for side in [&mut link.client, &mut link.server] {
                 if side.conn.poll_timeout().is_some_and(|at| at <= now) {
-                    side.conn.handle_timeout_with(&mut side.out, now);
+                    side.look_at_deadlines(now);
                     side.dirty = true;
                 }
             }

@@ -1,7 +1,7 @@
 //! What every side hears of its streams, and what is passed on from it.
 
 use bytes::Bytes;
-use raddle_core::{Event, ResponseHead, Role, StreamHandle, Then, Violation};
+use raddle_core::{Event, ResponseHead, Role, StreamError, StreamHandle, Then, Violation};
 
 use super::{
     Task, World,
@@ -63,28 +63,41 @@ impl World<'_> {
                 let id = self.attempt(at, role, stream, "Finished")?;
                 note!(self, "{} {:?}: {} finished", at, role, id);
                 self.ended(at, role, stream, id);
+                self.links[at].raw(role).forget_head(stream);
                 self.finished(id, role)
             }
-            Event::Failed { stream, error } => {
-                let id = self.attempt(at, role, stream, "Failed")?;
-                note!(self, "{} {:?}: {} failed: {}", at, role, id, Said(&error));
-                self.accused(role, Some(id), error.violation)?;
-                self.ended(at, role, stream, id);
-                match role {
-                    Role::Client => self.failed(id, error.retry),
-                    Role::Server => {
-                        self.forget(id, role);
-                        self.oracle.server_ended(id as u64, false)?;
-                        self.near_ended(id, false)
-                    }
-                }
-            }
+            Event::Failed { stream, error } => self.stream_failed(at, role, stream, error),
             Event::Closed { error } => {
                 note!(self, "{} {:?}: closed, {:?}", at, role, Said(&error));
                 self.side(at, role).closed = true;
                 self.accused(role, None, error.and_then(|error| error.violation))
             }
             Event::Ready | Event::Openable | Event::Pong { .. } | Event::PeerDraining => Ok(()),
+        }
+    }
+
+    fn stream_failed(
+        &mut self,
+        at: usize,
+        role: Role,
+        stream: StreamHandle,
+        error: StreamError,
+    ) -> Result<(), Fault> {
+        let id = self.attempt(at, role, stream, "Failed")?;
+        note!(self, "{} {:?}: {} failed: {}", at, role, id, Said(&error));
+        self.accused(role, Some(id), error.violation)?;
+        self.ended(at, role, stream, id);
+        match role {
+            Role::Client => {
+                let traces = self.links[at].client.traces(stream);
+                self.oracle.proves(id as u64, error, traces)?;
+                self.failed(id, error.retry)
+            }
+            Role::Server => {
+                self.forget(id, role);
+                self.oracle.server_ended(id as u64, false)?;
+                self.near_ended(id, false)
+            }
         }
     }
 

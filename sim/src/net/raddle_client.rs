@@ -290,5 +290,9 @@ pub(super) fn failed(n: u64, error: &Error, book: &Book) {
             book.fault(Fault::of(n, what));
         }
     }
+    let ours = !book.plan.h2_server;
+    if ours && error.origin() == Some(Origin::Remote) {
+        book.is_ended_by_server(n);
+    }
     book.failed(n, error.retry(), &error.to_string());
 }

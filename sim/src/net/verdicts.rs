@@ -38,6 +38,15 @@ impl Book {
         }
     }
 
+    /// I-03: a server of ours has said that request `n` is over, or that its connection is. Its application has been shown
+    /// the request, or will be, unless that makes it safe to send again.
+    pub(super) fn is_ended_by_server(&self, n: u64) {
+        let told = self.open().oracle.ended_by_server(n);
+        if let Err(fault) = told {
+            self.fault(fault);
+        }
+    }
+
     /// GOAWAY came between a request's place and its use. Nothing was sent of it.
     pub(super) fn is_too_late<T>(&self, n: u64, answer: &Result<T, raddle_io::Error>) {
         self.mark("P04");

@@ -245,19 +245,9 @@ impl End {
         id.is_some_and(|id| self.observer.holds_block(id))
     }
 
-    /// The transport has ended, and what waits for it goes nowhere.
-    pub(super) fn note_lost(&mut self) {
-        let holds = |live: &Live| {
-            live.id
-                .is_some_and(|id| self.observer.holds_first_block(id))
-        };
-        let lost = self.streams.iter().filter(|(_, live)| holds(live));
-        self.lost = lost.map(|(&handle, _)| handle).collect();
-    }
-
-    /// The last stream of the GOAWAY that it has read, if it has.
-    pub(super) fn last_stream(&self) -> Option<u32> {
-        self.observer.last_stream()
+    /// What has seen all that has passed it.
+    pub(super) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     /// From here on, HPACK's tables are compared after each block.

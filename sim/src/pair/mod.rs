@@ -14,6 +14,7 @@ mod news;
 pub(crate) mod pipe;
 mod plan;
 mod planted;
+mod proofs;
 mod recording;
 mod server;
 mod standstill;
@@ -220,6 +221,7 @@ impl<'t> World<'t> {
         }
         self.client.mark(&mut self.marks);
         self.server.mark(&mut self.marks);
+        self.marks.add_to("unseen", self.oracle.unseen());
         Ok(Outcome {
             hash: self.trace.hash(),
             events: self.trace.events(),
@@ -277,7 +279,7 @@ impl<'t> World<'t> {
             for end in [&mut self.client, &mut self.server] {
                 if end.looks_at().is_some_and(|at| at <= now.0) {
                     end.dirty = true;
-                    end.conn.handle_timeout_with(&mut end.out, now);
+                    end.look_at_deadlines(now.0);
                 }
             }
         }
@@ -309,11 +311,7 @@ impl<'t> World<'t> {
                 }
                 Some(Piece::End(how)) => {
                     end.dirty = true;
-                    if end.out.holds_request() {
-                        end.note_lost();
-                        // What is said of it has to be true.
-                        end.conn.handle_output_lost(&std::mem::take(&mut end.out));
-                    }
+                    end.loses_output();
                     end.input_ends(how, now);
                     self.record_transport_end(role, how);
                     note!(self, "{:?}: transport ends by {:?}", role, how);

@@ -64,7 +64,7 @@ impl World<'_> {
     fn is_above(&self, stream: StreamHandle) -> bool {
         let live = self.client.streams.get(&stream);
         live.is_some_and(|live| {
-            let last = self.client.last_stream().unwrap_or(u32::MAX);
+            let last = self.client.observer().last_stream().unwrap_or(u32::MAX);
             live.id.is_some_and(|id| id > last) && !self.oracle.has_given_up(live.n)
         })
     }

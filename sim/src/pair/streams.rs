@@ -1,13 +1,8 @@
 //! What both applications do alike: they read, write and hear how streams end.
 
-use raddle_core::{Event, Retry, Role, StreamHandle, Then, Violation};
+use raddle_core::{Event, Role, StreamError, StreamHandle, Then, Violation};
 
-use super::{
-    Task, World,
-    end::{Live, Sent},
-    expecting::Expects,
-    trailers::trailers_value,
-};
+use super::{Task, World, end::Sent, expecting::Expects, trailers::trailers_value};
 use crate::{
     oracle::Way,
     outcome::Fault,
@@ -70,16 +65,7 @@ impl World<'_> {
                     Role::Server => self.oracle.server_ended(n, true),
                 }
             }
-            Event::Failed { stream, error } => {
-                let n = self.number(role, stream, "Failed")?;
-                note!(self, "{:?}: #{} failed: {}", role, n, Said(&error));
-                self.accused(role, Some(n), error.violation)?;
-                self.judge_above(role, stream, error.retry)?;
-                match role {
-                    Role::Client => self.oracle.failed(n, error.retry),
-                    Role::Server => self.oracle.server_ended(n, false),
-                }
-            }
+            Event::Failed { stream, error } => self.failed(role, stream, error),
             Event::Closed { error } => {
                 note!(self, "{:?}: closed, {:?}", role, Said(&error));
                 self.end(role).closed = true;
@@ -92,31 +78,23 @@ impl World<'_> {
         }
     }
 
-    /// A stream is over. I-03: what the server has said that it did not look at is safe to send again, whatever has ended it.
-    fn judge_above(&mut self, role: Role, stream: StreamHandle, retry: Retry) -> Result<(), Fault> {
+    fn failed(
+        &mut self,
+        role: Role,
+        stream: StreamHandle,
+        error: StreamError,
+    ) -> Result<(), Fault> {
+        let n = self.number(role, stream, "Failed")?;
+        note!(self, "{:?}: #{} failed: {}", role, n, Said(&error));
+        self.accused(role, Some(n), error.violation)?;
         let live = self.end(role).streams.remove(&stream);
-        let last = self.client.last_stream();
-        let lost = self.end(role).lost.contains(&stream);
-        if let (Some(Live { n, .. }), Role::Client) = (&live, role)
-            && lost
-            && retry != Retry::Safe
-            && !self.oracle.has_given_up(*n)
-        {
-            let what = "I-03: its head was never written, and it is not safe to send again";
-            return Err(Fault::of(*n, what));
+        if role == Role::Client {
+            let traces = self.client.traces(stream, live.and_then(|live| live.id));
+            self.oracle.proves(n, error, traces)?;
         }
-        match live {
-            Some(Live {
-                n, id: Some(id), ..
-            }) if role == Role::Client
-                && last.is_some_and(|last| id > last)
-                && retry != Retry::Safe
-                && !self.oracle.has_given_up(n) =>
-            {
-                let what = format!("I-03: stream {id} is above GOAWAY, and not safe to send again");
-                Err(Fault::of(n, what))
-            }
-            _ => Ok(()),
+        match role {
+            Role::Client => self.oracle.failed(n, error.retry),
+            Role::Server => self.oracle.server_ended(n, false),
         }
     }
 

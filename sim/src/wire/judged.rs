@@ -5,7 +5,7 @@ use crate::outcome::Fault;
 
 const WINDOW_MAX: i64 = 0x7fff_ffff;
 /// REFUSED_STREAM.
-const REFUSED: u32 = 7;
+pub(super) const REFUSED: u32 = 7;
 
 impl Observer {
     pub(super) fn judge(&mut self, frame: &Passing<'_>) -> Result<(), Fault> {

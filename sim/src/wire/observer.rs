@@ -8,6 +8,7 @@ use super::{
     by_id::ById,
     counts::Counts,
     fairness::{Fairness, Urgency},
+    judged::REFUSED,
     kind,
     marks::{Seats, Seen},
     messages::Messages,
@@ -75,6 +76,8 @@ pub(super) struct Stream {
     pub(super) got_end: bool,
     pub(super) got_head: bool,
     pub(super) got_reset: bool,
+    /// The reset has said that nothing was done about it.
+    pub(super) refused: bool,
     /// The last thing that was received is a reset of what was closed already.
     pub(super) reset_late: bool,
     /// Above the peer's initial window.
@@ -259,6 +262,7 @@ impl Observer {
             }
             kind::RST_STREAM => self.change(frame.stream, |stream| {
                 stream.reset_late = stream.is_closed();
+                stream.refused |= !stream.reset_late && frame.word(0) == REFUSED;
                 stream.got_reset = true;
             }),
             kind::DATA | kind::HEADERS => {

@@ -75,6 +75,13 @@ impl Observer {
         self.goaway_received
     }
 
+    /// Whether the peer has reset this stream while it was open, and said that nothing was done about it.
+    pub(crate) fn is_refused(&self, stream: u32) -> bool {
+        self.streams
+            .get(stream)
+            .is_some_and(|stream| stream.refused)
+    }
+
     /// How urgent a server has been told that a stream is which is open and whose head it has; `None` inside where it
     /// has been told nothing.
     pub(crate) fn told_urgency(&self, stream: u32) -> Option<Option<Urgency>> {

@@ -1,7 +1,9 @@
 //! What the peer's GOAWAY says, for whoever asks.
 
-use super::by_hand::{POST, frame, head, open, ready, seconds};
-use crate::{Config, ErrorCode, Role};
+use bytes::Bytes;
+
+use super::by_hand::{POST, RST_STREAM, frame, head, open, ready, seconds};
+use crate::{Config, ErrorCode, Event, Role, TransportEnd};
 
 fn goaway(last: u32, code: ErrorCode, debug: &[u8]) -> std::vec::Vec<u8> {
     let payload = [&last.to_be_bytes()[..], &code.to_u32().to_be_bytes(), debug].concat();
@@ -66,6 +68,42 @@ fn what_a_goaway_says_is_told_in_one_line() {
     let told = std::format!("{}", end.connection.peer_goaway().unwrap());
     assert!(told.starts_with("GOAWAY with ENHANCE_YOUR_CALM"), "{told}");
     assert!(told.ends_with(r#": "too_many_pings\n\"\xff""#), "{told}");
+}
+
+// RFC 9113 §8.7: the last stream that a GOAWAY names is the last that somebody looked at, and not each in front of it.
+#[test]
+fn who_was_refused_hears_of_it_although_the_connection_is_closed_meanwhile() {
+    let config = Config {
+        concurrent_streams_max: 1,
+        ..Config::default()
+    };
+    let mut end = ready(Role::Server, config.clone(), &[]);
+    // The second is above the limit, and the application refuses the first.
+    let ask = |end: &mut super::pair::End| {
+        end.input(&head(1, POST, false), seconds(0));
+        end.input(&head(3, POST, false), seconds(0));
+        let stream = end.take_events().iter().find_map(|event| match event {
+            Event::Request { stream, .. } => Some(*stream),
+            _ => None,
+        });
+        end.connection
+            .reset(stream.unwrap(), ErrorCode::REFUSED_STREAM);
+    };
+    ask(&mut end);
+    end.connection
+        .close(ErrorCode::INTERNAL_ERROR, Bytes::new());
+    let refused = |stream| frame(RST_STREAM, 0, stream, &[0, 0, 0, 7]);
+    let goaway = goaway(3, ErrorCode::INTERNAL_ERROR, b"");
+    assert_eq!(
+        end.output(seconds(0)),
+        [refused(3), refused(1), goaway].concat()
+    );
+    // Nothing is said to nobody.
+    let mut end = ready(Role::Server, config, &[]);
+    ask(&mut end);
+    end.connection
+        .handle_transport_end(TransportEnd::Failed, seconds(0));
+    assert!(end.output(seconds(0)).is_empty());
 }
 
 // RFC 8441 §3
