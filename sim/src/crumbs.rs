@@ -1,7 +1,9 @@
-//! I-05: how what arrives is cut makes no difference.
+//! I-05: how what arrives is cut makes no difference, and neither does how what leaves is.
 //!
-//! Some runs are made once more, in which engines get the same bytes at the same moments in crumbs, and have to take the
-//! same course to the last event.
+//! Some runs are made once more, in which engines get the same bytes at the same moments in crumbs, and transports take the
+//! same bytes of them in crumbs, in each of the ways in which one can. They have to take the same course to the last event.
+
+use std::io::IoSlice;
 
 use bytes::{Buf, BytesMut};
 use raddle_core::{Connection, Input, Timestamp, Transmit};
@@ -46,6 +48,43 @@ fn in_crumbs(conn: &mut Connection, input: &mut BytesMut, offered: usize, now: T
             input.extend_from_slice(&rest);
             return verdict;
         }
+    }
+}
+
+/// Lets a transport take `len` bytes off the front of `out`, in crumbs if asked for.
+pub(crate) fn take(out: &mut Transmit, len: usize, crumbs: bool, mut put: impl FnMut(&[u8])) {
+    let mut left = len;
+    let mut sizes = SIZES.iter().cycle().enumerate();
+    while left > 0 {
+        let (n, size) = match crumbs {
+            true => sizes.next().map_or((0, left), |(n, &size)| (n, size)),
+            false => (0, left),
+        };
+        let size = size.min(left);
+        left -= match n % 3 {
+            0 => {
+                let some = out.chunk().len().min(size);
+                put(&out.chunk()[..some]);
+                out.advance(some);
+                some
+            }
+            1 => {
+                put(&out.copy_to_bytes(size));
+                size
+            }
+            _ => {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let filled = out.chunks_vectored(&mut slices);
+                let mut some = 0;
+                for slice in &slices[..filled] {
+                    let part = slice.len().min(size - some);
+                    put(&slice[..part]);
+                    some += part;
+                }
+                out.advance(some);
+                some
+            }
+        };
     }
 }
 
@@ -140,5 +179,35 @@ mod tests {
         };
         assert_eq!(hears(true), hears(false));
         assert!(hears(true).0.contains("/3"));
+    }
+
+    #[test]
+    fn what_a_transport_takes_in_crumbs_are_the_same_bytes_too() {
+        let takes = |crumbs| {
+            let config = Config {
+                send_buffer_bytes: 1 << 20,
+                ..Config::default()
+            };
+            let mut client = Connection::new(Role::Client, config, Timestamp(0));
+            let head = RequestHead::new(b"POST", b"https", Some(b"a"), b"/").finish();
+            let opened = client.open(head, Then::More).map_err(|(error, _)| error);
+            let stream = opened.expect("there is room");
+            let body: Vec<_> = (0..60_000_u32).flat_map(u32::to_be_bytes).collect();
+            let mut body = bytes::Bytes::from(body);
+            let sent = client.send_data(stream, &mut body, Then::End);
+            sent.expect("the stream is open");
+            let mut out = Transmit::new();
+            client.poll_transmit(&mut out, Timestamp(0));
+            let mut bytes = Vec::new();
+            let all = out.remaining();
+            take(&mut out, all - 10, crumbs, |part| {
+                bytes.extend_from_slice(part)
+            });
+            assert_eq!((bytes.len(), out.remaining()), (all - 10, 10));
+            bytes
+        };
+        let whole = takes(false);
+        assert!(whole.len() > 65_000, "the connection's window");
+        assert!(takes(true) == whole);
     }
 }

@@ -31,7 +31,7 @@ pub struct Tape {
     records: bool,
     /// It was made from a seed, and nobody writes down what is drawn, as in most runs.
     plain: bool,
-    /// Whether engines read what arrives in crumbs. No choice of the tape's, because it has to make no difference.
+    /// Whether engines read what arrives in crumbs, and write so. No choice of the tape's, because it has to make no difference.
     crumbs: bool,
 }
 
@@ -127,14 +127,14 @@ impl Tape {
         tape
     }
 
-    /// The same choices, for a run whose engines read what arrives in crumbs.
+    /// The same choices, for a run whose engines read what arrives in crumbs, and whose transports take it so.
     #[must_use]
     pub fn in_crumbs(mut self) -> Self {
         self.crumbs = true;
         self
     }
 
-    /// Whether engines read what arrives in crumbs in this run.
+    /// Whether engines read what arrives in crumbs in this run, and transports take what leaves so.
     #[must_use]
     pub fn reads_in_crumbs(&self) -> bool {
         self.crumbs

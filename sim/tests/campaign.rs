@@ -62,6 +62,43 @@ fn several_connections_meet_what_they_are_there_for() {
     }
 }
 
+// I-34. What a thread keeps is no less a part of a run than what a process does, so that each seed is run in one of its own, too.
+#[test]
+fn a_seed_of_every_world_takes_the_same_course_whatever_ran_before_it() {
+    let hash = |world: World, seed| {
+        let outcome = world.run(&mut Tape::from_seed(seed));
+        let outcome = outcome.unwrap_or_else(|fault| panic!("{world}, seed {seed}: {fault}"));
+        outcome.hash
+    };
+    let worlds = World::of_tier(0);
+    let seeds = 2_000..2_012;
+    let mut alone = Vec::new();
+    for &world in &worlds {
+        for seed in seeds.clone() {
+            let run = std::thread::spawn(move || hash(world, seed));
+            alone.push(run.join().expect("it runs well"));
+        }
+    }
+    // One world behind the other, backwards, and all worlds in turns.
+    let mut reversed = Vec::new();
+    for &world in worlds.iter().rev() {
+        reversed.extend(seeds.clone().rev().map(|seed| hash(world, seed)));
+    }
+    reversed.reverse();
+    assert_eq!(alone, reversed);
+    for (n, seed) in seeds.clone().enumerate() {
+        for (at, &world) in worlds.iter().enumerate() {
+            let first = alone[at * seeds.clone().count() + n];
+            assert_eq!(hash(world, seed), first, "{world}, seed {seed}");
+        }
+    }
+    // Some are so short that others are like them.
+    let all = alone.len();
+    alone.sort_unstable();
+    alone.dedup();
+    assert!(alone.len() * 10 > all * 9, "{} courses", alone.len());
+}
+
 // I-32. What a process keeps from run to run is the classic way to lose it.
 #[test]
 fn a_run_that_depends_on_the_runs_before_it_is_found() {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Buf;
 use raddle_core::{Transmit, TransportEnd};
 
-use crate::tape::Tape;
+use crate::{crumbs, tape::Tape};
 
 /// How a transport behaves in one run.
 #[derive(Clone, Copy, Debug)]
@@ -107,21 +107,13 @@ impl Pipe {
                 *after -= len;
             }
             (self.held, left) = (self.held + len, left - len);
-            self.take(out, len);
+            crumbs::take(out, len, tape.reads_in_crumbs(), |part| {
+                self.store.extend_from_slice(part);
+            });
             self.last = self.last.max(now + tape.between(low, high));
             self.pieces.push_back((self.last, Step::Bytes(len)));
         }
         false
-    }
-
-    fn take(&mut self, out: &mut Transmit, mut len: usize) {
-        while len > 0 {
-            let chunk = out.chunk();
-            let some = chunk.len().min(len);
-            self.store.extend_from_slice(&chunk[..some]);
-            out.advance(some);
-            len -= some;
-        }
     }
 
     /// Ends this direction behind what is on its way.

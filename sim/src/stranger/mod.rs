@@ -348,6 +348,18 @@ impl<'t> World<'t> {
         self.observer.arrived(bytes);
     }
 
+    /// The transport takes all that there is; these are the frames in it.
+    fn take_all(&mut self) -> Result<Vec<Frame>, Fault> {
+        let (all, crumbs) = (self.out.remaining(), self.tape.reads_in_crumbs());
+        let mut bytes = Vec::with_capacity(all);
+        crumbs::take(&mut self.out, all, crumbs, |part| {
+            bytes.extend_from_slice(part)
+        });
+        let mut frames = Vec::new();
+        self.observer.sent(&bytes, Some(&mut frames))?;
+        Ok(frames)
+    }
+
     /// Lets the engine do all it has to do at this moment.
     fn turn(&mut self) -> Result<(), Fault> {
         let now = Timestamp(self.now);
@@ -380,9 +392,7 @@ impl<'t> World<'t> {
             }
             self.record_cut_frames(0);
             self.record_taken(self.out.remaining());
-            let bytes = self.out.copy_to_bytes(self.out.remaining());
-            let mut frames = Vec::new();
-            self.observer.sent(&bytes, Some(&mut frames))?;
+            let frames = self.take_all()?;
             self.observer.left(0);
             self.judge_full(0, &frames)?;
             for frame in frames {
