@@ -69,6 +69,7 @@ mod error;
 mod event;
 mod flow;
 mod frame;
+mod fuel;
 mod head;
 mod id;
 mod limits;

@@ -250,6 +250,8 @@ planted! {
     SentTableUnbounded,
     /// Refusals that are owed are forgotten when the connection ends.
     RefusalsForgotten,
+    /// Each WINDOW_UPDATE of the connection is a walk over all streams.
+    UpdatesWalkStreams,
 }
 
 /// The fault that is switched on, where there can be one.

@@ -41,3 +41,4 @@ pub mod view;
 mod wakes;
 pub mod watch;
 mod wire;
+mod work;

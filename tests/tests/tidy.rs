@@ -106,6 +106,7 @@ fn files_and_functions_are_short() {
 /// The modules of the engine from the bottom up; each sees those below it, and these beside it.
 const LAYERS: &[(&str, u8, &[&str])] = &[
     ("id", 0, &[]),
+    ("fuel", 0, &[]),
     ("planted", 0, &[]),
     ("rare", 0, &[]),
     ("time", 0, &[]),

@@ -220,10 +220,12 @@ impl Decoder {
                 Kind::SizeUpdate => None,
                 _ => self.literal(kind, first, tail, sink),
             };
+            let before = rest.len();
             match whole {
                 Some(next) => rest = next,
                 None => self.resume(&mut rest, sink)?,
             }
+            debug_assert!(rest.len() < before, "each turn takes an octet");
         }
         Ok(())
     }

@@ -194,6 +194,11 @@ impl Connection {
             if !self.window.grow(increment, WINDOW_INITIAL) {
                 return Err(Fault::connection(Violation::ConnectionWindowOverflow));
             }
+            if self.plants.has(Planted::UpdatesWalkStreams) {
+                let all = self.streams.handles();
+                all.into_iter()
+                    .for_each(|handle| self.streams.settle(handle));
+            }
             return Ok(());
         }
         if self.is_idle(id) {

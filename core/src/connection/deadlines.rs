@@ -8,6 +8,7 @@ use bytes::Buf;
 use super::{Connection, Lifecycle, receive::Fault};
 use crate::{
     config::WINDOW_INITIAL,
+    fuel::Fuel,
     id::Role,
     ping::Purpose,
     planted::Planted,
@@ -42,7 +43,10 @@ const TIDY_AFTER: Duration = Duration::from_secs(5);
 impl Connection {
     /// Tells that `now` has reached the deadline that `poll_timeout` named.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        // Some are set again, none for what has passed.
+        let mut fuel = Fuel::of(64);
         while let Some(timer) = self.timers.expire(now) {
+            fuel.burn();
             match timer {
                 Timer::Handshake => self.fault_connection(Violation::HandshakeTimeout, now),
                 Timer::SettingsAck => self.miss_settings_ack(now),

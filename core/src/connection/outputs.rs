@@ -1,7 +1,7 @@
 //! Events out, and the next deadline.
 
 use super::{Connection, Lifecycle};
-use crate::{event::Event, limits::Cause, streams::Queue, time::Timestamp};
+use crate::{event::Event, fuel::Fuel, limits::Cause, streams::Queue, time::Timestamp};
 
 impl Connection {
     /// The next event, in order; `None` when there is none for now.
@@ -10,7 +10,9 @@ impl Connection {
             return Some(event);
         }
         // Outcomes come behind everything that arrived for their streams.
+        let mut fuel = Fuel::of(2 * self.streams.live() + 2);
         while let Some(handle) = self.streams.front(Queue::Notify) {
+            fuel.burn();
             let event = self
                 .streams
                 .get_mut(handle)

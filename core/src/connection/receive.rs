@@ -7,6 +7,7 @@ use crate::{
     error::{Origin, StreamError},
     event::Event,
     frame::{Flags, Frame, HEAD_LEN, Head, Kind, PREFACE},
+    fuel::Fuel,
     id::{ErrorCode, Role, StreamId},
     limits::Cause,
     ping::Purpose,
@@ -88,7 +89,10 @@ impl Connection {
                 at_least: usize::from(self.preface_left),
             };
         }
+        // Each turn takes a byte at least.
+        let mut fuel = Fuel::of(input.len() + 2);
         loop {
+            fuel.burn();
             if self.is_over() {
                 return Input::Closed;
             }

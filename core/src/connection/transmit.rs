@@ -7,6 +7,7 @@ use crate::{
     config::WINDOW_INITIAL,
     error::GoAway,
     frame::{self, encode},
+    fuel::Fuel,
     head,
     id::{Role, StreamId},
     ping::Purpose,
@@ -51,14 +52,25 @@ impl Connection {
         } else {
             self.stats.defences.output_full += 1;
         }
-        while out.remaining() < max && self.transmit_control(out) {}
-        self.transmit_slots_ping(out, now);
-        while out.remaining() < max && self.transmit_open(out) {}
         let endless = self.plants.has(Planted::OutputUnbounded);
-        while (endless || out.remaining() < max) && self.transmit_data(out) {}
+        // A frame has nine bytes at least, and a stream that has none to send leaves its queue.
+        let turns = (max / 9).saturating_add(4 * self.streams.live() + 64);
+        let mut fuel = Fuel::of(if endless { usize::MAX } else { turns });
+        while out.remaining() < max && self.transmit_control(out) {
+            fuel.burn();
+        }
+        self.transmit_slots_ping(out, now);
+        while out.remaining() < max && self.transmit_open(out) {
+            fuel.burn();
+        }
+        while (endless || out.remaining() < max) && self.transmit_data(out) {
+            fuel.burn();
+        }
         if self.input_ended {
             self.fail_blocked();
-            while out.remaining() < max && self.transmit_control(out) {}
+            while out.remaining() < max && self.transmit_control(out) {
+                fuel.burn();
+            }
         }
         self.arm_timers(now);
         self.arm_stall(now);

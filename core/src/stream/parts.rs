@@ -5,7 +5,10 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::head::{Fields, RequestHead, ResponseHead};
+use crate::{
+    fuel::Fuel,
+    head::{Fields, RequestHead, ResponseHead},
+};
 
 /// Pieces of up to this many bytes are copied behind the last small piece, so that a caller who writes byte by byte
 /// pays for bytes and not for queue entries.
@@ -142,7 +145,10 @@ impl Body {
     pub(super) fn take(&mut self, mut len: usize, put: &mut impl FnMut(Bytes)) {
         debug_assert!(len <= self.len);
         self.len -= len;
+        // The first, the last, and those between.
+        let mut fuel = Fuel::of(self.rest.len() + 3);
         while len > 0 {
+            fuel.burn();
             if self.first.is_empty() {
                 if self.rest.is_empty() {
                     self.flush_gathered();

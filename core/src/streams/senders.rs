@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::WINDOW_MAX,
+    fuel::Fuel,
     id::StreamHandle,
     planted::Planted,
     stream::{Interests, Stream},
@@ -107,7 +108,9 @@ impl Streams {
 
     /// The stream whose turn it is to send DATA, of those whose own window is open.
     pub(crate) fn next_sender(&mut self) -> Option<StreamHandle> {
+        let mut fuel = Fuel::of(4 * self.live() + 4);
         loop {
+            fuel.burn();
             // Two for each that leaves: nobody waits among the parked for longer than there are streams.
             for _ in 0..2 {
                 self.unpark();
@@ -173,7 +176,9 @@ impl Streams {
     fn has_window(&self, list: &List) -> bool {
         // All of them have one unless the base has fallen, so that this ends with the first, or nearly.
         let mut next = list.front();
+        let mut fuel = Fuel::of(self.slots.len());
         while let Some(at) = next {
+            fuel.burn();
             let slot = &self.slots[at as usize];
             let open = |stream: &Stream| stream.send.window.window(self.initial_window) > 0;
             if slot.stream.as_ref().is_some_and(open) {

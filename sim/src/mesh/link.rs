@@ -15,6 +15,7 @@ use crate::{
     pair::{end::FEW, pipe::Pipe},
     resources::Rest,
     wire::Observer,
+    work::Work,
 };
 
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub(super) struct Side {
     unseen: usize,
     /// What its application has heard and been refused.
     pub(super) tally: Tally,
+    /// What its engine was asked for.
+    pub(super) work: Work,
     pub(super) closed: bool,
     pub(super) hung_up: bool,
 }
@@ -169,6 +172,7 @@ impl Side {
             heads: Heads::default(),
             unseen: 0,
             tally: Tally::default(),
+            work: Work::default(),
             closed: false,
             hung_up: false,
         }
@@ -190,6 +194,7 @@ impl Side {
             crumbs,
         );
         self.tally.read(verdict);
+        self.work.passes(before - self.input.len());
         self.observer.read(before - self.input.len());
         verdict
     }
@@ -289,9 +294,10 @@ impl Side {
         self.observer.left_out()
     }
 
-    /// I-18: what the engine has counted is what has passed.
+    /// I-18, I-19: what the engine has counted is what has passed, and explains what it has done.
     pub(super) fn counted(&self) -> Result<(), Fault> {
-        counted::judge(&self.conn, &self.observer, &self.tally)
+        counted::judge(&self.conn, &self.observer, &self.tally)?;
+        self.work.judge(&self.conn, &self.observer, self.peak)
     }
 
     /// Its peer, which is honest, did nothing that a defence counts.

@@ -253,6 +253,7 @@ impl<'t> World<'t> {
     fn side(&mut self, link: usize, role: Role) -> &mut Side {
         let side = self.links[link].raw(role);
         side.dirty = true;
+        side.work.calls();
         side
     }
 

@@ -72,6 +72,7 @@ impl Side {
         if !ended && self.out.holds_request() {
             self.note_lost();
         }
+        self.work.times_out();
         self.conn.handle_timeout_with(&mut self.out, now);
         if !ended && self.conn.lifecycle() < Lifecycle::Closing {
             self.heads.lost.clear();

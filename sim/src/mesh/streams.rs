@@ -279,6 +279,7 @@ impl World<'_> {
             .drive(&mut side.conn, handle)
             .map_err(|error| Fault::of(id as u64, format!("{role:?} cannot send: {error}")))?;
         side.tally.offered(handle, sent == Sent::Blocked);
+        side.work.passes(taken);
         if let Some(source) = source {
             let reader = self.reader_of(source.link);
             self.side(source.link, reader).release(source.stream, taken);

@@ -108,6 +108,7 @@ impl World<'_> {
         // What comes beyond, waits for the next turn, of which there are so many.
         for _ in 0..EVENTS_MAX {
             let side = self.links[at].raw(role);
+            side.work.calls();
             let Some(event) = side.tally.wakes.poll(&mut side.conn)? else {
                 break;
             };
@@ -150,6 +151,7 @@ impl World<'_> {
         let before = side.out.remaining();
         side.asks();
         let cut = side.conn.poll_transmit(&mut side.out, Timestamp(now));
+        side.work.passes(cut);
         if side.out.remaining() > before {
             side.observe(before)?;
             self.record_cut_frames(at, role, before);

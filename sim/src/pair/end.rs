@@ -24,6 +24,7 @@ use crate::{
     resources::Rest,
     tape::Tape,
     wire::{Observer, Urgency},
+    work::Work,
 };
 
 /// A small part of a body: engines copy such parts together.
@@ -64,6 +65,8 @@ pub(super) struct End {
     unseen: usize,
     /// What its application has heard and been refused.
     pub(super) tally: Tally,
+    /// What its engine was asked for.
+    pub(super) work: Work,
     /// The event `Closed` was told.
     pub(super) closed: bool,
     /// This end has closed the transport.
@@ -159,6 +162,7 @@ impl End {
             others_hold: false,
             unseen: 0,
             tally: Tally::default(),
+            work: Work::default(),
             closed: false,
             hung_up: false,
             turns: Turns::new(turning),
@@ -178,6 +182,7 @@ impl End {
             crumbs,
         );
         self.tally.read(verdict);
+        self.work.passes(before - self.input.len());
         self.left_waiting |= waiting > 0 && self.conn.lifecycle() > lifecycle;
         self.observer.read(before - self.input.len());
         verdict
@@ -196,6 +201,7 @@ impl End {
 
     /// The next event, if something has led to it.
     pub(super) fn poll_event(&mut self) -> Result<Option<Event>, Fault> {
+        self.work.calls();
         self.tally.wakes.poll(&mut self.conn)
     }
 
@@ -340,6 +346,7 @@ impl End {
         self.audit()?;
         if self.tally.is_due() {
             counted::judge(&self.conn, &self.observer, &self.tally)?;
+            self.work.judge(&self.conn, &self.observer, self.peak)?;
         }
         let holds = |(handle, taken): &(&StreamHandle, &Option<usize>)| {
             taken.is_none_or(|taken| taken > 0) && !self.streams.contains_key(handle)

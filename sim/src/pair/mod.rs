@@ -196,6 +196,7 @@ impl<'t> World<'t> {
     fn touch(&mut self, role: Role) -> &mut End {
         let end = self.end(role);
         end.dirty = true;
+        end.work.calls();
         end
     }
 
@@ -326,10 +327,14 @@ impl<'t> World<'t> {
 
     fn perform(&mut self, task: Task) -> Result<(), Fault> {
         match task {
-            Task::Open(_) | Task::GiveUp(..) | Task::Continue(_) => self.client.dirty = true,
-            Task::Answer(_) | Task::Reset(..) => self.server.dirty = true,
+            Task::Open(_) | Task::GiveUp(..) | Task::Continue(_) => {
+                self.touch(Role::Client);
+            }
+            Task::Answer(_) | Task::Reset(..) => {
+                self.touch(Role::Server);
+            }
             Task::Urge(role, ..) | Task::Write(role, _) | Task::Release(role, ..) => {
-                self.end(role).dirty = true;
+                self.touch(role);
             }
             Task::Trouble(_) | Task::Hear(_) | Task::Uncork(_) => {}
         }

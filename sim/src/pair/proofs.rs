@@ -41,6 +41,7 @@ impl End {
         if !ended && self.out.holds_request() {
             self.note_lost();
         }
+        self.work.times_out();
         self.conn.handle_timeout_with(&mut self.out, Timestamp(now));
         if !ended && self.conn.lifecycle() < Lifecycle::Closing {
             self.lost.clear();

@@ -240,6 +240,7 @@ impl World<'_> {
         let sent = sending
             .drive(&mut end.conn, stream, self.tape)
             .map_err(|error| Fault::of(n, format!("{role:?} cannot send: {error}")))?;
+        end.work.passes(sending.at - live.given);
         live.given = sending.at;
         end.tally.offered(stream, sent == Sent::Blocked);
         if let (Sent::Whole, Some(value)) = (sent, &sending.trailers) {

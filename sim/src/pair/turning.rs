@@ -184,6 +184,7 @@ impl World<'_> {
         end.tally
             .asks(&end.conn, before, end.config.output_bytes_max);
         let cut = end.conn.poll_transmit(&mut end.out, Timestamp(now));
+        end.work.passes(cut);
         if before == 0 && wants != (cut > 0) {
             return Err(Fault::run(format!(
                 "I-22: {role:?} wants to transmit: {wants}, but {cut} bytes came"

@@ -8,14 +8,9 @@ use crate::{
     outcome::Fault,
     trace::note,
     wire::{Frame, kind},
+    work::{UNITS, UNITS_PER_BYTE, UNITS_PER_STREAM},
 };
 
-/// Units of work that a turn may take whatever passes: fixed costs of the calls, and streams that an application touches.
-const UNITS: u64 = 256;
-/// Units of work for each byte that comes in or goes out.
-const UNITS_PER_BYTE: u64 = 8;
-/// Units of work for each stream, when something concerns all of them.
-const UNITS_PER_STREAM: u64 = 16;
 /// Deadlines that pass in that time.
 const DEADLINES_MAX: u32 = 1_000;
 
