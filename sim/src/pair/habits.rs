@@ -42,6 +42,22 @@ pub(super) fn bounds(tape: &mut Tape, config: Config) -> Config {
     }
 }
 
+/// The largest window that there is (RFC 9113 §6.9.1).
+const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+/// Windows as large as they may be, or a byte less, in some runs: for the streams, or for the connection, too.
+pub(super) fn vast(tape: &mut Tape, config: Config) -> Config {
+    if !tape.chance(1, 12) {
+        return config;
+    }
+    let window = tape.pick(&[WINDOW_MAX, WINDOW_MAX - 1]);
+    Config {
+        stream_window_bytes: window,
+        connection_window_bytes: tape.pick(&[window, config.connection_window_bytes]),
+        ..config
+    }
+}
+
 impl End {
     /// What its application has announced of its own: what the engine knows itself it leaves out.
     pub(super) fn settings_more(&self) -> Option<(u16, u32)> {

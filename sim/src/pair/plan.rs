@@ -5,7 +5,7 @@ use std::time::Duration;
 use raddle_core::{Config, ErrorCode, Role};
 
 use super::{
-    habits::{bounds, habits},
+    habits::{bounds, habits, vast},
     pipe::Style,
     turning::Turning,
 };
@@ -17,9 +17,19 @@ const ROUNDS_MAX: usize = 60;
 /// One run of this many is a long one, of hundreds of frames.
 const LONG_EVERY: u64 = 4;
 /// What the client is set up by, and the server.
-const LANES: [[&str; 3]; 2] = [
-    ["config client", "habits client", "bounds client"],
-    ["config server", "habits server", "bounds server"],
+const LANES: [[&str; 4]; 2] = [
+    [
+        "config client",
+        "habits client",
+        "bounds client",
+        "vast client",
+    ],
+    [
+        "config server",
+        "habits server",
+        "bounds server",
+        "vast server",
+    ],
 ];
 /// Faults happen before this moment.
 const FAULTS_UNTIL: u64 = 3_000 * MILLISECOND;
@@ -320,10 +330,11 @@ fn style(tape: &mut Tape, many: bool, long: bool) -> Style {
 }
 
 /// How an end is set up, drawn from these lanes.
-fn end(tape: &mut Tape, lanes: [&'static str; 3], impatient: bool) -> Config {
+fn end(tape: &mut Tape, lanes: [&'static str; 4], impatient: bool) -> Config {
     let config = config(tape.lane(lanes[0]), impatient);
     let config = habits(tape.lane(lanes[1]), config);
-    bounds(tape.lane(lanes[2]), config)
+    let config = bounds(tape.lane(lanes[2]), config);
+    vast(tape.lane(lanes[3]), config)
 }
 
 fn config(tape: &mut Tape, impatient: bool) -> Config {
