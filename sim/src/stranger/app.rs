@@ -24,6 +24,8 @@ pub(super) struct App {
     pub(super) pongs: u64,
     /// Streams that were given up as held back.
     pub(super) stalled: BTreeSet<StreamHandle>,
+    /// Streams of which a list was too much beside those of others.
+    pub(super) crowded: BTreeSet<u32>,
     /// The most streams that it had at once.
     pub(super) peak: usize,
     /// When a stream of its has ended last.

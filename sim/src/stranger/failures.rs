@@ -16,6 +16,9 @@ impl World<'_> {
         if error.violation == Some(Violation::StreamStalled) {
             self.app.stalled.insert(stream);
         }
+        if error.violation == Some(Violation::HeaderTotalExceeded) {
+            self.app.crowded.extend(live.id);
+        }
         note!(self.trace, "app: {:?} failed: {}", live.id, Said(&error));
         self.record_end(live.n, Ended::Failed, format_args!("failed: {error}"));
         self.judge_failure(&live, error)

@@ -385,8 +385,11 @@ impl World<'_> {
             if refused || self.observer.has_left_behind(hope.id) {
                 continue;
             }
+            let crowded = self.bounds.lists < LISTS_MANY && self.app.crowded.contains(&hope.id);
             let what = match (hope.good, reset) {
                 (false, Some(MALFORMED)) | (true, Some(_)) => continue,
+                // The peer's own RST_STREAM came before ours went out.
+                (true, None) if crowded && self.peer.said.contains_key(&hope.id) => continue,
                 (false, _) => "I-28: lets pass what is malformed",
                 (true, None) => "I-04: does not tell",
             };
