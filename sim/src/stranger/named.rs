@@ -2,10 +2,9 @@
 
 use raddle_core::Role;
 
-use super::World;
+use super::{World, wrong::PUSH_PROMISE};
 use crate::wire::{Frame, Line, kind, rules::find};
 
-const PUSH_PROMISE: u8 = 5;
 /// Fields of connections of HTTP/1.1 (RFC 9113 §8.2.2).
 const OF_CONNECTIONS: [&[u8]; 5] = [
     b"connection",

@@ -2,7 +2,11 @@
 
 use raddle_core::{Lifecycle, Role};
 
-use super::{World, acts::Kind};
+use super::{
+    World,
+    acts::Kind,
+    wrong::{PUSH_PROMISE, Place},
+};
 use crate::{
     outcome::Fault,
     wire::{Frame, kind},
@@ -26,10 +30,10 @@ impl World<'_> {
                 "RST_STREAM on an idle stream",
                 vec![Frame::new(kind::RST_STREAM, 0, idle, &[0, 0, 0, 8])],
             ),
-            1 => (
-                "DATA on an idle stream",
-                vec![Frame::new(kind::DATA, 0, idle, &[])],
-            ),
+            1 => {
+                let data = Frame::new(kind::DATA, 0, idle, &[]);
+                ("DATA on an idle stream", vec![data])
+            }
             2 => (
                 "an update of nothing",
                 vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, &[0; 4])],
@@ -58,17 +62,15 @@ impl World<'_> {
             }
             9 => {
                 pace = usize::MAX;
-                let settings = Frame::new(kind::SETTINGS, 0, 0, &[]);
-                (
-                    "SETTINGS without room for answers",
-                    vec![settings; UNANSWERED],
-                )
+                let settings = vec![Frame::new(kind::SETTINGS, 0, 0, &[]); UNANSWERED];
+                ("SETTINGS without room for answers", settings)
             }
             10 => ("padding longer than its frame", vec![padded()]),
             11 => return self.overrun(),
             12 => return self.large_list(),
             13 => return self.wrong_length(),
             14..19 => return self.broken_block(),
+            31 => ("a promise that nobody allowed", vec![self.promise()]),
             _ => return self.wrong_frame(),
         };
         self.marks.hit(mark_of(name));
@@ -102,6 +104,12 @@ impl World<'_> {
             }
             _ => self.without_bound(),
         }
+    }
+
+    /// PUSH_PROMISE on a stream that is open, if there is one.
+    fn promise(&mut self) -> Frame {
+        let stream = self.stream_at(Place::Live).unwrap_or(1);
+        Frame::new(PUSH_PROMISE, 4, stream, b"\0\0\0\x02\x82\x84\x87")
     }
 
     /// A request of before GOAWAY was read: what follows it must not make the engine look at more than it has said.
@@ -233,6 +241,7 @@ fn mark_of(name: &str) -> &'static str {
         "a window beyond 31 bits" => "C06",
         "an update of nothing" => "C09",
         "a frame size of 0" => "D07",
+        "a promise that nobody allowed" => "S11",
         _ => "violation",
     }
 }

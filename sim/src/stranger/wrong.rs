@@ -19,7 +19,7 @@ const COMPRESSION: u32 = 9;
 pub(super) const BOUND: &[u32] = &[PROTOCOL, SIZE, COMPRESSION, 11];
 /// Kinds of frames that [`kind`] does not name.
 const PRIORITY: u8 = 2;
-const PUSH_PROMISE: u8 = 5;
+pub(super) const PUSH_PROMISE: u8 = 5;
 const KINDS: [u8; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 0, 1];
 const UNKNOWN: u8 = 0x42;
 const PADDED: u8 = 8;
@@ -143,11 +143,15 @@ impl World<'_> {
         if kind == kind::HEADERS && self.tape.chance(1, 2) {
             payload = b"\x88".to_vec();
         }
+        if kind == PUSH_PROMISE && self.tape.chance(1, 2) {
+            // A stream of the server's, and what it would be asked for.
+            payload = b"\0\0\0\x02\x82\x84\x87".to_vec();
+        }
         let flags = match late || self.tape.chance(1, 2) {
             true => 0,
             false => self.tape.below(256) as u8,
         };
-        let whole = kind == kind::HEADERS && self.tape.chance(3, 4);
+        let whole = matches!(kind, kind::HEADERS | PUSH_PROMISE) && self.tape.chance(3, 4);
         let flags = flags | if whole { 4 } else { 0 };
         let frame = Frame::new(kind, flags, stream, &payload);
         let answer = self.answer_to(&frame, place)?;
