@@ -135,6 +135,8 @@ impl Proxy {
         let wait = request.extensions().get::<PoolWait>().copied();
         // What would have stayed unreachable for longer than a dial takes is; of anything else nobody knows.
         let hurried = wait.is_some_and(|PoolWait(wait)| wait < self.limits.dial);
+        // Who falls silent behind an alarm that was set may have less time than who was silent then, but never less than this.
+        let least = self.limits.response_head.min(self.limits.request_body);
         let mut pool = self.pool.clone();
         let mut answer = std::pin::pin!(pool.call(request));
         loop {
@@ -146,7 +148,7 @@ impl Proxy {
             tokio::select! {
                 biased;
                 result = &mut answer => return self.judge(result, backend, hurried),
-                () = sleep_until(due) => {}
+                () = sleep_until(due.min(Instant::now() + least)) => {}
             }
             // Something may have moved since the alarm was set.
             let now = Instant::now();

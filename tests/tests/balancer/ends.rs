@@ -10,6 +10,7 @@ use raddle_tests::{
     raw::RawPeer,
     wire::{self, kind},
 };
+use tokio::time::{Instant, sleep};
 
 use super::world::{MINUTE, OK, World, data, expect, get, head, post, request, settle, whole};
 
@@ -276,4 +277,35 @@ async fn l10_a_drain_fails_no_request_that_crosses_it() {
     let failed = |kind| kind == kind::RST_STREAM || kind == kind::GOAWAY;
     assert!(!rest.iter().any(|frame| failed(frame.kind)), "{rest:?}");
     served.await.unwrap().unwrap();
+}
+
+// The alarm was that of who had to speak when it was set, which is the other one once something has moved.
+#[tokio::test(start_paused = true)]
+async fn whoever_falls_silent_has_the_limit_of_his_own() {
+    let second = Duration::from_secs(1);
+    let limits = |response_head, request_body| Limits {
+        response_head,
+        request_body,
+        ..Limits::default()
+    };
+    // A client within its body, where the backend would have much longer.
+    let mut world = World::new(1, limits(50 * second, 2 * second));
+    let mut client = world.client().await;
+    let begun = Instant::now();
+    let (answer, _sent) = post(&mut client);
+    let mut backend = world.backend().await;
+    request(&mut backend).await;
+    assert_eq!(head(answer).await.unwrap().status(), 408);
+    assert_eq!(begun.elapsed(), 2 * second);
+    // A backend behind the whole body, where the client would have had.
+    let mut world = World::new(1, limits(2 * second, 50 * second));
+    let mut client = world.client().await;
+    let begun = Instant::now();
+    let (answer, sent) = post(&mut client);
+    let mut backend = world.backend().await;
+    request(&mut backend).await;
+    sleep(5 * second).await;
+    drop(sent);
+    assert_eq!(head(answer).await.unwrap().status(), 504);
+    assert_eq!(begun.elapsed(), 7 * second);
 }
