@@ -149,18 +149,18 @@ impl Client {
     /// Streams in use here, the ones that wait for their turn among them.
     #[must_use]
     pub fn streams(&self) -> usize {
-        self.shared.lock().live
+        self.shared.lock_quietly().live
     }
 
     /// When its last stream ended, if it has had one.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        self.shared.lock().idle_since
+        self.shared.lock_quietly().idle_since
     }
 
     /// Whether no request can be made here any more: the connection has ended, or one side has said that it will.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        let state = self.shared.lock();
+        let state = self.shared.lock_quietly();
         let leaves = state.connection.lifecycle() >= Lifecycle::Draining;
         state.closed.is_some() || (leaves && !planted::has(Planted::LeavingKept))
     }
@@ -195,7 +195,7 @@ impl Client {
     /// Counters of the connection, from its beginning on.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.lock().connection.stats()
+        self.shared.lock_quietly().connection.stats()
     }
 
     /// What the connection has in use, for simulation.
@@ -237,7 +237,7 @@ impl Client {
     /// The error for a connection that has ended before it was of use to anybody.
     pub(crate) fn unused_error(&self) -> Error {
         const TEXT: &str = "it ended before a request could be sent";
-        match &self.shared.lock().closed {
+        match &self.shared.lock_quietly().closed {
             Some(error) if error.kind() != Kind::Closed => {
                 Error::connect(format!("{TEXT}: {error}"))
             }
@@ -247,13 +247,13 @@ impl Client {
 
     /// How many more streams could be opened at once, beside those that somebody holds a permit for or waits for.
     pub(crate) fn free(&self) -> usize {
-        let state = self.shared.lock();
+        let state = self.shared.lock_quietly();
         state.permits.free(state.connection.openable())
     }
 
     /// Keeps a place for one stream, if there is one beside those that others hold or wait for.
     pub(crate) fn try_permit(&mut self) -> bool {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.lock_quietly();
         let openable = match state.closed {
             Some(_) => 0,
             None => state.connection.openable(),
@@ -406,7 +406,7 @@ where
 impl Clone for Client {
     /// The clone begins without a permit.
     fn clone(&self) -> Self {
-        self.shared.lock().clients += 1;
+        self.shared.lock_quietly().clients += 1;
         Self {
             shared: Arc::clone(&self.shared),
             scheme: self.scheme.clone(),

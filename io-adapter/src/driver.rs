@@ -220,8 +220,9 @@ impl<T: AsyncRead + AsyncWrite> Driver<T> {
         }
         self.frames = state.connection.stats().frames_received;
         let woke = state.gathers() && state.outstanding > 0;
-        drop(state);
+        drop(state.quietly());
         wake_all(wakes);
+        self.shared.tell();
         if woke { Read::Woke } else { Read::Some }
     }
 

@@ -13,11 +13,24 @@ use std::{
 use crate::{state::State, sync::MutexGuard};
 
 /// The state, locked.
-pub(crate) struct Locked<'a>(Option<MutexGuard<'a, State>>);
+pub(crate) struct Locked<'a> {
+    state: Option<MutexGuard<'a, State>>,
+    tells: bool,
+}
 
 impl<'a> Locked<'a> {
     pub(crate) fn new(guard: MutexGuard<'a, State>) -> Self {
-        Self(Some(guard))
+        Self {
+            state: Some(guard),
+            tells: true,
+        }
+    }
+
+    /// For who has something to do for others before a subscriber is told of what has happened: it is told by whoever tells
+    /// next.
+    pub(crate) fn quietly(mut self) -> Self {
+        self.tells = false;
+        self
     }
 }
 
@@ -25,24 +38,28 @@ impl Deref for Locked<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
-        self.0.as_ref().expect("it is there until it is dropped")
+        self.state
+            .as_ref()
+            .expect("it is there until it is dropped")
     }
 }
 
 impl DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut State {
-        self.0.as_mut().expect("it is there until it is dropped")
+        self.state
+            .as_mut()
+            .expect("it is there until it is dropped")
     }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let Some(mut state) = self.0.take() else {
+        let Some(mut state) = self.state.take() else {
             return;
         };
         let aside = std::mem::take(&mut state.aside);
         let left = std::mem::take(&mut state.permits.left);
-        let watcher = state.watcher.due();
+        let watcher = self.tells.then(|| state.watcher.due()).flatten();
         drop(state);
         drop((aside, left));
         if let Some(watcher) = watcher {

@@ -97,6 +97,19 @@ impl Shared {
         Locked::new(lock(&self.state, &self.waits).unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The lock for who holds another one, be it the write lock or that of a pool, for which everybody would wait while a
+    /// subscriber is told of what has happened.
+    pub(crate) fn lock_quietly(&self) -> Locked<'_> {
+        self.lock().quietly()
+    }
+
+    /// Tells what has happened meanwhile, for who has let go of the lock quietly.
+    pub(crate) fn tell(&self) {
+        if let Some(watcher) = self.watcher.due() {
+            watcher.tell();
+        }
+    }
+
     /// Runs a command under the state lock, wakes whom it concerns, and sees to it that its frames get written.
     pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
@@ -110,11 +123,13 @@ impl Shared {
         let mut wakes = Vec::new();
         state.process(&mut wakes);
         let flush = self.plan_flush(&mut state, &mut wakes);
-        drop(state);
+        // Others take the driver for woken from here on: that does not wait for a subscriber.
+        drop(state.quietly());
         wake_all(wakes);
         if flush {
             self.flush();
         }
+        self.tell();
     }
 
     /// Runs a command whose frames are written with those of the next one.
@@ -145,6 +160,7 @@ impl Shared {
     /// is the one that the transport keeps. A failure is left to the driver, too, in [`State::broken`].
     pub(crate) fn flush(&self) {
         self.writer.work(|writer| self.flush_with(writer));
+        self.tell();
     }
 
     fn wants_transmit(&self) -> bool {
@@ -157,7 +173,7 @@ impl Shared {
                 return;
             }
             let mut wakes = Vec::new();
-            let mut state = self.lock();
+            let mut state = self.lock_quietly();
             state.flush_due = false;
             let now = self.now();
             state.connection.poll_transmit(&mut writer.out, now);
@@ -203,7 +219,7 @@ impl Shared {
             return;
         }
         let mut wakes = Vec::new();
-        let mut state = self.lock();
+        let mut state = self.lock_quietly();
         let now = self.now();
         if writer.out.is_empty() {
             writer.kept = true;
@@ -221,7 +237,7 @@ impl Shared {
     /// Tells the engine that the transport does not keep it any more.
     fn note_flushed(&self, writer: &mut Writer) {
         if std::mem::take(&mut writer.kept) {
-            let (mut state, now) = (self.lock(), self.now());
+            let (mut state, now) = (self.lock_quietly(), self.now());
             state.connection.handle_transport_flushed(&writer.out, now);
         }
     }
@@ -229,7 +245,7 @@ impl Shared {
     /// Leaves it to the driver to end the connection: what has arrived and is not read yet may hold answers that are
     /// whole, or a GOAWAY that says which requests were not processed.
     fn fail_writing(&self, writer: &mut Writer, error: io::Error) {
-        let mut state = self.lock();
+        let mut state = self.lock_quietly();
         let Some(driver) = state.driver.clone() else {
             drop(state);
             return self.end_with(writer, TransportEnd::Failed, Some(error));
@@ -242,17 +258,18 @@ impl Shared {
     /// Tells the engine that its deadline has passed. Under the write lock: requests that the transport was never given are
     /// taken back when that ends the connection.
     pub(crate) fn handle_timeout(&self) {
-        let mut wakes = Vec::new();
         self.with_writer(|writer| {
-            let mut state = self.lock();
+            let mut wakes = Vec::new();
+            let mut state = self.lock_quietly();
             let now = self.now();
             match planted::has(Planted::LostOutputCounts) {
                 true => state.connection.handle_timeout(now),
                 false => state.connection.handle_timeout_with(&mut writer.out, now),
             }
             state.process(&mut wakes);
+            drop(state);
+            wake_all(wakes);
         });
-        wake_all(wakes);
     }
 
     /// Tells everyone that the transport is gone. What it was never given nobody has got, so that requests whose heads end
@@ -264,7 +281,7 @@ impl Shared {
 
     fn end_with(&self, writer: &mut Writer, end: TransportEnd, error: Option<io::Error>) {
         let mut wakes = Vec::new();
-        let mut state = self.lock();
+        let mut state = self.lock_quietly();
         if writer.out.holds_request() && !planted::has(Planted::LostOutputCounts) {
             let out = std::mem::take(&mut writer.out);
             state.connection.handle_output_lost(&out);
@@ -320,7 +337,9 @@ impl Shared {
 
     /// Runs something under the write lock, and again when meanwhile somebody has left bytes to its holder.
     pub(crate) fn with_writer<R>(&self, run: impl FnMut(&mut Writer) -> R) -> R {
-        self.writer.look(run, || self.flush())
+        let result = self.writer.look(run, || self.flush());
+        self.tell();
+        result
     }
 
     /// The error for a request that was not taken because the connection is over: safe to send elsewhere, whatever

@@ -1,8 +1,9 @@
 //! What is told to whoever watches: spans and events of `tracing`, with the feature of that name. Without it they are
 //! nothing, and cost nothing.
 //!
-//! What happens under a connection's lock is written down there and told when the lock is free, by one thread at a time and
-//! in the order in which it happened: a subscriber may be slow, and may call back into the connection that it hears of.
+//! What happens under a connection's lock is written down there. It is told when that and the write lock are free and those are
+//! woken whom it concerns, by one thread at a time and in the order in which it happened: a subscriber may be slow, and may
+//! call back into the connection that it hears of.
 //! One that is too slow for what happens does not hear of all of it, and hears how much that was.
 
 pub(crate) use told::{StreamSpan, Watcher};
