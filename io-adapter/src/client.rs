@@ -95,8 +95,9 @@ where
 /// `poll_ready` answers `Ready` when a stream may be opened at once and keeps that place for the next `call`; callers
 /// are served in the order in which they asked. Up to [`Config::open_queue_max`] of them wait, and no longer than
 /// [`Client::wait_max`] says: beyond that `poll_ready` fails with [`OpenError::QueueFull`] or [`Kind::StreamTimeout`], and the
-/// handle may be asked again. Who is dropped leaves the line. A `call` without `poll_ready` waits inside the engine instead, where as
-/// many have room. `poll_ready` fails with [`Kind::Closed`] when the connection takes no requests any more.
+/// handle may be asked again. Who is dropped, or calls without being ready, leaves the line; a handle that is kept and does
+/// neither keeps its place. A `call` without `poll_ready` waits inside the engine instead, where as many have room.
+/// `poll_ready` fails with [`Kind::Closed`] when the connection takes no requests any more.
 ///
 /// A request fails with [`Kind::Head`] or [`Kind::Open`] when it was not taken, with [`Kind::Closed`] when it came too late,
 /// and else with what ended its stream; [`Error::retry`] says whether it may be sent again. A body of the request's that
@@ -319,11 +320,15 @@ impl Client {
         };
         let empty = body.is_end_stream();
         let permit = std::mem::take(&mut self.permit);
+        // Who calls without a permit waits inside the engine from here on.
+        let place = self.ticket.take();
+        self.patience = None;
         let mut span = Some(self.shared.watcher.sent(&parts));
         let open = |state: &mut crate::state::State| {
             if permit {
                 state.permits.settle();
             }
+            place.into_iter().for_each(|own| state.permits.leave(own));
             if state.closed.is_some() {
                 return Err(Shared::refusal(state));
             }

@@ -154,3 +154,30 @@ async fn the_line_for_a_stream_has_an_end_and_a_deadline() {
     let ready = poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut late, cx));
     timeout(MINUTE / 2, ready).await.expect("a place").unwrap();
 }
+
+// Who stood in the line and calls all the same waits elsewhere from then on. Its place was asked for by nobody any more, and
+// whoever stood behind it waited for as long as its handle lived.
+#[tokio::test(start_paused = true)]
+async fn who_calls_without_a_place_stands_in_nobodys_way() {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (client, driver) = raddle_io::connect(near, Config::default()).await.unwrap();
+    tokio::spawn(driver);
+    let mut peer = RawPeer::server(far, &[(3, 1)]).await;
+    client.settled().await.unwrap();
+    let [mut first, mut hasty, mut patient] = std::array::from_fn(|_| client.clone());
+    assert!(poll_ready(&mut first).is_ready());
+    let begun = first.call(ask("/"));
+    assert!(poll_ready(&mut hasty).is_pending());
+    assert!(poll_ready(&mut patient).is_pending());
+    let waits = hasty.call(ask("/"));
+    assert_eq!(client.usage().waiting(), 1);
+    for (stream, answer) in [(1, begun), (3, waits)] {
+        assert_eq!(peer.expect(kind::HEADERS).await.stream, stream);
+        let ok = wire::headers(stream, &[(":status", "200")], true);
+        peer.send(&ok).await;
+        timeout(MINUTE, answer).await.expect("an answer").unwrap();
+    }
+    let ready = poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut patient, cx));
+    timeout(MINUTE, ready).await.expect("a place").unwrap();
+    drop(hasty);
+}
