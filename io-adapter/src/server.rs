@@ -77,7 +77,7 @@ pub struct Server {
 impl Server {
     /// The next request, with the means to answer it; `None` when the connection has ended. While as many requests as
     /// [`Config::concurrent_streams_max`] allows are still being worked on, it waits: one that its client has given up
-    /// counts until its body and its responder are dropped.
+    /// counts until its responder is dropped, and its body when it has one that was not read whole.
     ///
     /// Cancel safe: no request is taken before it is handed out.
     pub async fn accept(&mut self) -> Option<(Request<RecvBody>, Responder)> {
