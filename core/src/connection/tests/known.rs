@@ -1,6 +1,6 @@
 //! Header blocks that come again mean what they would mean if each were the first.
 
-use std::{format, string::String, vec::Vec};
+use std::{format, string::String, vec, vec::Vec};
 
 use bytes::BytesMut;
 use raddle_hpack::{Encoder, Indexing};
@@ -129,6 +129,25 @@ fn a_request_that_comes_again_is_the_same_request() {
     assert!(again > 1_000 && refused > 50, "{again}, {refused}");
 }
 
+/// The same octets are another request once something has entered the table.
+#[test]
+fn a_block_means_what_the_table_makes_of_it() {
+    let mut server = ready(Role::Server, Config::default(), &[]);
+    // None of these enters the table.
+    let get = &[0x82, 0x87, 0x84, 0x01, 0x01, b'a'][..];
+    let inserted = |value: &[u8]| [get, b"\x40\x03x-a\x01", value].concat();
+    let again = [get, &[0xbe]].concat();
+    let mut id = 1;
+    for value in [b"1", b"2", b"3"] {
+        for block in [&inserted(value), &again, &again, &again, &again] {
+            let fields = heard(&mut server, id, block).expect("it is well-formed");
+            assert_eq!(fields.find(b"x-a"), Some(&value[..]), "stream {id}");
+            id += 2;
+        }
+    }
+    assert!(server.connection.known.found > 3);
+}
+
 #[test]
 fn what_no_hop_may_index_is_not_kept() {
     let mut server = ready(Role::Server, Config::default(), &[]);
@@ -141,6 +160,29 @@ fn what_no_hop_may_index_is_not_kept() {
     }
     assert_eq!(server.connection.known.found, 0);
     assert_eq!(server.connection.known.memory_footprint(), 0);
+}
+
+/// Whatever a peer sends again and again, a connection keeps little of it.
+#[test]
+fn long_blocks_and_long_lists_are_not_kept() {
+    let mut server = ready(Role::Server, Config::default(), &[]);
+    let get = &[0x82, 0x87, 0x84, 0x01, 0x01, b'a'][..];
+    let long_block = [get, b"\x00\x03x-l\x7f\xad\x01", &[b'v'; 300]].concat();
+    let entry = [get, b"\x40\x03x-e\x7f\xa1\x07", &[b'v'; 1_056]].concat();
+    let long_list = [get, &[0xbe]].concat();
+    let mut blocks = vec![long_block; 10];
+    blocks.push(entry);
+    blocks.extend(vec![long_list; 10]);
+    for (at, block) in blocks.iter().enumerate() {
+        let fields = heard(&mut server, 2 * at as u32 + 1, block).expect("it is well-formed");
+        assert!(fields.len() == 5, "{at}");
+        assert_eq!(server.connection.known.memory_footprint(), 0, "{at}");
+    }
+    for at in 21..31 {
+        assert!(heard(&mut server, 2 * at + 1, get).is_some());
+    }
+    let kept = server.connection.known.memory_footprint();
+    assert!((1..1_000).contains(&kept), "{kept} bytes");
 }
 
 /// The octets alone do not say what a section is.

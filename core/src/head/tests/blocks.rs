@@ -147,6 +147,24 @@ fn blocks_say_what_the_lists_do() {
     );
 }
 
+/// Also when it is a literal that no table takes, so that nothing else tells this list from the one before.
+#[test]
+fn a_field_that_changes_is_written_as_it_is_now() {
+    let mut blocks = BlockEncoder::new(4_096);
+    let mut decoder = Decoder::new(DecoderConfig::default());
+    for round in 0..200 {
+        let path = format!("/{:04}", round / 25);
+        let list = [(":method", "GET"), (":path", &path), ("accept", "any")];
+        let list = list.map(|(name, value)| (name.into(), value.into(), false));
+        let mut out = BytesMut::new();
+        blocks.write(&fields(&list), false, Plants::default(), &mut out);
+        assert_eq!(read(&mut decoder, &out), list, "list {round}");
+    }
+    assert!(blocks.knows_whole());
+    blocks.shrink();
+    assert!(blocks.kept().is_empty());
+}
+
 #[test]
 fn what_is_sensitive_is_not_kept() {
     let secret = "a secret that nobody else may see";

@@ -360,3 +360,26 @@ fn heads_of_a_builder_are_those_of_its_list() {
     push(&mut builder, &[(":status", "200")]);
     assert_eq!(builder.finish_response().violation(), None);
 }
+
+/// A list that was appended to another is looked at when that is appended to a head.
+#[test]
+fn what_follows_from_a_field_follows_from_it_two_lists_away() {
+    for (name, value) in [("content-length", "5"), ("te", "gzip"), ("upgrade", "h2c")] {
+        let inner = list(&[("accept", "any"), (name, value)]);
+        let mut builder = Fields::builder();
+        builder.append(&inner);
+        let outer = builder.finish();
+        builder.push(b":status", b"200", false);
+        builder.append(&outer);
+        let head = builder.finish_response();
+        let whole = response(&[(":status", "200"), ("accept", "any"), (name, value)]);
+        assert_eq!(head.violation(), whole.as_ref().err().copied(), "{name}");
+        let length = whole.ok().and_then(|head| head.content_length());
+        assert_eq!(head.content_length(), length, "{name}");
+    }
+    // And of one without fields nothing does: a pseudo-field behind it is in front.
+    let mut builder = Fields::builder();
+    builder.append(&Fields::new());
+    builder.push(b":status", b"200", false);
+    assert_eq!(builder.finish_response().violation(), None);
+}
