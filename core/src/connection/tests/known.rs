@@ -185,6 +185,21 @@ fn long_blocks_and_long_lists_are_not_kept() {
     assert!((1..1_000).contains(&kept), "{kept} bytes");
 }
 
+/// What is left of a list that is too large is not what it would be taken for the next time.
+#[test]
+fn a_list_that_is_too_large_is_too_large_each_time() {
+    let config = Config {
+        header_list_bytes_max: 300,
+        ..Config::default()
+    };
+    let mut server = ready(Role::Server, config, &[]);
+    let get = &[0x82, 0x87, 0x84, 0x01, 0x01, b'a'][..];
+    let block = [get, b"\x00\x03x-l\x7f\x49", &[b'v'; 200]].concat();
+    for at in 0..10 {
+        assert_eq!(heard(&mut server, 2 * at + 1, &block), None, "{at}");
+    }
+}
+
 /// The octets alone do not say what a section is.
 #[test]
 fn the_block_of_a_response_is_not_good_for_trailers() {
