@@ -65,6 +65,8 @@ extern crate std;
 
 mod config;
 mod connection;
+#[cfg(test)]
+mod drawn;
 mod error;
 mod event;
 mod flow;

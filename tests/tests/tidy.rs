@@ -108,6 +108,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("id", 0, &[]),
     ("fuel", 0, &[]),
     ("planted", 0, &[]),
+    ("drawn", 0, &[]),
     ("rare", 0, &[]),
     ("time", 0, &[]),
     ("stats", 0, &[]),

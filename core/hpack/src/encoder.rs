@@ -185,9 +185,10 @@ impl Encoder {
         }
         // Not what has no room in the table as it is now: it may have some later.
         let constant = |name| policy(name, value.len()) == Plan::Skip;
-        let written = match plan == Plan::Skip && static_name.is_some_and(constant) {
-            true => Written::Constant,
-            false => Written::Literal,
+        let written = match plan {
+            Plan::Never => Written::Never,
+            Plan::Skip if static_name.is_some_and(constant) => Written::Constant,
+            _ => Written::Literal,
         };
         (written, None)
     }

@@ -13,6 +13,9 @@ pub enum Written {
     /// leaves that as it is: the same octets are right for the same field in
     /// every block.
     Constant,
+    /// As a literal that no hop may index (RFC 7541 §6.2.3): nothing to be
+    /// remembered.
+    Never,
     /// As any other literal.
     Literal,
 }

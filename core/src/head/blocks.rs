@@ -131,7 +131,7 @@ fn write(hpack: &mut Encoder, field: &Field<'_>, plants: Plants, out: &mut Bytes
 /// A list that was written, and how.
 #[derive(Debug, Default)]
 struct Last {
-    /// The list's block, without what is sensitive in it.
+    /// The list's block, without what no hop may index.
     block: Vec<u8>,
     /// In place of each of its fields, the octets that it has in every header block, if it has.
     octets: Vec<u8>,
@@ -209,9 +209,9 @@ impl Last {
         let before = out.len();
         self.write_parts(list, same, hpack, plants, out);
         let is_known = |field: &Known| !matches!(field.way, Way::Ask);
-        self.version = None;
-        if hpack.table_version() == version && self.fields.iter().all(is_known) {
-            self.version = Some(version);
+        self.version = self.fields.iter().all(is_known).then_some(version);
+        if self.version.is_some() {
+            debug_assert_eq!(hpack.table_version(), version, "what enters is not known");
             self.whole.clear();
             self.whole.extend_from_slice(&out[before..]);
         }
@@ -243,8 +243,12 @@ impl Last {
                 };
                 if !written {
                     let place = from..field.end;
-                    let text = &self.block[place.clone()];
-                    field.way = learn(text, &mut self.octets[place], hpack, plants, out);
+                    let (text, octets) =
+                        (&self.block[place.clone()], &mut self.octets[place.clone()]);
+                    match learn(text, octets, hpack, plants, out) {
+                        Some(way) => field.way = way,
+                        None => self.block[place].fill(0),
+                    }
                 }
                 from = field.end;
                 next = fields.next();
@@ -255,13 +259,13 @@ impl Last {
             let Some(field) = iter.next() else {
                 return others + usize::from(next.is_some()) + fields.len();
             };
-            write(hpack, &field, plants, out);
+            let written = write(hpack, &field, plants, out);
             let text = &rest[..rest.len() - iter.rest.len()];
             rest = iter.rest;
             match next {
                 Some(known) if known.end - from == text.len() => {
                     self.version = None;
-                    if !field.sensitive {
+                    if written != Written::Never {
                         self.block[from..known.end].copy_from_slice(text);
                     }
                     known.way = Way::Ask;
@@ -278,7 +282,8 @@ impl Last {
     }
 }
 
-/// Writes the one field of `text`, and notes its octets in `place` when they are always the same.
+/// Writes the one field of `text`, and notes its octets in `place` when they are always the same. Answers how to write it
+/// again, unless that is nothing to be remembered.
 #[cold]
 fn learn(
     text: &[u8],
@@ -286,23 +291,23 @@ fn learn(
     hpack: &mut Encoder,
     plants: Plants,
     out: &mut BytesMut,
-) -> Way {
-    let Some(field) = (FieldsIter { rest: text }).next() else {
-        return Way::Ask;
-    };
+) -> Option<Way> {
+    let field = FieldsIter { rest: text }.next()?;
     let before = out.len();
-    match write(hpack, &field, plants, out) {
+    Some(match write(hpack, &field, plants, out) {
         Written::Entry(entry) => Way::Entry(entry),
         Written::Constant => {
             let octets = &out[before..];
+            // There is room: an entry of a list is longer than its literal.
             let Some(place) = place.get_mut(..octets.len()) else {
-                return Way::Ask;
+                return Some(Way::Ask);
             };
             place.copy_from_slice(octets);
             Way::Octets(octets.len())
         }
+        Written::Never => return None,
         Written::Literal => Way::Ask,
-    }
+    })
 }
 
 /// How many bytes the fronts of two texts share.

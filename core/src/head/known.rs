@@ -104,20 +104,12 @@ impl KnownBlocks {
         end: bool,
         rules: &Rules,
     ) -> Result<RequestHead, Violation> {
-        let mut known = match list {
-            Heard::New(section) => return parse_request(section, rules),
-            Heard::Known(known) => known,
+        let known = |judged: &Judged| match judged {
+            Judged::Request(head) => Some(head.clone()),
+            _ => None,
         };
-        let head = match &known.judged {
-            Judged::Request(head) => head.clone(),
-            _ => {
-                let head = parse_request(known.section.clone(), rules)?;
-                known.judged = Judged::Request(head.clone());
-                head
-            }
-        };
-        self.put_back(known, end);
-        Ok(head)
+        let parse = |section| parse_request(section, rules);
+        self.judge(list, end, known, parse, Judged::Request)
     }
 
     /// The same for a response.
@@ -131,20 +123,12 @@ impl KnownBlocks {
         end: bool,
         oddities: Oddities,
     ) -> Result<ResponseHead, Violation> {
-        let mut known = match list {
-            Heard::New(section) => return parse_response(section, oddities),
-            Heard::Known(known) => known,
+        let known = |judged: &Judged| match judged {
+            Judged::Response(head) => Some(head.clone()),
+            _ => None,
         };
-        let head = match &known.judged {
-            Judged::Response(head) => head.clone(),
-            _ => {
-                let head = parse_response(known.section.clone(), oddities)?;
-                known.judged = Judged::Response(head.clone());
-                head
-            }
-        };
-        self.put_back(known, end);
-        Ok(head)
+        let parse = |section| parse_response(section, oddities);
+        self.judge(list, end, known, parse, Judged::Response)
     }
 
     /// The same for trailers, which end the stream.
@@ -157,20 +141,38 @@ impl KnownBlocks {
         list: Heard,
         oddities: Oddities,
     ) -> Result<Fields, Violation> {
+        let known = |judged: &Judged| match judged {
+            Judged::Trailers(fields) => Some(fields.clone()),
+            _ => None,
+        };
+        let parse = |section| parse_trailers(section, oddities);
+        self.judge(list, true, known, parse, Judged::Trailers)
+    }
+
+    /// What a list is: as it is `known`, or as it is parsed now and kept.
+    #[inline(always)]
+    fn judge<T: Clone>(
+        &mut self,
+        list: Heard,
+        end: bool,
+        known_as: impl FnOnce(&Judged) -> Option<T>,
+        parse: impl FnOnce(Section) -> Result<T, Violation>,
+        keep: impl FnOnce(T) -> Judged,
+    ) -> Result<T, Violation> {
         let mut known = match list {
-            Heard::New(section) => return parse_trailers(section, oddities),
+            Heard::New(section) => return parse(section),
             Heard::Known(known) => known,
         };
-        let fields = match &known.judged {
-            Judged::Trailers(fields) => fields.clone(),
-            _ => {
-                let fields = parse_trailers(known.section.clone(), oddities)?;
-                known.judged = Judged::Trailers(fields.clone());
-                fields
+        let judged = match known_as(&known.judged) {
+            Some(judged) => judged,
+            None => {
+                let judged = parse(known.section.clone())?;
+                known.judged = keep(judged.clone());
+                judged
             }
         };
-        self.put_back(known, true);
-        Ok(fields)
+        self.put_back(known, end);
+        Ok(judged)
     }
 
     /// A list that nobody asks for.

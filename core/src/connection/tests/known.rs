@@ -9,20 +9,9 @@ use super::{
     by_hand::{OK, head, open, ready, seconds},
     pair::End,
 };
-use crate::{Config, ErrorCode, Event, Fields, ResponseHead, Role, Then};
-
-/// Numbers that are the same in every run.
-struct Draw(u64);
+use crate::{Config, ErrorCode, Event, Fields, ResponseHead, Role, Then, drawn::Draw};
 
 impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
     /// A request, one of few, now and then with a field that no other has or with one that makes it malformed.
     fn request(&mut self) -> (Vec<(String, String)>, bool) {
         let path = format!("/{}", self.below(2));
